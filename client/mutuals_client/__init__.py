@@ -1,0 +1,1 @@
+"""The command line of a peer, and the side that starts runs."""

@@ -1,0 +1,240 @@
+"""What every command shares: its options, how it speaks to a person or a program, how it asks.
+
+People are told on standard output; progress goes to standard error; with ``--json`` standard output carries exactly
+one object. Prompts appear only on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from typer.core import TyperCommand
+
+from mutuals.errors import ErrorCode, MutualsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mutuals.peer import Peer
+
+
+@dataclass
+class Settings:
+    """The options every command takes, as given on this command line."""
+
+    home: Path | None = None
+    json: bool = False
+    yes: bool = False
+    passphrase_fd: int | None = None
+    operator: str | None = None
+
+
+SETTINGS = Settings()
+
+
+def reset_settings() -> None:
+    """Forget the last command line; ``main`` calls this first, so that tests may call it many times."""
+    SETTINGS.__init__()  # type: ignore[misc]  # back to the defaults, keeping the one object that others hold
+
+
+def _store(name: str) -> Any:
+    def callback(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+        if value is not None and value is not False:
+            setattr(SETTINGS, name, value)
+        return value
+
+    return callback
+
+
+def _shared_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--home"],
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="MUTUALS_HOME",
+            expose_value=False,
+            callback=_store("home"),
+            help="The peer's home folder. [default: the platform's user data folder]",
+        ),
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_store("json"), help="Print one JSON object."
+        ),
+        click.Option(
+            ["-y", "--yes"], is_flag=True, expose_value=False, callback=_store("yes"), help="Answer yes to questions."
+        ),
+    ]
+
+
+def _operator_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--operator"],
+            envvar="MUTUALS_OPERATOR",
+            expose_value=False,
+            callback=_store("operator"),
+            help="Who you are, where the peer has several operators.",
+        ),
+        click.Option(
+            ["--passphrase-fd"],
+            type=int,
+            expose_value=False,
+            callback=_store("passphrase_fd"),
+            help="Read the operator's passphrase from this file descriptor.",
+        ),
+    ]
+
+
+class Command(TyperCommand):
+    """A command with ``--home``, ``--json`` and ``--yes``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(_shared_options())
+
+
+class OperatorCommand(Command):
+    """A command that an operator signs or decrypts for: also ``--operator`` and ``--passphrase-fd``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(_operator_options())
+
+
+def stdout() -> Console:
+    """The console for people."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    """The console for progress and errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def say(*lines: Any) -> None:
+    """Print lines (rich markup) or rich renderables for a person; nothing with ``--json``.
+
+    Escape text that came from files or partners with ``rich.markup.escape``.
+    """
+    if not SETTINGS.json:
+        console = stdout()
+        for line in lines:
+            console.print(line)
+
+
+def result(**values: Any) -> None:
+    """Print the command's one JSON object; nothing without ``--json``."""
+    if SETTINGS.json:
+        json.dump(values, sys.stdout, indent=2, default=str, ensure_ascii=False)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+
+def interactive() -> bool:
+    """True where a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not SETTINGS.json
+
+
+def confirm(question: str, *, honour_yes: bool = True) -> bool:
+    """Ask yes or no. ``--yes`` answers yes unless ``honour_yes`` is False.
+
+    Raises MutualsError (USAGE) where nobody can be asked.
+    """
+    if honour_yes and SETTINGS.yes:
+        return True
+    if not interactive():
+        hint = "Add --yes." if honour_yes else None
+        raise MutualsError(ErrorCode.USAGE, "This needs an answer, and there is no terminal to ask on.", hint=hint)
+    return click.confirm(question, default=False, err=True)
+
+
+def ask(question: str, default: str | None = None) -> str:
+    """Ask for a line of text. Raises MutualsError (USAGE) where nobody can be asked and there is no default."""
+    if not interactive():
+        if default is not None:
+            return default
+        raise MutualsError(ErrorCode.USAGE, f"“{question}” needs an answer, and there is no terminal to ask on.")
+    answer: str = click.prompt(question, default=default, err=True)
+    return answer
+
+
+def passphrase(operator: str, *, new: bool = False) -> bytes:
+    """The operator's passphrase: from ``--passphrase-fd``, the OS keyring, or a prompt (twice where ``new``).
+
+    Raises MutualsError (USAGE) where none of them can give it. Never from arguments or the environment.
+    """
+    if SETTINGS.passphrase_fd is not None:
+        return _passphrase_from_descriptor(SETTINGS.passphrase_fd)
+    stored = None if new else _passphrase_from_keyring(operator)
+    if stored is not None:
+        return stored
+    if not interactive():
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"The passphrase of operator {operator} is needed, and there is no terminal to ask on.",
+            hint="Give it with --passphrase-fd, for example: --passphrase-fd 3 3< passphrase-file",
+        )
+    label = f"New passphrase for operator {operator}" if new else f"Passphrase of operator {operator}"
+    text: str = click.prompt(label, hide_input=True, confirmation_prompt=new, err=True)
+    return text.encode()
+
+
+def _passphrase_from_descriptor(descriptor: int) -> bytes:
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            value = stream.readline().rstrip(b"\r\n")
+    except OSError as error:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"File descriptor {descriptor} cannot be read for a passphrase.",
+            hint=f"Open it on the command line: --passphrase-fd {descriptor} {descriptor}< passphrase-file",
+        ) from error
+    if not value:
+        raise MutualsError(ErrorCode.USAGE, f"File descriptor {descriptor} gave an empty passphrase.")
+    return value
+
+
+def _passphrase_from_keyring(operator: str) -> bytes | None:
+    try:
+        import keyring
+    except ImportError:  # the optional extra mutuals[keyring] is not installed
+        return None
+    value = keyring.get_password("mutuals", operator)
+    return value.encode() if value else None
+
+
+def home_path() -> Path:
+    """The home folder of this command line: ``--home``, ``MUTUALS_HOME`` or the platform's user data folder."""
+    from mutuals.identity.home import default_home
+
+    return SETTINGS.home or default_home()
+
+
+def open_peer() -> Peer:
+    """The peer in this command's home, ready for use. Raises MutualsError where there is none."""
+    from mutuals.peer import Peer
+
+    return Peer.open(home_path())
+
+
+def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a plain table for a person; cells are shown as they are, without markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if not isinstance(cell, str) else Text(cell) for cell in row))
+    say(shown)

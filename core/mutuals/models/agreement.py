@@ -1,0 +1,199 @@
+"""The agreement document: what both sides sign and the software enforces (DESIGN §5).
+
+The TOML a person writes and the canonical JSON both sides sign are the same model. Unknown keys are refused;
+what is not permitted is prohibited.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from mutuals.models.card import Hex32, Line, Paragraph
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Transform = Annotated[
+    str,
+    StringConstraints(pattern=r"^(none|year|month|lower|first_letter|round:[1-9][0-9]{0,8}|band:[0-9]+(,[0-9]+){0,19})$"),
+]
+
+
+class Side(StrEnum):
+    """The two parties, by who drafted the agreement."""
+
+    PROPOSER = "proposer"
+    PARTNER = "partner"
+
+    @property
+    def other(self) -> Side:
+        """The opposite side."""
+        return Side.PARTNER if self is Side.PROPOSER else Side.PROPOSER
+
+
+class AgreementState(StrEnum):
+    """The life of an agreement, as one side sees it (DESIGN §5)."""
+
+    DRAFT = "draft"
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+
+
+class _Clause(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Party(_Clause):
+    """One party: who it is, in which role and on which lawful basis it takes part."""
+
+    organisation: Line
+    fingerprint: Hex32
+    role: Literal["independent controller", "joint controller", "processor"] = "independent controller"
+    lawful_basis: Line
+    contact: Line
+    data_protection_officer: Line
+
+
+class Responsibilities(_Clause):
+    """Who is responsible for what; sentences for people."""
+
+    access_control: Paragraph
+    encryption: Paragraph
+    breach_notification: Paragraph
+    data_subject_requests: Paragraph
+
+
+class Matching(_Clause):
+    """How the overlap is found, and within which bounds. Sizes count items (identifiers), not contacts."""
+
+    identifiers: tuple[Literal["email", "phone"], ...] = Field(min_length=1, max_length=2)
+    profile: Slug
+    profile_digest: Hex32
+    engine: Slug = "openmined"
+    min_set_size: int = Field(default=1000, ge=1)
+    max_set_size: int = Field(default=1_000_000, ge=1, le=100_000_000)
+    min_overlap: int = Field(default=25, ge=1)
+    min_change_between_runs: int = Field(default=0, ge=0)
+    runs_per_30_days: int = Field(default=4, ge=1, le=1000)
+    items_per_30_days: int = Field(default=4_000_000, ge=1)
+    pad_sizes: bool = False
+    shared_identifiers: Literal["exclude", "include"] = "exclude"
+    reveal_within_days: int = Field(default=14, ge=1, le=90)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min_set_size > self.max_set_size:
+            raise ValueError("min_set_size is larger than max_set_size")
+        if len(set(self.identifiers)) != len(self.identifiers):
+            raise ValueError("an identifier type is named twice")
+        return self
+
+
+class Permission(_Clause):
+    """Whether each reveal and exchange needs an operator's authorisation, or a standing mandate will do."""
+
+    reveal: Literal["authorisation", "mandate"] = "authorisation"
+    exchange: Literal["authorisation", "mandate"] = "authorisation"
+
+
+class ConsentRule(_Clause):
+    """What a contact must have granted to take part.
+
+    ``purpose`` must be among the granted purposes, granted at most ``max_age_days`` ago; with ``notice_required``
+    the contact must have been notified, on or after ``notice_since`` where that is set.
+    """
+
+    purpose: Slug
+    max_age_days: int = Field(default=730, ge=1, le=3650)
+    notice_required: bool = True
+    notice_since: date | None = None
+
+
+class SharedField(_Clause):
+    """One field that one side sends: type, category, sensitivity, transformation, retention, and who may use it."""
+
+    name: Slug
+    type: Literal["text", "integer", "decimal", "date", "boolean"] = "text"
+    category: Slug = "contact"
+    sensitivity: Literal["normal", "sensitive"] = "normal"
+    transform: Transform = "none"
+    retention_days: int = Field(default=90, ge=1, le=3650)
+    departments: tuple[Slug, ...] = Field(min_length=1, max_length=20)
+
+
+class Security(_Clause):
+    """Measures, breach notice and attestation."""
+
+    measures: Paragraph
+    breach_notification_hours: int = Field(default=24, ge=1, le=72)
+    breach_contact: Line
+    attestation_every_days: int = Field(default=90, ge=1, le=366)
+
+
+class Agreement(_Clause):
+    """The whole document. ``proposer_sends`` and ``partner_sends`` are the fields per direction; one may be empty."""
+
+    format: Literal["mutuals/v1/agreement"] = "mutuals/v1/agreement"
+    title: Line
+    version: int = Field(default=1, ge=1)
+    replaces: Hex32 | None = None
+    nonce: Hex32
+    purpose: Paragraph
+    prohibited_uses: tuple[Line, ...] = Field(default=(), max_length=50)
+    valid_from: date
+    valid_until: date
+    governing_law: Line
+    onward_transfer: Paragraph
+    international_transfer: Paragraph
+    liabilities: Paragraph
+    parties: Parties
+    responsibilities: Responsibilities
+    matching: Matching
+    permission: Permission = Permission()
+    consent: ConsentRule
+    security: Security
+    proposer_sends: tuple[SharedField, ...] = Field(default=(), max_length=100)
+    partner_sends: tuple[SharedField, ...] = Field(default=(), max_length=100)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.valid_until < self.valid_from:
+            raise ValueError("valid_until is before valid_from")
+        for side in Side:
+            names = [field.name for field in self.sends(side)]
+            if len(set(names)) != len(names):
+                raise ValueError(f"{side}_sends names a field twice")
+        if self.parties.proposer.fingerprint == self.parties.partner.fingerprint:
+            raise ValueError("both parties have the same fingerprint")
+        return self
+
+    def sends(self, side: Side) -> tuple[SharedField, ...]:
+        """The fields that ``side`` sends."""
+        return self.proposer_sends if side is Side.PROPOSER else self.partner_sends
+
+    def party(self, side: Side) -> Party:
+        """The party on ``side``."""
+        return self.parties.proposer if side is Side.PROPOSER else self.parties.partner
+
+    def side_of(self, fingerprint: str) -> Side | None:
+        """Which side the peer with this fingerprint (hex) is on, or nothing if it is no party."""
+        for side in Side:
+            if self.party(side).fingerprint == fingerprint:
+                return side
+        return None
+
+
+class Parties(_Clause):
+    """The two parties."""
+
+    proposer: Party
+    partner: Party
+
+
+Agreement.model_rebuild()

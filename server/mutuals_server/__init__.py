@@ -1,0 +1,1 @@
+"""The long-running peer that answers partners: ``python -m mutuals_server --home DIR``."""
