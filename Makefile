@@ -1,0 +1,52 @@
+# `make` alone says what there is. Everything installs itself into .venv on first use.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench proto install clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
+
+demo: $(STAMP) ## Two companies match and exchange on this machine, told as a short story
+	@$(BIN)/mutuals demo $(ARGS)
+
+test: $(STAMP) ## Run the tests on all cores
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
+	@scripts/check $(BIN)
+
+lint: $(STAMP) ## Style only: ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Let ruff put the style right
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## Measure: engine throughput and full matches over loopback
+	@$(BIN)/pytest bench -p no:xdist --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,ops,rounds $(ARGS)
+
+proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
+	@$(BIN)/python scripts/generate_proto.py
+
+install: $(STAMP) ## Install into .venv (the other targets do it by themselves)
+
+clean: ## Remove .venv and all caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
+	  { echo "mutuals needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is not one. Name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "'$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	@echo "Installing mutuals into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
