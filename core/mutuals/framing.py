@@ -50,6 +50,7 @@ class Context(StrEnum):
     RECORD_KEY = "mutuals/v1/record-key"
     RECORD = "mutuals/v1/record"
     ENVELOPE = "mutuals/v1/envelope"
+    ENVELOPE_DIGEST = "mutuals/v1/envelope-digest"
     ENVELOPE_BATCH = "mutuals/v1/envelope-batch"
     ENVELOPE_PLAINTEXT = "mutuals/v1/envelope-plaintext"
     ENVELOPE_SALT = "mutuals/v1/envelope-salt"

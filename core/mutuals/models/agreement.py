@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -19,6 +20,16 @@ Transform = Annotated[
     str,
     StringConstraints(pattern=r"^(none|year|month|lower|first_letter|round:[1-9][0-9]{0,8}|band:[0-9]+(,[0-9]+){0,19})$"),
 ]
+
+_TRANSFORMS: dict[str, tuple[str, ...]] = {
+    "none": ("text", "integer", "decimal", "date", "boolean"),
+    "year": ("date",),
+    "month": ("date",),
+    "lower": ("text",),
+    "first_letter": ("text",),
+    "round": ("integer", "decimal"),
+    "band": ("integer", "decimal"),
+}
 
 
 class Side(StrEnum):
@@ -125,6 +136,17 @@ class SharedField(_Clause):
     transform: Transform = "none"
     retention_days: int = Field(default=90, ge=1, le=3650)
     departments: tuple[Slug, ...] = Field(min_length=1, max_length=20)
+
+    @model_validator(mode="after")
+    def _transform_fits(self) -> Self:
+        name, _, argument = self.transform.partition(":")
+        if self.type not in _TRANSFORMS[name]:
+            raise ValueError(f"transform {name} needs a field of type {' or '.join(_TRANSFORMS[name])}")
+        if name == "band":
+            bounds = [int(bound) for bound in argument.split(",")]
+            if any(low >= high for low, high in pairwise(bounds)):
+                raise ValueError("the bounds of a band must ascend")
+        return self
 
 
 class Security(_Clause):

@@ -154,9 +154,16 @@ class EnvelopeAck:
     signature: bytes
 
 
+@dataclass(frozen=True)
+class ExchangeDone:
+    """The responder's last word: both directions are complete, and it has noted so."""
+
+    sid: bytes
+
+
 MatchMessage = Hello | Blinded | TagCommit | Tags | Counted
 RevealMessage = Approve | Positions | ConfirmShare | ConfirmMac
-ExchangeMessage = ExchangeStart | Envelope | EnvelopeAck
+ExchangeMessage = ExchangeStart | Envelope | EnvelopeAck | ExchangeDone
 
 
 @dataclass(frozen=True)

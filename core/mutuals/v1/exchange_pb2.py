@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mutuals/v1/exchange.proto\x12\nmutuals.v1\"V\n\x0cSealedRecord\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\x0c\n\x04\x61lso\x18\x02 \x03(\r\x12\x16\n\x0eretention_days\x18\x03 \x01(\r\x12\x12\n\nciphertext\x18\x04 \x01(\x0c\"X\n\x08\x45nvelope\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12)\n\x07records\x18\x03 \x03(\x0b\x32\x18.mutuals.v1.SealedRecord\"2\n\x0b\x45nvelopeAck\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x1c\n\rExchangeStart\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\"\x9a\x01\n\x0f\x45xchangeRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.mutuals.v1.ExchangeStartH\x00\x12(\n\x08\x65nvelope\x18\x02 \x01(\x0b\x32\x14.mutuals.v1.EnvelopeH\x00\x12&\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x17.mutuals.v1.EnvelopeAckH\x00\x42\t\n\x07message\"\x9b\x01\n\x10\x45xchangeResponse\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.mutuals.v1.ExchangeStartH\x00\x12(\n\x08\x65nvelope\x18\x02 \x01(\x0b\x32\x14.mutuals.v1.EnvelopeH\x00\x12&\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x17.mutuals.v1.EnvelopeAckH\x00\x42\t\n\x07messageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mutuals/v1/exchange.proto\x12\nmutuals.v1\"V\n\x0cSealedRecord\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\x0c\n\x04\x61lso\x18\x02 \x03(\r\x12\x16\n\x0eretention_days\x18\x03 \x01(\r\x12\x12\n\nciphertext\x18\x04 \x01(\x0c\"X\n\x08\x45nvelope\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12)\n\x07records\x18\x03 \x03(\x0b\x32\x18.mutuals.v1.SealedRecord\"2\n\x0b\x45nvelopeAck\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x1c\n\rExchangeStart\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\"\x1b\n\x0c\x45xchangeDone\x12\x0b\n\x03sid\x18\x01 \x01(\x0c\"\x9a\x01\n\x0f\x45xchangeRequest\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.mutuals.v1.ExchangeStartH\x00\x12(\n\x08\x65nvelope\x18\x02 \x01(\x0b\x32\x14.mutuals.v1.EnvelopeH\x00\x12&\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x17.mutuals.v1.EnvelopeAckH\x00\x42\t\n\x07message\"\xc5\x01\n\x10\x45xchangeResponse\x12*\n\x05start\x18\x01 \x01(\x0b\x32\x19.mutuals.v1.ExchangeStartH\x00\x12(\n\x08\x65nvelope\x18\x02 \x01(\x0b\x32\x14.mutuals.v1.EnvelopeH\x00\x12&\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x17.mutuals.v1.EnvelopeAckH\x00\x12(\n\x04\x64one\x18\x04 \x01(\x0b\x32\x18.mutuals.v1.ExchangeDoneH\x00\x42\t\n\x07messageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENVELOPEACK']._serialized_end=269
   _globals['_EXCHANGESTART']._serialized_start=271
   _globals['_EXCHANGESTART']._serialized_end=299
-  _globals['_EXCHANGEREQUEST']._serialized_start=302
-  _globals['_EXCHANGEREQUEST']._serialized_end=456
-  _globals['_EXCHANGERESPONSE']._serialized_start=459
-  _globals['_EXCHANGERESPONSE']._serialized_end=614
+  _globals['_EXCHANGEDONE']._serialized_start=301
+  _globals['_EXCHANGEDONE']._serialized_end=328
+  _globals['_EXCHANGEREQUEST']._serialized_start=331
+  _globals['_EXCHANGEREQUEST']._serialized_end=485
+  _globals['_EXCHANGERESPONSE']._serialized_start=488
+  _globals['_EXCHANGERESPONSE']._serialized_end=685
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,12 @@ class ExchangeStart(_message.Message):
     sid: bytes
     def __init__(self, sid: _Optional[bytes] = ...) -> None: ...
 
+class ExchangeDone(_message.Message):
+    __slots__ = ("sid",)
+    SID_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    def __init__(self, sid: _Optional[bytes] = ...) -> None: ...
+
 class ExchangeRequest(_message.Message):
     __slots__ = ("start", "envelope", "ack")
     START_FIELD_NUMBER: _ClassVar[int]
@@ -53,11 +59,13 @@ class ExchangeRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[ExchangeStart, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ack: _Optional[_Union[EnvelopeAck, _Mapping]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
-    __slots__ = ("start", "envelope", "ack")
+    __slots__ = ("start", "envelope", "ack", "done")
     START_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
     start: ExchangeStart
     envelope: Envelope
     ack: EnvelopeAck
-    def __init__(self, start: _Optional[_Union[ExchangeStart, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ack: _Optional[_Union[EnvelopeAck, _Mapping]] = ...) -> None: ...
+    done: ExchangeDone
+    def __init__(self, start: _Optional[_Union[ExchangeStart, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ack: _Optional[_Union[EnvelopeAck, _Mapping]] = ..., done: _Optional[_Union[ExchangeDone, _Mapping]] = ...) -> None: ...
