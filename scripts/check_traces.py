@@ -1,7 +1,7 @@
 """No file of the repository may carry traces of the machine it was written on.
 
-Paths of one machine break on every other, and a registry's address pins everybody to one way of installing. The
-check knows the usual work folders, and the home folder, clone and package index of the machine it runs on.
+Paths of one machine break on every other, and a registry's address pins everybody to one way of installing.
+The check knows the usual work folders, and home folder, clone and package index of the machine it runs on.
 
     python scripts/check_traces.py
 """
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Written as patterns, so that this file does not contain what it looks for.
 FORBIDDEN = (
     r"(?<![\w.])/(?:home|work|root|Users)/[\w.]",
-    r"/tmp/(?:team|venv|bash_jobs)",
+    r"/[t]mp/(?:team|venv|bash_jobs)",
     r"[A-Z]:\\{1,2}Users\\",
     r"pypi[.](?:org|python)|pythonhosted[.]org|registry[.]npmjs[.]org|proxy[.]golang[.]org",
     r"--(?:extra-)?index-url|--find-links|--trusted-host",
@@ -36,7 +36,8 @@ def forbidden_here() -> list[str]:
 
 def _package_hosts() -> list[str]:
     files = [Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf", Path.home() / ".pip/pip.conf"]
-    addresses = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")]
+    variables = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+    addresses = [os.environ.get(name, "") for name in variables]
     for file in files:
         settings = configparser.ConfigParser(interpolation=None)
         try:
@@ -50,8 +51,8 @@ def _package_hosts() -> list[str]:
 
 def tracked_files() -> list[Path]:
     """The files git knows."""
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [ROOT / name for name in listing.split("\0") if name]
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / name for name in listing.stdout.split("\0") if name]
 
 
 def main() -> int:
