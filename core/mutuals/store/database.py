@@ -1,0 +1,128 @@
+"""The store: opening it, and transactions on it.
+
+    store = Store.open(url)            # creates or migrates it
+    with store.transaction() as tx:    # all or nothing
+        tx.log.append(None, "opened", {}, now)
+    store.close()
+
+A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a lock
+on the one row of ``store_lock`` elsewhere. So repositories may read and then write what follows from it (budgets,
+log numbers) in plain SQL. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.store.agreements import Agreements
+from mutuals.store.authorisations import Authorisations
+from mutuals.store.budgets import Budgets
+from mutuals.store.engine import create_store_engine, explain
+from mutuals.store.envelopes import Envelopes
+from mutuals.store.exports import Exports
+from mutuals.store.keys import Keys
+from mutuals.store.log import Log
+from mutuals.store.migrate import migrate
+from mutuals.store.operators import Operators
+from mutuals.store.outbox import Inbox, Outbox
+from mutuals.store.overlaps import Overlaps
+from mutuals.store.partners import Partners
+from mutuals.store.received import Received
+from mutuals.store.runs import Runs
+from mutuals.store.schema import store_lock
+from mutuals.store.sent import Sent
+from mutuals.store.sources import Sources
+
+
+class Transaction:
+    """What can be read and changed, one repository per kind of row; valid inside its ``with`` block only."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.partners = Partners(connection)
+        self.operators = Operators(connection)
+        self.keys = Keys(connection)
+        self.sources = Sources(connection)
+        self.agreements = Agreements(connection)
+        self.runs = Runs(connection)
+        self.budgets = Budgets(connection)
+        self.authorisations = Authorisations(connection)
+        self.outbox = Outbox(connection)
+        self.inbox = Inbox(connection)
+        self.envelopes = Envelopes(connection)
+        self.received = Received(connection)
+        self.overlaps = Overlaps(connection)
+        self.sent = Sent(connection)
+        self.exports = Exports(connection)
+        self.log = Log(connection)
+
+
+class Store:
+    """An open store. Any thread may use it; each transaction belongs to the thread that began it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._closed = False
+        self._here = threading.local()
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the store at ``url`` (SQLAlchemy form), creating it or bringing its tables up to date.
+
+        Raises USAGE for a URL that names no usable database, LOCAL where the database cannot be opened, is
+        damaged, or was written by a newer release.
+        """
+        engine = create_store_engine(url)
+        try:
+            with _explained(engine):
+                migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end of the block, rolled back if the block raises.
+
+        Raises LOCAL where the database fails; INTERNAL where a row breaks a rule of the schema, where the store
+        is closed, or inside another transaction of this thread (it would wait for itself).
+        """
+        if self._closed:
+            raise MutualsError(ErrorCode.INTERNAL, "The store is closed.")
+        if getattr(self._here, "busy", False):
+            raise MutualsError(ErrorCode.INTERNAL, "A transaction was begun inside another one.")
+        self._here.busy = True
+        try:
+            with _explained(self._engine), self._engine.begin() as connection:
+                if connection.dialect.name != "sqlite":
+                    connection.execute(select(store_lock.c.id).with_for_update()).all()
+                yield Transaction(connection)
+        finally:
+            self._here.busy = False
+
+    def close(self) -> None:
+        """Close every connection; a transaction under way in another thread ends its own by itself."""
+        self._closed = True
+        self._engine.dispose()
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Turn what the database raises into MutualsError."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise explain(engine, error) from error
+    except StatementError as error:
+        # A value that a column type refused (a naive datetime): the ValueError itself, not its wrapper.
+        raise (error.orig or error) from None
+    except SQLAlchemyError as error:
+        raise MutualsError(
+            ErrorCode.INTERNAL, f"The store was used wrongly: {type(error).__name__}."
+        ) from error

@@ -1,0 +1,138 @@
+"""Connections to the database: SQLite set up for privacy and durability (DESIGN §8, §11), others as they come."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from mutuals.errors import ErrorCode, MutualsError
+
+BUSY_SECONDS = 10
+
+# EXTRA: no acknowledged commit is lost in a power cut. secure_delete: no deleted value stays on disk, which
+# holds only with a rollback journal, so WAL is not an option. temp_store: nothing spills to the temporary folder.
+_PRAGMAS = (
+    "PRAGMA synchronous=EXTRA",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+)
+
+# Closing a file drops every lock this process holds on it, so no thread may be between creating the file and
+# closing it while another one has it open in SQLite.
+_creating = threading.Lock()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of the SQLite store in the file ``path``, whatever characters its name has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def create_store_engine(url: str) -> Engine:
+    """An engine for ``url``; a SQLite file is created, empty, for its owner only. Raises USAGE and LOCAL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise MutualsError(
+            ErrorCode.USAGE, "The store's URL is not one.", hint="It looks like sqlite:////folder/store.db."
+        ) from error
+    # hide_parameters keeps values out of exceptions, hence out of every log.
+    if parsed.get_backend_name() != "sqlite":
+        return _server_engine(parsed)
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise MutualsError(
+            ErrorCode.USAGE, "The store needs a file.", hint="Its URL looks like sqlite:////folder/store.db."
+        )
+    _create_private(Path(parsed.database))
+    engine = create_engine(
+        parsed, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _server_engine(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    except (ArgumentError, ImportError) as error:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"There is no driver for a store of the kind {url.drivername}.",
+            hint="Install the driver that the URL names, or use a sqlite URL.",
+        ) from error
+
+
+def _create_private(path: Path) -> None:
+    """Create the file with mode 0600 before SQLite does with the umask's; the journal takes over the mode."""
+    try:
+        with _creating:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"The store {path} cannot be created: {error.strerror}.",
+            hint="Check that the folder exists and is yours.",
+        ) from error
+
+
+def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions by itself: it would begin them late and deferred.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=DELETE")
+        if cursor.fetchone() != ("delete",):
+            raise sqlite3.OperationalError("the rollback journal cannot be set up")
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # Taking the write lock at once: a transaction that has read can then never fail to write.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+# Primary result codes of SQLite (https://www.sqlite.org/rescode.html), and what to tell a person.
+_SQLITE_REASONS: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_BUSY: (
+        f"was in use by another process for more than {BUSY_SECONDS} seconds",
+        "Wait until the other command has finished, and try again.",
+    ),
+    sqlite3.SQLITE_NOTADB: ("is not a database, or is damaged", "Restore it from a backup."),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a backup."),
+    sqlite3.SQLITE_PERM: ("may not be opened", "Check that the file and its folder are yours."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check that the file and its folder are there and yours."),
+    sqlite3.SQLITE_READONLY: (
+        "cannot be written",
+        "Check that the file and its folder are yours and writable.",
+    ),
+    sqlite3.SQLITE_FULL: ("cannot grow: the disk is full", "Make room, and try again."),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", "Check the disk."),
+}
+
+
+def explain(engine: Engine, error: DBAPIError) -> MutualsError:
+    """What ``error`` means, as one sentence: LOCAL, or INTERNAL where a row broke a rule of the schema."""
+    if isinstance(error, IntegrityError):
+        # The first line names the constraint; some databases go on to quote the values.
+        rule = str(error.orig).partition("\n")[0]
+        return MutualsError(ErrorCode.INTERNAL, f"A row broke a rule of the store: {rule}.")
+    name = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    reason, hint = _SQLITE_REASONS.get(
+        code & 0xFF if isinstance(code, int) else -1,
+        ("cannot be used: " + str(error.orig).partition("\n")[0], "Check the store with `mutuals doctor`."),
+    )
+    return MutualsError(ErrorCode.LOCAL, f"The store {name} {reason}.", hint=hint)

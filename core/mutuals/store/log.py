@@ -1,0 +1,32 @@
+"""The append-only log. Entries never name an identifier, nor a hash of one (DESIGN §9)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from mutuals.store.rows import LogRow
+from mutuals.store.schema import log
+from mutuals.store.table import RowTable
+
+
+class Log:
+    """Entries, numbered from 1 without gaps: a transaction that fails takes its numbers back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._table = RowTable(connection, log, LogRow)
+
+    def append(self, agreement: str | None, event: str, body: dict[str, Any], at: datetime) -> int:
+        """Add an entry about ``agreement`` (digest) or about the peer itself; its number."""
+        last = self._connection.execute(select(func.max(log.c.seq))).scalar_one()
+        seq = (last or 0) + 1
+        self._table.insert([LogRow(seq, agreement, event, body, at)])
+        return seq
+
+    def entries(self, agreement: str | None = None) -> list[LogRow]:
+        """All entries, or those about one agreement, in order."""
+        where = () if agreement is None else (log.c.agreement == agreement,)
+        return self._table.all(*where, order=(log.c.seq,))

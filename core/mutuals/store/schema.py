@@ -1,0 +1,270 @@
+"""The tables as they are now. A change here needs a migration: a test compares the two.
+
+Column names are the field names of the rows. No column holds a contact's data in the clear.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+
+from mutuals.models.agreement import AgreementState, Side
+from mutuals.models.run import Role, RunState
+from mutuals.store.columns import Choice, JsonObject, JsonTuple, Moment
+
+# Oldest first, so that opening an up-to-date store needs one look and no Alembic.
+REVISIONS = ("0001",)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _key(name: str, kind: Any = Text, *references: ForeignKey) -> Column[Any]:
+    return Column(name, kind, *references, primary_key=True, autoincrement=False)
+
+
+def _counter() -> Column[int]:
+    """An own key in order of insertion, for tables whose rows have none or need that order."""
+    return Column("position", Integer, primary_key=True, autoincrement=True)
+
+
+def _need(name: str, kind: Any = Text, *references: ForeignKey, **options: Any) -> Column[Any]:
+    return Column(name, kind, *references, nullable=False, **options)
+
+
+def _may(name: str, kind: Any = Text) -> Column[Any]:
+    return Column(name, kind, nullable=True)
+
+
+def _partner() -> ForeignKey:
+    return ForeignKey("partners.fingerprint")
+
+
+def _agreement() -> ForeignKey:
+    return ForeignKey("agreements.digest")
+
+
+def _run() -> ForeignKey:
+    return ForeignKey("runs.run_id")
+
+
+# Its one row is locked by every transaction where the database itself would let two write at once.
+store_lock = Table("store_lock", metadata, _key("id", Integer))
+
+partners = Table(
+    "partners",
+    metadata,
+    _key("fingerprint"),
+    _need("name"),
+    _need("signed_card", LargeBinary),
+    _need("serial", BigInteger),
+    _need("pin", LargeBinary, index=True),
+    _need("added_at", Moment),
+    _may("removed_at", Moment),
+)
+
+operators = Table(
+    "operators",
+    metadata,
+    _key("name"),
+    _need("roles", JsonTuple),
+    _need("department"),
+    _need("signing_public", LargeBinary),
+    _need("wrapping_public", LargeBinary),
+    _need("sealed_private", LargeBinary),
+    _need("created_at", Moment),
+    _may("disabled_at", Moment),
+)
+
+wrapped_keys = Table(
+    "wrapped_keys",
+    metadata,
+    _key("subject"),
+    _key("operator", Text, ForeignKey("operators.name")),
+    _need("blob", LargeBinary),
+)
+
+sources = Table("sources", metadata, _key("name"), _need("definition"), _need("added_at", Moment))
+
+agreements = Table(
+    "agreements",
+    metadata,
+    _key("digest"),
+    _need("agreement_id", index=True),
+    _need("title"),
+    _need("partner", Text, _partner(), index=True),
+    _need("own_side", Choice(Side)),
+    _need("state", Choice(AgreementState)),
+    _need("document", LargeBinary),
+    _may("source"),
+    _need("mapping", JsonObject),
+    _need("created_at", Moment),
+    _need("updated_at", Moment),
+    _may("reason"),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    _key("digest", Text, _agreement()),
+    _key("side", Choice(Side)),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _key("run_id"),
+    _need("sid", LargeBinary, unique=True),
+    _need("agreement", Text, _agreement(), index=True),
+    _need("partner", Text, _partner(), index=True),
+    _need("role", Choice(Role)),
+    _need("engine"),
+    _need("state", Choice(RunState)),
+    _need("own_size", BigInteger),
+    _need("partner_size", BigInteger),
+    _need("opened_at", Moment),
+    _need("own_receiving_key", LargeBinary),
+    _need("partner_receiving_key", LargeBinary),
+    _may("spool_key", LargeBinary),
+    _may("count", BigInteger),
+    _may("th", LargeBinary),
+    _may("counted_at", Moment),
+    _may("reveal_by", Moment),
+    _may("revealed_at", Moment),
+    _may("contacts", BigInteger),
+    _may("finished_at", Moment),
+    _may("reason"),
+)
+
+# No reference to runs: a charge is made at Accept and outlives whatever becomes of the run.
+charges = Table(
+    "charges",
+    metadata,
+    _key("sid", LargeBinary),
+    _need("partner", Text, _partner(), index=True),
+    _need("agreement", Text, _agreement()),
+    _need("items", BigInteger),
+    _need("at", Moment),
+)
+
+authorisations = Table(
+    "authorisations",
+    metadata,
+    _key("id"),
+    _need("act"),
+    _need("subject", index=True),
+    _need("operator", Text, ForeignKey("operators.name")),
+    _need("statement", LargeBinary),
+    _need("signature", LargeBinary),
+    _may("preview", LargeBinary),
+    _need("created_at", Moment),
+    _need("expires_at", Moment),
+    _may("voided_at", Moment),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _counter(),
+    _need("document_id", unique=True),
+    _need("partner", Text, _partner(), index=True),
+    _need("kind"),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("created_at", Moment),
+    _may("delivered_at", Moment),
+    _may("receipt", LargeBinary),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    _key("document_id"),
+    _need("partner", Text, _partner()),
+    _need("kind"),
+    _need("receipt", LargeBinary),
+    _need("at", Moment),
+)
+
+outgoing = Table(
+    "outgoing",
+    metadata,
+    _key("run_id", Text, _run()),
+    _key("number", BigInteger),
+    _need("header", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("records", LargeBinary),
+    _need("digest", LargeBinary),
+    _may("acknowledged_at", Moment),
+    _may("ack", LargeBinary),
+)
+
+incoming = Table(
+    "incoming",
+    metadata,
+    _key("run_id", Text, _run()),
+    _key("number", BigInteger),
+    _need("header", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("digest", LargeBinary),
+    _need("ack", LargeBinary),
+    _need("received_at", Moment),
+)
+
+received = Table(
+    "received",
+    metadata,
+    _key("run_id", Text, _run()),
+    _key("rank", BigInteger),
+    _key("retention_days", BigInteger),
+    _need("also", JsonTuple),
+    _need("ciphertext", LargeBinary),
+    _need("received_at", Moment),
+    _need("delete_after", Moment, index=True),
+)
+
+overlaps = Table("overlaps", metadata, _key("run_id", Text, _run()), _need("blob", LargeBinary))
+
+sent = Table(
+    "sent",
+    metadata,
+    _counter(),
+    _need("run_id", Text, _run(), index=True),
+    _need("partner", Text, _partner()),
+    _need("agreement", Text, _agreement()),
+    _need("blob", LargeBinary),
+    _need("contacts", BigInteger),
+    _need("at", Moment),
+    _need("delete_after", Moment),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    _counter(),
+    _need("run_id", Text, _run(), index=True),
+    _need("operator", Text, ForeignKey("operators.name")),
+    _need("file"),
+    _need("rows", BigInteger),
+    _need("fields", JsonTuple),
+    _need("at", Moment),
+)
+
+log = Table(
+    "log",
+    metadata,
+    _key("seq", BigInteger),
+    Column("agreement", Text, nullable=True, index=True),
+    _need("event"),
+    _need("body", JsonObject),
+    _need("at", Moment),
+)

@@ -1,0 +1,26 @@
+"""The ledger of what was sent to whom, readable only with the accountability key (DESIGN §8)."""
+
+from __future__ import annotations
+
+import builtins
+
+from sqlalchemy import Connection
+
+from mutuals.store.rows import SentRow
+from mutuals.store.schema import sent
+from mutuals.store.table import RowTable
+
+
+class Sent:
+    """Entries in the order they were made."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._table = RowTable(connection, sent, SentRow)
+
+    def put(self, row: SentRow) -> None:
+        """Add an entry."""
+        self._table.insert([row])
+
+    def list(self, run_id: str) -> builtins.list[SentRow]:
+        """The run's entries, oldest first."""
+        return self._table.all(sent.c.run_id == run_id, order=(sent.c.position,))
