@@ -1,0 +1,78 @@
+"""Phone numbers to E.164, by `phonenumbers`. It knows where a leading zero belongs (Italy) and where it does
+not.
+"""
+
+from __future__ import annotations
+
+import phonenumbers
+import polars as pl
+from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumberFormat, ValidationResult
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.normalisation.result import Normalised, Outcome, Reason, for_each_distinct
+from mutuals.normalisation.rules import PhoneRules
+
+_INTERNATIONAL = (CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN, CountryCodeSource.FROM_NUMBER_WITH_IDD)
+
+
+def normalise_phones(
+    raw: pl.Series, default_country: str | None, rules: PhoneRules, trimmed: str
+) -> Normalised:
+    """Normalise a string series of numbers, each as somebody typed it.
+
+    ``default_country`` is an ISO 3166 code such as ``DE``, for numbers without a country code. Raises
+    MutualsError (USAGE) where it is not one.
+    """
+    country = checked_country(default_country)
+    text = raw.cast(pl.String).str.strip_chars(trimmed)
+    return for_each_distinct(text, lambda value: _normalised(value, country, rules))
+
+
+def checked_country(code: str | None) -> str | None:
+    """``code`` in capitals. Raises MutualsError (USAGE) where no phone numbers are known for it."""
+    if code is None:
+        return None
+    country = code.strip().upper()
+    if country not in phonenumbers.SUPPORTED_REGIONS:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"“{code}” is not a country code.",
+            hint="Use the two letters of ISO 3166, for example DE, US or GB.",
+        )
+    return country
+
+
+def _normalised(text: str, country: str | None, rules: PhoneRules) -> Outcome:
+    if not text:
+        return None, Reason.EMPTY
+    try:
+        number = phonenumbers.parse(text, country, keep_raw_input=True)
+    except NumberParseException as error:
+        return None, _parse_reason(error.error_type, text)
+    reason = _reason_to_refuse(number, rules)
+    if reason is not None:
+        return None, reason
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if len(written) - 1 > rules.max_digits:
+        return None, Reason.WRONG_LENGTH
+    return written, None
+
+
+def _reason_to_refuse(number: phonenumbers.PhoneNumber, rules: PhoneRules) -> Reason | None:
+    if number.extension:
+        return Reason.HAS_EXTENSION
+    international = number.country_code_source in _INTERNATIONAL
+    wanted = rules.international if international else rules.national
+    if wanted == "possible":
+        # Not is_possible_number(), which also takes numbers that can only be dialled within one town.
+        length = phonenumbers.is_possible_number_with_reason(number)
+        return None if length == ValidationResult.IS_POSSIBLE else Reason.WRONG_LENGTH
+    return None if phonenumbers.is_valid_number(number) else Reason.NOT_VALID
+
+
+def _parse_reason(kind: int, text: str) -> Reason:
+    if kind == NumberParseException.INVALID_COUNTRY_CODE:
+        return Reason.UNKNOWN_COUNTRY_CODE if text.startswith(("+", "＋")) else Reason.NO_COUNTRY_CODE
+    if kind == NumberParseException.NOT_A_NUMBER:
+        return Reason.NOT_A_NUMBER
+    return Reason.WRONG_LENGTH

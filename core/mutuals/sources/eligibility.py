@@ -1,0 +1,90 @@
+"""Who may take part: suppression, consent and notice, by the agreement's consent rule (DESIGN §3, §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum, unique
+
+import polars as pl
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import Agreement, ConsentRule
+from mutuals.sources.table import ContactTable
+
+
+@unique
+class Exclusion(StrEnum):
+    """Why a contact takes no part, in the order they are tested: a contact is counted under the first that
+    applies.
+
+    The last two are not about permission: a contact without a usable identifier, or whose every identifier is
+    withheld because others share it, has nothing to be matched by.
+    """
+
+    SUPPRESSED = "suppressed"
+    NO_CONSENT = "no_consent"
+    CONSENT_UNDATED = "consent_undated"
+    CONSENT_EXPIRED = "consent_expired"
+    CONSENT_IN_FUTURE = "consent_in_future"
+    NOT_NOTIFIED = "not_notified"
+    NOTICE_TOO_OLD = "notice_too_old"
+    NO_IDENTIFIER = "no_identifier"
+    ONLY_SHARED_IDENTIFIERS = "only_shared_identifiers"
+
+
+def consent_exclusions(frame: pl.DataFrame, rule: ConsentRule, today: date) -> pl.Series:
+    """Why each contact of ``frame`` (ContactTable.frame) may not take part; null where it may."""
+    consent_at, notified_at = pl.col("consent_at"), pl.col("notified_at")
+    oldest = today - timedelta(days=rule.max_age_days)
+    reason = (
+        pl.when(pl.col("suppressed").fill_null(value=True))
+        .then(pl.lit(Exclusion.SUPPRESSED.value))
+        .when(~pl.col("consent").list.contains(rule.purpose).fill_null(value=False))
+        .then(pl.lit(Exclusion.NO_CONSENT.value))
+        .when(consent_at.is_null())
+        .then(pl.lit(Exclusion.CONSENT_UNDATED.value))
+        .when(consent_at < oldest)
+        .then(pl.lit(Exclusion.CONSENT_EXPIRED.value))
+        .when(consent_at > today)
+        .then(pl.lit(Exclusion.CONSENT_IN_FUTURE.value))
+    )
+    if rule.notice_required:
+        # A notice dated ahead has not been given yet.
+        reason = reason.when(notified_at.is_null() | (notified_at > today)).then(
+            pl.lit(Exclusion.NOT_NOTIFIED.value)
+        )
+        if rule.notice_since is not None:
+            reason = reason.when(notified_at < rule.notice_since).then(pl.lit(Exclusion.NOTICE_TOO_OLD.value))
+    return frame.select(reason.otherwise(None).alias("reason"))["reason"]
+
+
+def still_eligible(table: ContactTable, agreement: Agreement, today: date) -> set[str]:
+    """The contact ids that suppression, consent and notice allow to take part today."""
+    allowed = consent_exclusions(table.frame, agreement.consent, today).is_null()
+    return set(table.frame["contact_id"].filter(allowed).to_list())
+
+
+def field_values(
+    table: ContactTable, contact_ids: Iterable[str], columns: Mapping[str, str]
+) -> dict[str, dict[str, str | None]]:
+    """The agreed fields of some contacts: contact id -> field -> cell as written, None where the cell is
+    empty.
+
+    ``columns`` maps a field's name to its heading in the source. Contacts the source no longer has are left
+    out. Raises MutualsError (INPUT_QUALITY) where a heading is no further column of the source.
+    """
+    for name, heading in columns.items():
+        if heading not in table.field_names:
+            raise MutualsError(
+                ErrorCode.INPUT_QUALITY,
+                f"The source has no column “{heading}”, to which the field {name} is bound.",
+                hint="Put the column back, or bind the field to another.",
+            )
+    wanted = pl.Series("contact_id", sorted(set(contact_ids)), dtype=pl.String)
+    found = table.frame.join(wanted.to_frame(), on="contact_id", how="semi")
+    cells = {name: found[heading].to_list() for name, heading in columns.items()}
+    return {
+        contact_id: {name: values[index] or None for name, values in cells.items()}
+        for index, contact_id in enumerate(found["contact_id"].to_list())
+    }

@@ -1,0 +1,62 @@
+"""A source as it was read: contacts with typed standard columns, and the rows that could not be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+import polars as pl
+
+# Every standard column of ContactTable.frame. ``row`` is the row a person sees in a spreadsheet; the heading
+# is row 1.
+STANDARD_SCHEMA: dict[str, pl.DataType] = {
+    "row": pl.UInt32(),
+    "contact_id": pl.String(),
+    "email": pl.List(pl.String()),
+    "phone": pl.List(pl.String()),
+    "consent": pl.List(pl.String()),
+    "consent_at": pl.Date(),
+    "notified_at": pl.Date(),
+    "suppressed": pl.Boolean(),
+}
+IDENTIFIER_SCHEMA: dict[str, pl.DataType] = {
+    name: STANDARD_SCHEMA[name] for name in ("row", "email", "phone")
+}
+
+
+@unique
+class RowFault(StrEnum):
+    """Why a row takes no part: a closed list, safe to show and to log."""
+
+    EMPTY = "empty"
+    NOT_A_DATE = "not_a_date"
+    NOT_TRUE_OR_FALSE = "not_true_or_false"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One fault of one row: ``column`` is the standard column at fault. The value itself is kept nowhere."""
+
+    row: int
+    column: str
+    reason: RowFault
+
+
+def _no_identifiers() -> pl.DataFrame:
+    return pl.DataFrame(schema=IDENTIFIER_SCHEMA)
+
+
+@dataclass(frozen=True, eq=False)
+class ContactTable:
+    """The contacts of a source.
+
+    ``frame`` has a line per usable contact: STANDARD_SCHEMA, then every further column as text under its
+    heading (``field_names``, in the file's order), as written. ``rejected`` lists the faults of the rows left
+    out, and ``rejected_identifiers`` (IDENTIFIER_SCHEMA) what those rows hold: an identifier of theirs still
+    counts as held when it is asked who shares it.
+    """
+
+    frame: pl.DataFrame
+    rejected: tuple[Rejected, ...]
+    field_names: tuple[str, ...]
+    rejected_identifiers: pl.DataFrame = field(default_factory=_no_identifiers)
