@@ -7,11 +7,11 @@
 Contacts are read when needed and never copied into the store.
 """
 
+from mutuals.sources.contacts import ContactTable, Rejected, RowFault
 from mutuals.sources.definition import SourceDefinition, define_source
 from mutuals.sources.eligibility import Exclusion, field_values, still_eligible
 from mutuals.sources.participants import Participants, Withheld, select_participants
 from mutuals.sources.readers import READERS, Reader, read_source
-from mutuals.sources.table import ContactTable, Rejected, RowFault
 
 __all__ = [
     "READERS",

@@ -10,7 +10,7 @@ import polars as pl
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, ConsentRule
-from mutuals.sources.table import ContactTable
+from mutuals.sources.contacts import ContactTable
 
 
 @unique

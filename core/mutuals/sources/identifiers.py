@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from mutuals.normalisation import Normalised, Profile
-from mutuals.sources.table import ContactTable
+from mutuals.sources.contacts import ContactTable
 
 SCHEMA: dict[str, pl.DataType] = {
     "row": pl.UInt32(),

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from mutuals.normalisation import TRIMMED
+from mutuals.sources.contacts import STANDARD_SCHEMA, ContactTable, Rejected, RowFault
 from mutuals.sources.definition import STANDARD_COLUMNS, SourceDefinition, StandardColumn
 from mutuals.sources.sheet import Sheet, input_fault, read_csv
-from mutuals.sources.table import STANDARD_SCHEMA, ContactTable, Rejected, RowFault
 
 # An absent notice column means that nobody was notified, which is safe; an absent suppression column would
 # mean that nobody objected, which is not.

@@ -12,9 +12,9 @@ import polars as pl
 
 from mutuals.models.agreement import Agreement
 from mutuals.normalisation import Profile
+from mutuals.sources.contacts import ContactTable
 from mutuals.sources.eligibility import Exclusion, consent_exclusions
 from mutuals.sources.identifiers import collect_identifiers
-from mutuals.sources.table import ContactTable
 
 
 @unique

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.sources.contacts import ContactTable
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.native import NativeReader
-from mutuals.sources.table import ContactTable
 
 
 class Reader(Protocol):
