@@ -1,0 +1,85 @@
+"""``config.toml`` as ``mutuals init`` writes it: every key with the reason why one would change it."""
+
+from __future__ import annotations
+
+import json
+
+from mutuals.identity.home import Config
+
+
+def config_toml(config: Config) -> str:
+    """``config`` as commented TOML (TOML 1.0) that ``load_config`` reads back as the same values."""
+    contacts = "\n".join(
+        f"[[contacts]]\nname = {_text(person.name)}\nrole = {_text(person.role)}\n"
+        f"email = {_text(person.email)}\n"
+        for person in config.contacts
+    )
+    return _TEMPLATE.format(
+        organisation=_text(config.organisation),
+        introduction=_text(config.introduction),
+        privacy_policy=_text(config.privacy_policy),
+        data_handling=_text(config.data_handling),
+        endpoint=_optional("endpoint", config.endpoint, "peer.example.com:8443"),
+        listen=_text(config.listen),
+        store=_optional("store", config.store, "postgresql+psycopg://mutuals@localhost/mutuals"),
+        workers=_optional("workers", config.workers, 4),
+        memory_kib=config.kdf.memory_kib,
+        iterations=config.kdf.iterations,
+        lanes=config.kdf.lanes,
+        contacts=contacts or _EXAMPLE_CONTACT,
+    )
+
+
+def _text(value: str) -> str:
+    """A TOML basic string, over several lines where the text has several."""
+    escaped = json.dumps(value, ensure_ascii=False)
+    if "\n" not in value:
+        return escaped
+    return '"""\n' + escaped[1:-1].replace("\\n", "\n") + '"""'
+
+
+def _optional(key: str, value: str | int | None, example: str | int) -> str:
+    written = json.dumps(example if value is None else value, ensure_ascii=False)
+    return f"# {key} = {written}" if value is None else f"{key} = {written}"
+
+
+_EXAMPLE_CONTACT = """\
+# [[contacts]]
+# name = "Jane Doe"
+# role = "data protection officer"
+# email = "privacy@example.com"
+"""
+
+_TEMPLATE = """\
+# The configuration of this peer. Times and sizes carry their unit in the name.
+
+# --- What partners see: on your card. After a change: mutuals card --renew, and send them the new card. ---
+
+organisation = {organisation}
+# Who you are, in a sentence or two.
+introduction = {introduction}
+# Where your privacy policy is, or what it says about sharing contacts.
+privacy_policy = {privacy_policy}
+# How you handle data you receive: who sees it, where it lies, how long.
+data_handling = {data_handling}
+# host:port under which partners reach this peer. Without one they wait for you to call; one side is enough.
+{endpoint}
+
+# --- How this peer runs ---
+
+# host:port that mutuals serve listens on; 0.0.0.0:8443 for every network.
+listen = {listen}
+# Database URL, without a password in it. By default SQLite in this folder.
+{store}
+# Worker processes for matching. By default one for each core.
+{workers}
+
+# What a passphrase costs to try (Argon2id). Applies to operators added from now on.
+[kdf]
+memory_kib = {memory_kib}
+iterations = {iterations}
+lanes = {lanes}
+
+# --- People to talk to, on your card; repeat the block for each. ---
+
+{contacts}"""

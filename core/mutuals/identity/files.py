@@ -1,0 +1,61 @@
+"""Files that only their owner may read, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from mutuals.errors import ErrorCode, MutualsError
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+
+def make_private_directory(path: Path) -> None:
+    """Create ``path`` readable by its owner alone, or make it so where it exists."""
+    path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    if os.name == "posix":
+        path.chmod(PRIVATE_DIRECTORY)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data``, atomically and durably; the file is private from its first byte on."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def check_private(path: Path) -> None:
+    """Refuse what other users could read. Raises MutualsError (LOCAL); does nothing off POSIX."""
+    if os.name != "posix" or not path.exists():
+        return
+    mode = path.stat().st_mode
+    if stat.S_IMODE(mode) & 0o077:
+        wanted = PRIVATE_DIRECTORY if stat.S_ISDIR(mode) else PRIVATE_FILE
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{path} can be read or changed by other users of this machine.",
+            hint=f"Make it private: chmod {wanted:o} {path}",
+        )
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the new name of a file durable; Windows neither needs nor allows this."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

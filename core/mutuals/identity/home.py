@@ -1,0 +1,220 @@
+"""A peer's home folder: where its configuration, keys, card and store lie, and who may read them.
+
+    home = Home(default_home())
+    config = load_config(home)
+
+Directories are 0700 and files 0600. ``config.toml`` is for a person to edit; what it says about the company
+reaches partners with the next ``mutuals card --renew``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.files import check_private
+from mutuals.identity.text import deceptive_character, valid_endpoint
+from mutuals.models.card import ContactPerson, Line, Paragraph
+
+
+def _endpoint(value: str) -> str:
+    if not valid_endpoint(value):
+        raise ValueError("is not host:port, for example peer.example.com:8443")
+    return value
+
+
+Endpoint = Annotated[Line, AfterValidator(_endpoint)]
+
+
+class Kdf(BaseModel):
+    """What unlocking an operator's keys costs (Argon2id, RFC 9106): memory in KiB, passes, lanes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory_kib: int = Field(default=65_536, ge=8, le=4_194_304)
+    iterations: int = Field(default=3, ge=1, le=100)
+    lanes: int = Field(default=1, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _enough_memory(self) -> Self:
+        if self.memory_kib < 8 * self.lanes:
+            raise ValueError("memory_kib is less than 8 for each lane")
+        return self
+
+
+class Config(BaseModel):
+    """What ``config.toml`` says; ``store`` is a database URL, ``workers`` a number of processes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    organisation: Line
+    introduction: Paragraph = ""
+    privacy_policy: Paragraph = ""
+    data_handling: Paragraph = ""
+    contacts: tuple[ContactPerson, ...] = Field(default=(), max_length=20)
+    endpoint: Endpoint | None = None
+    listen: Endpoint = "127.0.0.1:8443"
+    store: str | None = None
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    kdf: Kdf = Kdf()
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        fault = deceptive_text(self)
+        if fault:
+            raise ValueError(fault)
+        return self
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths under one home folder; nothing is read or written here."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration a person edits."""
+        return self.root / "config.toml"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the peer's own keys."""
+        return self.root / "keys"
+
+    @property
+    def signing_key(self) -> Path:
+        """The Ed25519 key the peer signs with (PKCS#8 PEM)."""
+        return self.keys / "signing.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        """The P-256 key of the TLS certificate on the card (PKCS#8 PEM)."""
+        return self.keys / "tls.pem"
+
+    @property
+    def next_tls_key(self) -> Path:
+        """The TLS key of a card that is being renewed; ``card.json`` decides which of the two counts."""
+        return self.keys / "tls.next.pem"
+
+    @property
+    def accountability_key(self) -> Path:
+        """The public half (1,216 bytes) of the key that the ledger of what was sent is encrypted under."""
+        return self.keys / "accountability.pub"
+
+    @property
+    def card(self) -> Path:
+        """The peer's own signed card, with its TLS certificate."""
+        return self.root / "card.json"
+
+    @property
+    def spool(self) -> Path:
+        """What runs between count and reveal wait in, encrypted under run keys."""
+        return self.root / "spool"
+
+    @property
+    def log(self) -> Path:
+        """Log files."""
+        return self.root / "log"
+
+    @property
+    def store(self) -> Path:
+        """The SQLite file of the default store."""
+        return self.root / "store.sqlite"
+
+    def store_url(self, config: Config) -> str:
+        """The store's database URL: the configured one, or SQLite in this home."""
+        from mutuals.store.engine import sqlite_url
+
+        return config.store or sqlite_url(self.store)
+
+    def exists(self) -> bool:
+        """Whether a peer was set up here."""
+        return self.config.is_file()
+
+    def check_permissions(self) -> None:
+        """Refuse a home or keys that other users can read. Raises MutualsError (LOCAL) naming the file."""
+        for path in (self.root, self.keys, self.signing_key, self.tls_key, self.next_tls_key, self.config):
+            check_private(path)
+        check_private(self.store)
+
+
+def default_home() -> Path:
+    """The platform's folder for user data; ``MUTUALS_HOME`` where that is set."""
+    import platformdirs
+
+    named = os.environ.get("MUTUALS_HOME")
+    return Path(named) if named else Path(platformdirs.user_data_dir("mutuals", appauthor=False))
+
+
+def load_config(home: Home) -> Config:
+    """Read and check ``config.toml``. Raises MutualsError (LOCAL) naming the key at fault."""
+    try:
+        text = home.config.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"There is no peer in {home.root}.",
+            hint='Set one up: mutuals init --org "Acme Ltd"',
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise MutualsError(ErrorCode.LOCAL, f"{home.config} cannot be read: {_reason(error)}.") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MutualsError(ErrorCode.LOCAL, f"{home.config} is not valid TOML: {error}.") from error
+    return parse_config(values, str(home.config))
+
+
+def parse_config(values: dict[str, Any], where: str) -> Config:
+    """Check values that came from ``where``. Raises MutualsError (LOCAL) naming the key at fault."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{where}: {_fault(first['type'], first['loc'], first['msg'])}.",
+            hint=_hint(first["type"]),
+        ) from error
+
+
+def deceptive_text(model: Any) -> str | None:
+    """The first text of a card or configuration that holds a control or invisible character, as a clause."""
+    lines = ("organisation", "endpoint")
+    for name in (*lines, "introduction", "privacy_policy", "data_handling"):
+        found = deceptive_character(getattr(model, name) or "", lines=name not in lines)
+        if found:
+            return f"{name} holds the control or invisible character {found}"
+    for person in model.contacts:
+        for text in (person.name, person.role, person.email):
+            found = deceptive_character(text)
+            if found:
+                return f"contacts holds the control or invisible character {found}"
+    return None
+
+
+def _fault(kind: str, location: tuple[int | str, ...], message: str) -> str:
+    key = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"unknown key {key}"
+    if kind == "missing":
+        return f"the key {key} is missing"
+    message = message.removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
+
+
+def _hint(kind: str) -> str | None:
+    if kind == "extra_forbidden":
+        return "Correct or remove it; docs/operations.md lists the keys."
+    return None
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else (error.strerror or "system error")

@@ -1,0 +1,151 @@
+"""The open home of a peer: its configuration, keys, card and store, as everything above uses them.
+
+with Peer.open(path) as peer:
+    with peer.store.transaction() as tx: ...
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mutuals.clock import Clock, utc_now
+from mutuals.crypto.hpke import PUBLIC_BYTES
+from mutuals.crypto.signing import SigningKey
+from mutuals.crypto.tls import key_pin
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.cards import fingerprint_of, parse_card, tls_pin
+from mutuals.identity.home import Config, Home, load_config
+from mutuals.models.card import SignedCard
+
+if TYPE_CHECKING:
+    from mutuals.store.database import Store
+
+
+class Peer:
+    """One company's installation, open. ``fingerprint`` is 32 bytes; TLS key and certificate are PEM bytes.
+
+    The store is opened when it is first asked for. Close a peer after use, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        config: Config,
+        signing_key: SigningKey,
+        card: SignedCard,
+        tls_key: bytes,
+        clock: Clock,
+    ) -> None:
+        self.home = home
+        self.config = config
+        self.signing_key = signing_key
+        self.card = card
+        self.tls_key = tls_key
+        self.clock = clock
+        self.fingerprint = signing_key.public.fingerprint
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, home_path: Path, clock: Clock = utc_now) -> Peer:
+        """The peer in ``home_path``. Raises LOCAL where there is none or it cannot be trusted."""
+        home = Home(home_path.expanduser().absolute())
+        config = load_config(home)
+        home.check_permissions()
+        try:
+            signing_key = SigningKey.from_pem(_read(home.signing_key))
+        except ValueError as error:
+            raise _damaged(home.signing_key, "holds no Ed25519 key") from error
+        try:
+            card = parse_card(_read(home.card))
+        except MutualsError as error:
+            raise _damaged(home.card, "is not this peer's card any more") from error
+        if fingerprint_of(card.card) != signing_key.public.fingerprint:
+            raise _damaged(home.card, "was made with another signing key")
+        return cls(
+            home, config=config, signing_key=signing_key, card=card, tls_key=_tls_key(home, card), clock=clock
+        )
+
+    @property
+    def name(self) -> str:
+        """The own organisation, as the card names it."""
+        return self.card.card.organisation
+
+    @property
+    def tls_certificate(self) -> bytes:
+        """The TLS certificate on the card (PEM)."""
+        return self.card.card.tls_certificate.encode()
+
+    @property
+    def accountability_public(self) -> bytes:
+        """The public half of the accountability key (1,216 bytes). Raises MutualsError (LOCAL)."""
+        data = _read(self.home.accountability_key)
+        if len(data) != PUBLIC_BYTES:
+            raise _damaged(self.home.accountability_key, "holds no accountability key")
+        return data
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes to match with: as configured, or one for each usable core."""
+        if self.config.workers is not None:
+            return self.config.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+    @property
+    def store(self) -> Store:
+        """The store, opened once for all threads. Raises MutualsError (LOCAL) where it cannot be opened."""
+        with self._lock:
+            if self._store is None:
+                from mutuals.store.database import Store
+
+                self._store = Store.open(self.home.store_url(self.config))
+            return self._store
+
+    def close(self) -> None:
+        """Close the store; safe to call twice."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _tls_key(home: Home, card: SignedCard) -> bytes:
+    """The key of the card's certificate; finishes a renewal cut short after the card was replaced."""
+    wanted = tls_pin(card.card.tls_certificate)
+    for path in (home.tls_key, home.next_tls_key):
+        try:
+            key = path.read_bytes()
+            if key_pin(key) != wanted:
+                continue
+        except (OSError, ValueError):
+            continue
+        if path == home.next_tls_key:
+            os.replace(path, home.tls_key)
+        return key
+    raise _damaged(home.tls_key, "does not hold the key of the certificate on the card")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+
+
+def _damaged(path: Path, clause: str) -> MutualsError:
+    return MutualsError(ErrorCode.LOCAL, f"{path} {clause}.", hint="Restore the home folder from a backup.")
