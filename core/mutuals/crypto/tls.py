@@ -5,8 +5,8 @@
     check_certificate(certificate, fingerprint, now)
 
 The certificate is its own trust root and nobody else's: it is no CA, so that a partner whose certificate is
-trusted cannot issue others. Its subject is the same for every peer, because a server may send the subjects of all
-roots it trusts to whoever connects, and who a company's partners are is nobody's business. The name a client
+trusted cannot issue others. Its subject is the same for every peer, because a server may send the subjects of
+all roots it trusts to whoever connects, and who a company's partners are is nobody's business. The name a client
 checks is in the subject alternative name and derives from the signing key's fingerprint.
 """
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR = timedelta(days=397)
-# A day back, so that it is the protocol that notices a clock off by hours, with a sentence, not the handshake.
+# A day back, so that the protocol notices a clock off by hours, with a sentence, and not the handshake.
 BACKDATED_BY = timedelta(days=1)
 SUBJECT = "mutuals peer"
 

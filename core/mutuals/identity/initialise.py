@@ -1,7 +1,7 @@
 """Setting up a peer, and renewing its card (DESIGN §4, §8).
 
-Everything is made in a folder of its own inside the home and moved into place at the end, ``config.toml`` last:
-a home with a configuration is complete, and an attempt that failed leaves nothing.
+Everything is made in a folder of its own inside the home and moved into place at the end, ``config.toml``
+last: a home with a configuration is complete, and an attempt that failed leaves nothing.
 """
 
 from __future__ import annotations

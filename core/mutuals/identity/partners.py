@@ -138,9 +138,10 @@ def remove_partner(tx: Transaction, row: PartnerRow, now: datetime) -> PartnerRo
 
 
 def find_partner(tx: Transaction, name: str) -> PartnerRow:
-    """The partner that ``name`` means: an organisation, the beginning of one, or of a fingerprint (4 digits up).
+    """The partner that ``name`` means: an organisation, the beginning of one, or of a fingerprint.
 
-    A whole name wins over a beginning; case does not matter. Raises USAGE where none or several fit.
+    A whole name wins over a beginning, of which a fingerprint needs four digits; case does not matter. Raises
+    MutualsError (USAGE) where none or several fit.
     """
     rows = tx.partners.list()
     wanted = _folded(name)
@@ -206,7 +207,7 @@ def _refuse_impostor(card: Card, pin: bytes, others: list[PartnerRow]) -> None:
         if _folded(row.name) == _folded(card.organisation):
             raise MutualsError(
                 ErrorCode.PEER_IDENTITY,
-                f"{row.name} is already a partner under another key ({row.fingerprint[:8]}) than this card's.",
+                f"{row.name} is already a partner under another key ({row.fingerprint[:8]}), not this card's.",
                 hint=f"If they tell you by voice that they set up a new peer: "
                 f"mutuals partner remove {row.fingerprint[:8]}, then add this card.",
             )

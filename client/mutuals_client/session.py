@@ -1,0 +1,55 @@
+"""Who is working with the peer: which operator a command acts for, and unlocking that operator's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.console import SETTINGS, passphrase
+
+if TYPE_CHECKING:
+    from mutuals.identity.operators import OperatorKeys
+    from mutuals.peer import Peer
+    from mutuals.store.rows import OperatorRow
+
+
+def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str = "do this") -> OperatorKeys:
+    """The unlocked keys of the operator this command acts for.
+
+    That is ``--operator`` (``MUTUALS_OPERATOR``) or else the only one there is. Where ``roles`` is given the
+    operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes “may
+    not …”. Raises MutualsError: USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
+    """
+    from mutuals.identity.operators import require_role, unlock
+
+    row = acting_operator(peer)
+    if roles is not None:
+        require_role(row, roles, act)
+    return unlock(row, passphrase(row.name))
+
+
+def acting_operator(peer: Peer) -> OperatorRow:
+    """The operator this command acts for, not unlocked. Raises MutualsError (USAGE, NOT_ENTITLED)."""
+    with peer.store.transaction() as tx:
+        rows = tx.operators.list()
+    enabled = [row for row in rows if row.disabled_at is None]
+    if SETTINGS.operator is None:
+        if len(enabled) == 1:
+            return enabled[0]
+        names = ", ".join(row.name for row in enabled)
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"This peer has {len(enabled)} operators; say which one you are.",
+            hint=f"Add --operator NAME or set MUTUALS_OPERATOR; there are {names}." if names else None,
+        )
+    for row in rows:
+        if row.name == SETTINGS.operator:
+            if row.disabled_at is not None:
+                raise MutualsError(
+                    ErrorCode.NOT_ENTITLED, f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}."
+                )
+            return row
+    raise MutualsError(
+        ErrorCode.USAGE, "There is no operator of that name.", hint="See them with: mutuals operator list"
+    )
