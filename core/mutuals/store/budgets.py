@@ -39,7 +39,7 @@ class Budgets:
 
     def usage(self, partner: str, since: datetime) -> BudgetUsage:
         """What was charged to ``partner`` at ``since`` or later."""
-        query = select(func.count(), func.coalesce(func.sum(charges.c.items), 0)).where(
+        query = select(func.count(), func.coalesce(func.sum(charges.c["items"]), 0)).where(
             charges.c.partner == partner, charges.c.at >= since
         )
         runs, items = self._connection.execute(query).one()

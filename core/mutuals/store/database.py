@@ -5,9 +5,9 @@
         tx.log.append(None, "opened", {}, now)
     store.close()
 
-A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a lock
-on the one row of ``store_lock`` elsewhere. So repositories may read and then write what follows from it (budgets,
-log numbers) in plain SQL. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
+A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a
+lock on the one row of ``store_lock`` elsewhere. So repositories may read and then write what follows from it
+(budgets, log numbers) in plain SQL. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Store:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction: committed at the end of the block, rolled back if the block raises.
 
-        Raises LOCAL where the database fails; INTERNAL where a row breaks a rule of the schema, where the store
-        is closed, or inside another transaction of this thread (it would wait for itself).
+        Raises LOCAL where the database fails; INTERNAL where a row breaks a rule of the schema, where the
+        store is closed, or inside another transaction of this thread (it would wait for itself).
         """
         if self._closed:
             raise MutualsError(ErrorCode.INTERNAL, "The store is closed.")

@@ -1,4 +1,4 @@
-"""Connections to the database: SQLite set up for privacy and durability (DESIGN §8, §11), others as they come."""
+"""Connections to the database; SQLite is set up for privacy and durability (DESIGN §8, §11)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mutuals.errors import ErrorCode, MutualsError
 BUSY_SECONDS = 10
 
 # EXTRA: no acknowledged commit is lost in a power cut. secure_delete: no deleted value stays on disk, which
-# holds only with a rollback journal, so WAL is not an option. temp_store: nothing spills to the temporary folder.
+# holds only with a rollback journal, so WAL is not an option. temp_store: nothing spills to a temporary file.
 _PRAGMAS = (
     "PRAGMA synchronous=EXTRA",
     "PRAGMA secure_delete=ON",

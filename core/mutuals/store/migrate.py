@@ -31,7 +31,7 @@ def migrate(engine: Engine) -> None:
         if revision is not None and revision not in REVISIONS:
             raise MutualsError(
                 ErrorCode.LOCAL,
-                f"The store was written by a newer release: it has schema {revision}, this one {REVISIONS[-1]}.",
+                f"The store was written by a newer release (schema {revision}, here {REVISIONS[-1]}).",
                 hint="Install the newer release of mutuals.",
             )
         with _migrating:

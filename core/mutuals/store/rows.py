@@ -148,7 +148,7 @@ class IncomingRow:
 
 @dataclass(frozen=True)
 class ReceivedRow:
-    """The partner's sealed record: one contact, one retention class. ``also`` are the contact's other ranks."""
+    """The partner's sealed record of one contact and class; ``also`` are the contact's other ranks."""
 
     run_id: str
     rank: int

@@ -21,8 +21,8 @@ Where = ColumnElement[bool]
 class RowTable(Generic[R]):
     """Rows of type ``row`` in ``table``, whose columns carry the names of the dataclass's fields.
 
-    All statements are in the portable subset of SQL. A read followed by a write is safe, because a transaction
-    has the store to itself (``mutuals.store.database``).
+    All statements are in the portable subset of SQL. A read followed by a write is safe, because a
+    transaction has the store to itself (``mutuals.store.database``).
     """
 
     def __init__(self, connection: Connection, table: Table, row: type[R]) -> None:
