@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mutuals.models.agreement import Agreement
+from mutuals.models.agreement import Agreement, ConsentRule
 from mutuals.normalisation import Profile
 from mutuals.sources.contacts import ContactTable
 from mutuals.sources.eligibility import Exclusion, consent_exclusions
@@ -50,11 +50,21 @@ def select_participants(
     """Apply the agreement's consent rule, identifier types and rule on shared identifiers to a source.
 
     An identifier held by several contacts of the whole source, whatever their consent, is shared. Such stays
-    out or, where the agreement includes shared ones, enters only if every holder is eligible.
+    out or, where the agreement includes shared ones, enters only if every holder is eligible. Raises
+    MutualsError (USAGE) for an unknown country.
     """
-    reasons = consent_exclusions(table.frame, agreement.consent, today)
-    held = _held(table, agreement, profile, default_country, reasons.is_null())
-    kept, withheld = _partition(held, include_shared=agreement.matching.shared_identifiers == "include")
+    collected = collect_identifiers(table, agreement.matching.identifiers, profile, default_country)
+    include_shared = agreement.matching.shared_identifiers == "include"
+    return participants_among(table, collected, agreement.consent, today, include_shared=include_shared)
+
+
+def participants_among(
+    table: ContactTable, collected: pl.DataFrame, rule: ConsentRule, today: date, *, include_shared: bool
+) -> Participants:
+    """As ``select_participants``, over identifiers that ``collect_identifiers`` has already given."""
+    reasons = consent_exclusions(table.frame, rule, today)
+    held = _held(collected, reasons.is_null())
+    kept, withheld = _partition(held, include_shared=include_shared)
     taking_part = kept["contact"].unique().sort()
     reasons = _with_unmatchable(reasons, held["contact"].drop_nulls().unique(), taking_part)
     sizes = kept.group_by("identifier", maintain_order=True).len()
@@ -65,26 +75,18 @@ def select_participants(
         identifiers=sizes["identifier"].to_list(),
         owner_offsets=offsets,
         owner_indices=np.searchsorted(taking_part.to_numpy(), kept["contact"].to_numpy()).astype(np.int32),
-        excluded=count_by_reason(reasons),
+        excluded=_counted(reasons),
         withheld_identifiers=withheld,
     )
 
 
-def count_by_reason(reasons: pl.Series) -> dict[str, int]:
-    """How often each Exclusion occurs, in their order; those that do not occur are absent."""
+def _counted(reasons: pl.Series) -> dict[str, int]:
     counts = dict(reasons.drop_nulls().value_counts().iter_rows())
     return {reason.value: counts[reason.value] for reason in Exclusion if reason.value in counts}
 
 
-def _held(
-    table: ContactTable,
-    agreement: Agreement,
-    profile: Profile,
-    default_country: str | None,
-    allowed: pl.Series,
-) -> pl.DataFrame:
+def _held(collected: pl.DataFrame, allowed: pl.Series) -> pl.DataFrame:
     """Who holds what, each once: row, contact, identifier (typed), eligible."""
-    collected = collect_identifiers(table, agreement.matching.identifiers, profile, default_country)
     eligible = pl.DataFrame({"eligible": allowed}).with_columns(
         contact=pl.int_range(pl.len(), dtype=pl.Int32)
     )

@@ -1,0 +1,143 @@
+"""How ``mutuals source check`` tells what it found: the same numbers for a person and for a program."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mutuals_client.console import say, table
+
+if TYPE_CHECKING:
+    from mutuals.sources.check import ParticipationRule, Refusal, SourceCheck
+    from mutuals.sources.definition import SourceDefinition
+    from mutuals.sources.participants import Participants
+
+_PURPOSES_SHOWN = 20
+
+REASONS = {
+    "empty": "empty",
+    "not_a_date": "not a date written as YYYY-MM-DD",
+    "not_true_or_false": "neither true nor false",
+    "not_valid": "not valid",
+    "reserved_domain": "a domain that exists only inside a network, such as .local",
+    "not_a_number": "not a phone number",
+    "no_country_code": "no country code",
+    "unknown_country_code": "an unknown country code",
+    "has_extension": "an extension, so not one person's own number",
+    "wrong_length": "too short or too long",
+    "suppressed": "suppressed",
+    "no_consent": "consent to this purpose not given",
+    "consent_undated": "consent without a date",
+    "consent_expired": "consent too old",
+    "consent_in_future": "consent dated in the future",
+    "not_notified": "not notified",
+    "notice_too_old": "notified before the date agreed",
+    "no_identifier": "no usable identifier",
+    "only_shared_identifiers": "only identifiers shared with other contacts",
+    "shared": "held by several contacts",
+    "shared_with_ineligible": "held also by a contact who may not take part",
+}
+
+
+def check_facts(
+    definition: SourceDefinition,
+    profile: str,
+    found: SourceCheck,
+    rule: ParticipationRule | None,
+    agreement_id: str | None,
+) -> dict[str, Any]:
+    """The dry run as the JSON values documented in docs/sources.md."""
+    return {
+        "source": definition.name,
+        "profile": profile,
+        "rows": found.rows,
+        "contacts": found.contacts,
+        "rejected_rows": found.rejected_rows,
+        "rejected": [asdict(refusal) for refusal in found.rejected],
+        "identifiers": {kind: asdict(checked) for kind, checked in found.identifiers.items()},
+        "purposes": found.purposes,
+        "participation": _participation_facts(found.participants, rule, agreement_id),
+        "hints": list(found.hints),
+    }
+
+
+def _participation_facts(
+    participants: Participants | None, rule: ParticipationRule | None, agreement_id: str | None
+) -> dict[str, Any] | None:
+    if participants is None or rule is None:
+        return None
+    return {
+        "agreement": agreement_id,
+        "purpose": rule.consent.purpose,
+        "contacts": len(participants.contact_ids),
+        "identifiers": len(participants.identifiers),
+        "excluded": participants.excluded,
+        "withheld_identifiers": participants.withheld_identifiers,
+    }
+
+
+def tell_check(
+    definition: SourceDefinition,
+    profile: str,
+    found: SourceCheck,
+    rule: ParticipationRule | None,
+    agreement_id: str | None,
+) -> None:
+    """Print the dry run for a person."""
+    from rich.markup import escape
+
+    say(f"[bold]{definition.name}[/]  {escape(definition.path)}", "")
+    contacts = "1 contact" if found.contacts == 1 else f"{found.contacts:,} contacts"
+    say(f"[bold]{contacts}[/] in {found.rows:,} rows; {found.rejected_rows:,} rows cannot be used.")
+    _tell_refusals(found.rejected)
+    say("", f"Identifiers, normalised by {profile}")
+    counts = [
+        (kind, f"{checked.written:,}", f"{checked.usable:,}", f"{checked.distinct:,}")
+        for kind, checked in found.identifiers.items()
+    ]
+    table(None, ("  Type", "Written", "Usable", "Distinct"), [(f"  {kind}", *rest) for kind, *rest in counts])
+    _tell_refusals([refusal for checked in found.identifiers.values() for refusal in checked.refused])
+    if found.participants is not None and rule is not None:
+        under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
+        _tell_participants(found.participants, under)
+    else:
+        _tell_purposes(found.purposes)
+    for hint in found.hints:
+        say("", f"[yellow]{escape(hint)}[/]")
+
+
+def _tell_refusals(refusals: tuple[Refusal, ...] | list[Refusal]) -> None:
+    if refusals:
+        say("")
+        rows = [(f"  {r.column}", REASONS[r.reason], f"{r.count:,}", _row_numbers(r)) for r in refusals]
+        table(None, ("  Refused", "Because", "Count", "Rows"), rows)
+
+
+def _row_numbers(refusal: Refusal) -> str:
+    shown = ", ".join(str(row) for row in refusal.rows)
+    return f"{shown}, …" if refusal.count > len(refusal.rows) else shown
+
+
+def _tell_participants(participants: Participants, under: str) -> None:
+    say("", f"Under {under}")
+    rows = [("  take part", f"{len(participants.contact_ids):,}", "contacts")]
+    rows += [
+        (f"  left out: {REASONS[why]}", f"{n:,}", "contacts") for why, n in participants.excluded.items()
+    ]
+    rows += [("  enter the match", f"{len(participants.identifiers):,}", "identifiers")]
+    rows += [
+        (f"  withheld: {REASONS[why]}", f"{count:,}", "identifiers")
+        for why, count in participants.withheld_identifiers.items()
+    ]
+    table(None, ("", "", ""), rows)
+
+
+def _tell_purposes(purposes: dict[str, int]) -> None:
+    if not purposes:
+        say("", "No contact has granted any purpose.")
+        return
+    say("", "Granted purposes; count who could take part with --purpose or --agreement")
+    shown = list(purposes.items())[:_PURPOSES_SHOWN]
+    table(None, ("  Purpose", "Contacts"), [(f"  {purpose}", f"{count:,}") for purpose, count in shown])
+    if len(purposes) > len(shown):
+        say(f"  and {len(purposes) - len(shown):,} more")
