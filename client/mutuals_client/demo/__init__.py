@@ -1,0 +1,1 @@
+"""`mutuals demo`: two invented companies, their customer lists, and the story of what happens between them."""
