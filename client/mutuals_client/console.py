@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from mutuals.errors import ErrorCode, MutualsError
 
@@ -64,10 +64,18 @@ def _shared_options() -> list[click.Option]:
             help="The peer's home folder. [default: the platform's user data folder]",
         ),
         click.Option(
-            ["--json"], is_flag=True, expose_value=False, callback=_store("json"), help="Print one JSON object."
+            ["--json"],
+            is_flag=True,
+            expose_value=False,
+            callback=_store("json"),
+            help="Print one JSON object.",
         ),
         click.Option(
-            ["-y", "--yes"], is_flag=True, expose_value=False, callback=_store("yes"), help="Answer yes to questions."
+            ["-y", "--yes"],
+            is_flag=True,
+            expose_value=False,
+            callback=_store("yes"),
+            help="Answer yes to questions.",
         ),
     ]
 
@@ -105,6 +113,16 @@ class OperatorCommand(Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend(_operator_options())
+
+
+class ListingGroup(TyperGroup):
+    """A command group that lists when no command is named: ``mutuals runs`` is ``mutuals runs list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``list`` in front where the first word is no command and no request for help."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
 
 
 def stdout() -> Console:
@@ -154,7 +172,9 @@ def confirm(question: str, *, honour_yes: bool = True) -> bool:
         return True
     if not interactive():
         hint = "Add --yes." if honour_yes else None
-        raise MutualsError(ErrorCode.USAGE, "This needs an answer, and there is no terminal to ask on.", hint=hint)
+        raise MutualsError(
+            ErrorCode.USAGE, "This needs an answer, and there is no terminal to ask on.", hint=hint
+        )
     return click.confirm(question, default=False, err=True)
 
 
@@ -163,7 +183,9 @@ def ask(question: str, default: str | None = None) -> str:
     if not interactive():
         if default is not None:
             return default
-        raise MutualsError(ErrorCode.USAGE, f"“{question}” needs an answer, and there is no terminal to ask on.")
+        raise MutualsError(
+            ErrorCode.USAGE, f"“{question}” needs an answer, and there is no terminal to ask on."
+        )
     answer: str = click.prompt(question, default=default, err=True)
     return answer
 
@@ -173,8 +195,17 @@ def passphrase(operator: str, *, new: bool = False) -> bytes:
 
     Raises MutualsError (USAGE) where none of them can give it. Never from arguments or the environment.
     """
-    if SETTINGS.passphrase_fd is not None:
-        return _passphrase_from_descriptor(SETTINGS.passphrase_fd)
+    return _passphrase(operator, SETTINGS.passphrase_fd, "--passphrase-fd", new=new)
+
+
+def new_passphrase(operator: str, descriptor: int | None) -> bytes:
+    """A passphrase for an operator whom another one adds: from ``--new-passphrase-fd`` or a prompt, asked twice."""
+    return _passphrase(operator, descriptor, "--new-passphrase-fd", new=True)
+
+
+def _passphrase(operator: str, descriptor: int | None, option: str, *, new: bool) -> bytes:
+    if descriptor is not None:
+        return _passphrase_from_descriptor(descriptor, option)
     stored = None if new else _passphrase_from_keyring(operator)
     if stored is not None:
         return stored
@@ -182,14 +213,14 @@ def passphrase(operator: str, *, new: bool = False) -> bytes:
         raise MutualsError(
             ErrorCode.USAGE,
             f"The passphrase of operator {operator} is needed, and there is no terminal to ask on.",
-            hint="Give it with --passphrase-fd, for example: --passphrase-fd 3 3< passphrase-file",
+            hint=f"Give it with {option}, for example: {option} 3 3< passphrase-file",
         )
     label = f"New passphrase for operator {operator}" if new else f"Passphrase of operator {operator}"
     text: str = click.prompt(label, hide_input=True, confirmation_prompt=new, err=True)
     return text.encode()
 
 
-def _passphrase_from_descriptor(descriptor: int) -> bytes:
+def _passphrase_from_descriptor(descriptor: int, option: str) -> bytes:
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
             value = stream.readline().rstrip(b"\r\n")
@@ -197,7 +228,7 @@ def _passphrase_from_descriptor(descriptor: int) -> bytes:
         raise MutualsError(
             ErrorCode.USAGE,
             f"File descriptor {descriptor} cannot be read for a passphrase.",
-            hint=f"Open it on the command line: --passphrase-fd {descriptor} {descriptor}< passphrase-file",
+            hint=f"Open it on the command line: {option} {descriptor} {descriptor}< passphrase-file",
         ) from error
     if not value:
         raise MutualsError(ErrorCode.USAGE, f"File descriptor {descriptor} gave an empty passphrase.")

@@ -18,8 +18,8 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
     """The unlocked keys of the operator this command acts for.
 
     That is ``--operator`` (``MUTUALS_OPERATOR``) or else the only one there is. Where ``roles`` is given the
-    operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes “may
-    not …”. Raises MutualsError: USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
+    operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes
+    “may not …”. Raises USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
     """
     from mutuals.identity.operators import require_role, unlock
 

@@ -6,8 +6,8 @@
 
 The certificate is its own trust root and nobody else's: it is no CA, so that a partner whose certificate is
 trusted cannot issue others. Its subject is the same for every peer, because a server may send the subjects of
-all roots it trusts to whoever connects, and who a company's partners are is nobody's business. The name a client
-checks is in the subject alternative name and derives from the signing key's fingerprint.
+all roots it trusts to whoever connects, and who a company's partners are is nobody's business. The name a
+client checks is in the subject alternative name and derives from the signing key's fingerprint.
 """
 
 from __future__ import annotations

@@ -172,14 +172,14 @@ def load_config(home: Home) -> Config:
     return parse_config(values, str(home.config))
 
 
-def parse_config(values: dict[str, Any], where: str) -> Config:
-    """Check values that came from ``where``. Raises MutualsError (LOCAL) naming the key at fault."""
+def parse_config(values: dict[str, Any], where: str, code: ErrorCode = ErrorCode.LOCAL) -> Config:
+    """Check values that came from ``where``. Raises MutualsError (``code``) naming the key at fault."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise MutualsError(
-            ErrorCode.LOCAL,
+            code,
             f"{where}: {_fault(first['type'], first['loc'], first['msg'])}.",
             hint=_hint(first["type"]),
         ) from error
@@ -206,8 +206,9 @@ def _fault(kind: str, location: tuple[int | str, ...], message: str) -> str:
         return f"unknown key {key}"
     if kind == "missing":
         return f"the key {key} is missing"
-    message = message.removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
+    if kind == "value_error":  # our own sentence, which goes on from the key
+        return f"{key} {message.removeprefix('Value error, ')}".strip()
+    return f"{key}: {message}"
 
 
 def _hint(kind: str) -> str | None:

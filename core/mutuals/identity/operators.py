@@ -147,8 +147,8 @@ def get_operator(tx: Transaction, name: str) -> OperatorRow:
     return row
 
 
-def disable_operator(tx: Transaction, name: str, now: datetime) -> OperatorRow:
-    """Disable an operator and log it. Raises MutualsError (USAGE) for the last admin."""
+def disable_operator(tx: Transaction, name: str, *, by: str, now: datetime) -> OperatorRow:
+    """Disable an operator and log who (``by``) did it. Raises MutualsError (USAGE) for the last admin."""
     row = get_operator(tx, name)
     if row.disabled_at is not None:
         raise MutualsError(ErrorCode.USAGE, f"Operator {row.name} is disabled already.")
@@ -160,7 +160,7 @@ def disable_operator(tx: Transaction, name: str, now: datetime) -> OperatorRow:
             hint="Add another admin first: mutuals operator add NAME --role admin",
         )
     tx.operators.disable(row.name, now)
-    tx.log.append(None, "operator.disabled", {"operator": row.name}, now)
+    tx.log.append(None, "operator.disabled", {"operator": row.name, "by": by}, now)
     return get_operator(tx, row.name)
 
 

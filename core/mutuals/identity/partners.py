@@ -207,7 +207,7 @@ def _refuse_impostor(card: Card, pin: bytes, others: list[PartnerRow]) -> None:
         if _folded(row.name) == _folded(card.organisation):
             raise MutualsError(
                 ErrorCode.PEER_IDENTITY,
-                f"{row.name} is already a partner under another key ({row.fingerprint[:8]}), not this card's.",
+                f"{row.name} is already a partner, under another key ({row.fingerprint[:8]}) than this.",
                 hint=f"If they tell you by voice that they set up a new peer: "
                 f"mutuals partner remove {row.fingerprint[:8]}, then add this card.",
             )
