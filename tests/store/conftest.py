@@ -23,9 +23,7 @@ def _wipe(url: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("other", marks=pytest.mark.skipif(not OTHER, reason="no URL"))]
-)
+@pytest.fixture(params=["sqlite", "other"] if OTHER else ["sqlite"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, for each backend."""
     if request.param == "sqlite" or OTHER is None:

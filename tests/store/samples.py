@@ -134,7 +134,7 @@ def open_and_close(url: str) -> None:
 
 
 def charge_within(url: str, allowed: int, worker: int, tries: int) -> int:
-    """Try to charge ``tries`` runs of 10 items to one partner with ``allowed`` runs; how many went through."""
+    """Charge up to ``tries`` runs of 10 items while the partner has under ``allowed``; how many went through."""
     store = Store.open(url)
     charged = 0
     for attempt in range(tries):
