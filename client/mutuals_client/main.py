@@ -1,7 +1,7 @@
 """The ``mutuals`` command: commands by group, and how an error reaches a person.
 
-    mutuals init --org "Acme Ltd"
-    mutuals match A-7Q3K2M9X
+mutuals init --org "Acme Ltd"
+mutuals match A-7Q3K2M9X
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def build_app() -> typer.Typer:
 
     @app.callback()
     def _root(
-        version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True, callback=_version),
+        version: bool = typer.Option(
+            False, "--version", help="Show the version.", is_eager=True, callback=_version
+        ),
     ) -> None:
         pass
 
@@ -87,7 +89,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback, no data, to a person
+    except Exception as error:  # the last line of defence: no traceback, no data, to a person
         _report(ErrorCode.INTERNAL, f"mutuals failed unexpectedly ({_where(error)}).", "Please report this.")
         return 1
     return code if isinstance(code, int) else 0

@@ -1,0 +1,39 @@
+"""Calling a partner from a command: outboxes first, then the call itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mutuals.errors import ErrorCode, MutualsError
+
+if TYPE_CHECKING:
+    from mutuals.peer import Peer
+    from mutuals.transport.connection import PartnerConnection
+
+
+@contextmanager
+def partner_connection(peer: Peer, fingerprint: str) -> Iterator[PartnerConnection]:
+    """A connection to the partner with this fingerprint (hex), after documents were exchanged both ways.
+
+    Raises MutualsError: PEER_IDENTITY where the partner was removed, UNREACHABLE where it has no endpoint or does
+    not answer.
+    """
+    from mutuals.transport.connection import connect
+    from mutuals.transport.sync import sync_partner
+
+    with peer.store.transaction() as tx:
+        partner = tx.partners.get(fingerprint)
+    if partner is None or partner.removed_at is not None:
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            "The partner of this agreement was removed.",
+            hint="Add its card again: mutuals partner add FILE",
+        )
+    connection = connect(peer, partner)
+    try:
+        sync_partner(peer, connection)
+        yield connection
+    finally:
+        connection.close()

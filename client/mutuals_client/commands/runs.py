@@ -1,0 +1,150 @@
+"""``mutuals runs``: every run, its state, and what it waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.console import (
+    Command,
+    ListingGroup,
+    OperatorCommand,
+    confirm,
+    open_peer,
+    result,
+    say,
+    table,
+)
+
+if TYPE_CHECKING:
+    from mutuals.models.run import Run
+    from mutuals.peer import Peer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(cls=ListingGroup, help="List runs and what each waits for; clear one that broke off.")
+    group.command("list", cls=Command)(list_runs)
+    group.command("show", cls=Command)(show)
+    group.command("clear", cls=OperatorCommand)(clear)
+    app.add_typer(group, name="runs")
+
+
+def list_runs() -> None:
+    """List all runs, newest first.
+
+    Example: mutuals runs list
+    """
+    from mutuals.runs.lifecycle import expire_runs
+
+    with open_peer() as peer:
+        expire_runs(peer)
+        with peer.store.transaction() as tx:
+            runs = sorted(tx.runs.list(), key=lambda run: run.opened_at, reverse=True)
+            partners = {row.fingerprint: row.name for row in tx.partners.list()}
+        if not runs:
+            say("No runs yet. Start one: mutuals match AGREEMENT")
+        else:
+            table(
+                None,
+                ("Run", "Partner", "Opened", "State", "Overlap", "Waits for"),
+                [
+                    (
+                        run.run_id,
+                        partners.get(run.partner, run.partner[:12]),
+                        run.opened_at.strftime("%Y-%m-%d %H:%M"),
+                        run.state.value.replace("_", " "),
+                        "" if run.count is None else f"{run.count:,}",
+                        waits_for(run),
+                    )
+                    for run in runs
+                ],
+            )
+        result(runs=[run_facts(run) for run in runs])
+
+
+def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
+    """Show one run.
+
+    Example: mutuals runs show R-7Q3K2M9X
+    """
+    with open_peer() as peer:
+        run = find_run(peer, run_id)
+        facts = run_facts(run)
+        for name, value in facts.items():
+            if value is not None:
+                say(f"{name.replace('_', ' '):>16}  {value}")
+        result(**facts)
+
+
+def clear(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
+    """Clear a half-revealed run, after you found out with the partner why it broke off.
+
+    New runs with the partner are refused until somebody does. Example: mutuals runs clear R-7Q3K2M9X
+    """
+    from mutuals.models.run import RunState
+    from mutuals.runs.lifecycle import end_run
+    from mutuals_client.session import unlock_operator
+
+    with open_peer() as peer:
+        run = find_run(peer, run_id)
+        if run.state is not RunState.HALF_REVEALED:
+            raise MutualsError(
+                ErrorCode.RUN_STATE, f"Run {run.run_id} is not half revealed; there is nothing to clear."
+            )
+        say(f"Run {run.run_id} broke off: {run.reason}")
+        if not confirm("Have you found out why, with the partner?"):
+            raise MutualsError(ErrorCode.USAGE, "Nothing was cleared.")
+        operator = unlock_operator(peer)
+        end_run(peer, run, RunState.FAILED, reason=f"{run.reason} Cleared by {operator.name}.")
+        say(f"Run {run.run_id} is cleared; new runs with the partner are possible.")
+        result(run=run.run_id, state=RunState.FAILED.value)
+
+
+def find_run(peer: Peer, run_id: str) -> Run:
+    """The run a person named. Raises MutualsError (RUN_UNKNOWN)."""
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(run_id.upper())
+    if run is None:
+        raise MutualsError(
+            ErrorCode.RUN_UNKNOWN, f"There is no run {run_id} in this home.", hint="List them: mutuals runs"
+        )
+    return run
+
+
+def waits_for(run: Run) -> str:
+    """What has to happen next, in words."""
+    from mutuals.models.run import RunState
+
+    until = f" by {run.reveal_by:%Y-%m-%d}" if run.reveal_by else ""
+    return {
+        RunState.MATCHING: "the match to end",
+        RunState.COUNTED: f"both sides' reveal{until}",
+        RunState.REVEALING: "the reveal to end",
+        RunState.REVEALED: f"both sides' exchange{until}",
+        RunState.EXCHANGING: f"the exchange to end{until}",
+        RunState.HALF_REVEALED: "a person: mutuals runs clear",
+    }.get(run.state, "")
+
+
+def run_facts(run: Run) -> dict[str, object]:
+    """A run for ``--json``: no keys, no receiving keys."""
+    return {
+        "run": run.run_id,
+        "agreement": run.agreement,
+        "partner": run.partner,
+        "role": run.role.value,
+        "engine": run.engine,
+        "state": run.state.value,
+        "own_size": run.own_size,
+        "partner_size": run.partner_size,
+        "overlap": run.count,
+        "contacts": run.contacts,
+        "opened_at": run.opened_at,
+        "reveal_by": run.reveal_by,
+        "finished_at": run.finished_at,
+        "reason": run.reason,
+        "waits_for": waits_for(run) or None,
+    }

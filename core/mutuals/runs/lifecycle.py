@@ -1,0 +1,112 @@
+"""How runs begin, fail, end and expire in the store; whatever ends a run destroys what it had to remember.
+
+The states are ``mutuals.models.run.RunState``; every change is a compare-and-set, so that a server and a command on
+the same store cannot both carry a run on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from mutuals.errors import MutualsError, PartnerFault
+from mutuals.models.run import Run, RunState
+from mutuals.peer import Peer
+from mutuals.runs.keys import subject
+from mutuals.runs.spool import destroy_spool
+from mutuals.store.database import Transaction
+
+ABANDONED_AFTER = timedelta(days=1)
+"""A match that neither ended nor failed in this time was killed."""
+
+REVEAL_LASTS_AT_MOST = timedelta(hours=1)
+"""A reveal that neither ended nor failed in this time was killed."""
+
+_KEEPS_RECEIVING_KEY = frozenset({RunState.DONE, RunState.HALF_REVEALED})
+
+
+def end_run(
+    peer: Peer,
+    run: Run,
+    state: RunState,
+    *,
+    reason: str | None = None,
+    expect: Collection[RunState] | None = None,
+    **facts: object,
+) -> Run:
+    """Bring ``run`` to the final ``state``: spool key and file are destroyed, and the receiving keys too unless
+    something was received under them. Raises MutualsError (RUN_STATE) where it is no longer as expected.
+    """
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        ended = tx.runs.update(
+            run.run_id,
+            expect if expect is not None else {run.state},
+            state=state,
+            reason=reason,
+            spool_key=None,
+            finished_at=now,
+            **facts,
+        )
+        if state not in _KEEPS_RECEIVING_KEY:
+            tx.keys.destroy(subject(run.run_id))
+        log_run(tx, ended, state.value, now, reason=reason)
+    destroy_spool(peer, run)
+    return ended
+
+
+def fail_run(peer: Peer, run: Run, error: BaseException) -> None:
+    """Record that ``run`` failed, and why in words an operator understands; it must not have revealed positions."""
+    end_run(
+        peer,
+        run,
+        RunState.FAILED,
+        reason=describe(error),
+        expect={RunState.MATCHING, RunState.COUNTED},
+    )
+
+
+def describe(error: BaseException) -> str:
+    """One sentence about ``error`` without any text of foreign exceptions, which may hold data."""
+    if isinstance(error, PartnerFault):
+        return f"The partner broke the protocol: {error.message}"
+    if isinstance(error, MutualsError):
+        return error.message
+    return f"This peer failed ({type(error).__name__})."
+
+
+def expire_runs(peer: Peer) -> list[Run]:
+    """End what is overdue: runs whose date for reveal or exchange has passed, and matches that were killed."""
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        runs = tx.runs.list()
+    expired = []
+    for run in runs:
+        if run.state in {RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING}:
+            if run.reveal_by is not None and run.reveal_by < now:
+                expired.append(end_run(peer, run, RunState.EXPIRED, reason="Its date passed unused."))
+        elif run.state is RunState.MATCHING and run.opened_at + ABANDONED_AFTER < now:
+            expired.append(
+                end_run(peer, run, RunState.FAILED, reason="It was interrupted and never resumed.")
+            )
+        elif run.state is RunState.REVEALING and run.reveal_by is not None and run.reveal_by < now:
+            expired.append(end_run(peer, run, RunState.HALF_REVEALED, reason="The reveal was interrupted."))
+    return expired
+
+
+def log_run(tx: Transaction, run: Run, event: str, now: datetime, **details: object) -> None:
+    """An entry in the agreement's log: numbers and digests of the run, never an identifier or a digest over pairs."""
+    body: dict[str, object] = {
+        "run": run.run_id,
+        "sid": run.sid.hex(),
+        "role": run.role.value,
+        "partner": run.partner,
+        "own_size": run.own_size,
+        "partner_size": run.partner_size,
+    }
+    if run.th is not None:
+        body["th"] = run.th.hex()
+    if run.count is not None:
+        body["count"] = run.count
+    body.update({name: value for name, value in details.items() if value is not None})
+    tx.log.append(run.agreement, f"run.{event}", body, now)

@@ -1,0 +1,245 @@
+"""The match as a peer carries it out: guards, source, keys, protocol, and what is kept afterwards.
+
+    run = initiate_match(peer, active, stream, pool)     # the side that starts
+    respond_match(peer, partner, stream, pool)           # the side that answers
+
+Consent, authority, thresholds and budgets are checked before the first blinded item is sent, because the match
+itself is the disclosure (DESIGN §3). Both sides do the same checks on their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.documents import partner_key
+from mutuals.engines.workers import Pool
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.models.run import Role, Run, RunState
+from mutuals.normalisation import get_profile
+from mutuals.peer import Peer
+from mutuals.protocol.hello import MatchTerms
+from mutuals.protocol.match import Agreed, MatchSession
+from mutuals.protocol.messages import Hello, MatchMessage
+from mutuals.protocol.outcome import MatchOutcome
+from mutuals.runs.drive_match import Arrived, drive_match
+from mutuals.runs.guards import charge_match, check_may_match
+from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
+from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
+from mutuals.runs.prepare import OrderedItems, OwnSet, order_items, read_own_set
+from mutuals.runs.spool import Matched, new_spool_key, save_matched
+from mutuals.shortid import short_id
+from mutuals.store.rows import PartnerRow
+
+MatchStream = MessageStream[MatchMessage, MatchMessage]
+
+
+def prepare_match(peer: Peer, active: ActiveAgreement) -> OwnSet:
+    """Read the own set and check everything this side can check alone; nothing is sent or charged.
+
+    Raises MutualsError: INPUT_QUALITY, SET_TOO_SMALL, SET_TOO_LARGE, BUDGET_EXHAUSTED, BLOCKED, AGREEMENT_FORBIDS.
+    """
+    own = read_own_set(peer, active)
+    with peer.store.transaction() as tx:
+        check_may_match(tx, active, len(own.items), peer.clock())
+    return own
+
+
+def initiate_match(
+    peer: Peer,
+    agreement: str,
+    stream: MatchStream,
+    pool: Pool,
+    *,
+    count_only: bool = False,
+    progress: Progress | None = None,
+    cancelled: Cancelled = never,
+) -> Run:
+    """Match under ``agreement`` (id or digest) with the partner at the other end of ``stream``; the run.
+
+    Its state is COUNTED, or COUNT_ONLY. Raises MutualsError: what ``prepare_match`` raises, AGREEMENT_NOT_ACTIVE,
+    BELOW_THRESHOLD, WORKER_DIED, UNREACHABLE, and PartnerRefused or PartnerFault.
+    """
+    with peer.store.transaction() as tx:
+        active = load_active(tx, agreement, peer.clock(), own=peer.fingerprint.hex())
+        partner = tx.partners.get(active.partner_fingerprint)
+    if partner is None:
+        raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this agreement was removed.")
+    own = prepare_match(peer, active)
+    execution = _Execution.prepare(peer, partner, active, own, Role.INITIATOR, count_only)
+    return execution.carry_out(stream, pool, progress or Silent(), cancelled)
+
+
+def respond_match(
+    peer: Peer,
+    partner: PartnerRow,
+    stream: MatchStream,
+    pool: Pool,
+    *,
+    progress: Progress | None = None,
+    cancelled: Cancelled = never,
+) -> Run:
+    """Answer a partner that opens a run; the run as it ended. Raises as ``initiate_match`` does."""
+    expire_runs(peer)
+    opened = stream.receive()
+    arrived_at = peer.clock()
+    if not isinstance(opened, Hello) or opened.role is not Role.INITIATOR:
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Open.")
+    active = agreement_with(peer, partner, opened.agreement)
+    own = prepare_match(peer, active)
+    execution = _Execution.prepare(peer, partner, active, own, Role.RESPONDER, opened.count_only)
+    return execution.carry_out(stream, pool, progress or Silent(), cancelled, Arrived(opened, arrived_at))
+
+
+def agreement_with(peer: Peer, partner: PartnerRow, digest: bytes) -> ActiveAgreement:
+    """The active agreement that ``partner`` named. Raises AGREEMENT_UNKNOWN also where it is somebody else's."""
+    with peer.store.transaction() as tx:
+        row = tx.agreements.get(digest.hex())
+        if row is None or row.partner != partner.fingerprint:
+            raise PartnerFault(
+                ErrorCode.AGREEMENT_UNKNOWN, "The partner named an agreement that is not with it."
+            )
+        return load_active(tx, row.digest, peer.clock(), own=peer.fingerprint.hex())
+
+
+@dataclass
+class _Execution:
+    """One match in flight: the session, and the run once both sides are bound to it."""
+
+    peer: Peer
+    active: ActiveAgreement
+    session: MatchSession
+    ordered: OrderedItems
+    key: ReceivingKey
+    run: Run | None = None
+
+    @classmethod
+    def prepare(
+        cls,
+        peer: Peer,
+        partner: PartnerRow,
+        active: ActiveAgreement,
+        own: OwnSet,
+        role: Role,
+        count_only: bool,
+    ) -> _Execution:
+        """Everything of the own side, before the first message."""
+        with peer.store.transaction() as tx:
+            operators = tx.operators.list()
+        key = new_receiving_key(operators)
+        ordered = order_items(own, active.agreement.matching)
+        session = MatchSession(
+            role,
+            _terms(peer, partner, active, role, count_only),
+            ordered.items,
+            signing_key=peer.signing_key,
+            partner_key=partner_key(partner),
+            receiving_key=key.public,
+            clock=peer.clock,
+        )
+        return cls(peer, active, session, ordered, key)
+
+    def carry_out(
+        self,
+        stream: MatchStream,
+        pool: Pool,
+        progress: Progress,
+        cancelled: Cancelled,
+        opened: Arrived | None = None,
+    ) -> Run:
+        """Run the protocol, then keep or destroy what it left."""
+        try:
+            outcome = drive_match(
+                self.session, pool, stream, progress, cancelled, on_agreed=self._agreed, opened=opened
+            )
+        except BaseException as error:
+            if self.run is not None:
+                fail_run(self.peer, self.run, error)
+            raise
+        if self.run is None:
+            raise RuntimeError("a match ended that had never begun")
+        return self._conclude(self.run, outcome)
+
+    def _agreed(self, agreed: Agreed) -> None:
+        """Steps 2 and 3: the run and its charge enter the store together, before the first point leaves."""
+        now = self.peer.clock()
+        run = Run(
+            run_id=short_id("R", agreed.sid),
+            sid=agreed.sid,
+            agreement=self.active.digest,
+            partner=self.active.partner_fingerprint,
+            role=self.session.role,
+            engine=self.session.engine.name,
+            state=RunState.MATCHING,
+            own_size=agreed.own_size,
+            partner_size=agreed.partner_size,
+            opened_at=now,
+            own_receiving_key=self.key.public,
+            partner_receiving_key=agreed.partner_receiving_key,
+            spool_key=new_spool_key(),
+        )
+        with self.peer.store.transaction() as tx:
+            check_may_match(tx, self.active, agreed.own_size, now)
+            charge_match(tx, self.active, agreed.sid, agreed.partner_size, now)
+            tx.runs.add(run)
+            store_receiving_key(tx, run.run_id, self.key)
+            log_run(tx, run, "opened", now)
+        self.run = run
+
+    def _conclude(self, run: Run, outcome: MatchOutcome) -> Run:
+        """Step 13: below the minimum nothing is kept, not even the count."""
+        least = self.active.agreement.matching.min_overlap
+        now = self.peer.clock()
+        if outcome.count < least:
+            end_run(
+                self.peer,
+                run,
+                RunState.BELOW_THRESHOLD,
+                reason=f"Fewer than {least:,} shared.",
+                th=outcome.th,
+            )
+            raise MutualsError(
+                ErrorCode.BELOW_THRESHOLD,
+                f"Run {run.run_id} found fewer than the {least:,} shared identifiers "
+                f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
+            )
+        if self.session.terms.count_only:
+            return end_run(
+                self.peer, run, RunState.COUNT_ONLY, count=outcome.count, th=outcome.th, counted_at=now
+            )
+        save_matched(self.peer, run, Matched(outcome, self.ordered.dummies))
+        with self.peer.store.transaction() as tx:
+            counted = tx.runs.update(
+                run.run_id,
+                {RunState.MATCHING},
+                state=RunState.COUNTED,
+                count=outcome.count,
+                th=outcome.th,
+                counted_at=now,
+                reveal_by=now + timedelta(days=self.active.agreement.matching.reveal_within_days),
+            )
+            log_run(tx, counted, "counted", now)
+        return counted
+
+
+def _terms(
+    peer: Peer, partner: PartnerRow, active: ActiveAgreement, role: Role, count_only: bool
+) -> MatchTerms:
+    matching = active.agreement.matching
+    theirs = bytes.fromhex(partner.fingerprint)
+    initiator, responder = (
+        (peer.fingerprint, theirs) if role is Role.INITIATOR else (theirs, peer.fingerprint)
+    )
+    return MatchTerms(
+        agreement=bytes.fromhex(active.digest),
+        engine=matching.engine,
+        profile=matching.profile,
+        profile_digest=get_profile(matching.profile).digest(),
+        initiator=initiator,
+        responder=responder,
+        min_set_size=matching.min_set_size,
+        max_set_size=matching.max_set_size,
+        count_only=count_only,
+    )

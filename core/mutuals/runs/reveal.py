@@ -1,0 +1,208 @@
+"""The reveal as a peer carries it out: authorisation, re-checks, positions, confirmation, and the overlap kept.
+
+    run = initiate_reveal(peer, run_id, stream)        # the side that started the run
+    respond_reveal(peer, partner, stream)              # the side that answers
+
+What was true at the count is checked again: agreement in force, own items still eligible, date not passed
+(DESIGN §6, step 14). Once positions may have left, a failure leaves the run half revealed, which blocks new runs with
+the partner until a person clears it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.crypto.hpke import seal
+from mutuals.documents import partner_key
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
+from mutuals.framing import Context, frame
+from mutuals.models.run import Role, Run, RunState
+from mutuals.peer import Peer
+from mutuals.protocol.messages import Approve, RevealMessage
+from mutuals.protocol.reveal import RevealSession
+from mutuals.runs.authorisation import require_authorisation
+from mutuals.runs.drive_reveal import RevealHooks, drive_reveal
+from mutuals.runs.guards import check_not_blocked
+from mutuals.runs.lifecycle import REVEAL_LASTS_AT_MOST, describe, end_run, expire_runs, log_run
+from mutuals.runs.overlap import Overlap
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
+from mutuals.runs.prepare import OwnSet, read_own_set
+from mutuals.runs.spool import Matched, load_matched, save_overlap
+from mutuals.store.rows import PartnerRow
+
+RevealStream = MessageStream[RevealMessage, RevealMessage]
+
+
+def initiate_reveal(
+    peer: Peer,
+    run_id: str,
+    stream: RevealStream,
+    *,
+    progress: Progress | None = None,
+    cancelled: Cancelled = never,
+) -> Run:
+    """Reveal a counted run that this side started; the run, REVEALED.
+
+    Raises MutualsError: NOT_AUTHORISED_YET (this side's, or as PartnerRefused the other's; the run waits on), STALE
+    (the run is destroyed), RUN_STATE, AGREEMENT_NOT_ACTIVE, BLOCKED, BELOW_THRESHOLD, CONFIRMATION_FAILED, UNREACHABLE.
+    """
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(run_id)
+    if run is None or run.role is not Role.INITIATOR:
+        raise MutualsError(ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.")
+    return _Execution.prepare(peer, run).carry_out(stream, progress or Silent(), cancelled)
+
+
+def respond_reveal(
+    peer: Peer,
+    partner: PartnerRow,
+    stream: RevealStream,
+    *,
+    progress: Progress | None = None,
+    cancelled: Cancelled = never,
+) -> Run:
+    """Answer the reveal of a run that ``partner`` started. Raises as ``initiate_reveal`` does."""
+    expire_runs(peer)
+    approve = stream.receive()
+    if not isinstance(approve, Approve):
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Approve.")
+    with peer.store.transaction() as tx:
+        run = tx.runs.by_sid(approve.sid)
+    if run is None or run.partner != partner.fingerprint or run.role is not Role.RESPONDER:
+        raise PartnerFault(ErrorCode.RUN_UNKNOWN, "The partner asked for a run that it did not start here.")
+    return _Execution.prepare(peer, run).carry_out(stream, progress or Silent(), cancelled, approve)
+
+
+@dataclass
+class _Execution:
+    """One reveal in flight; the driver calls back at the moments that need the store."""
+
+    peer: Peer
+    run: Run
+    active: ActiveAgreement
+    partner: PartnerRow
+    own: OwnSet
+    matched: Matched
+    overlap: Overlap | None = field(default=None)
+
+    @classmethod
+    def prepare(cls, peer: Peer, run: Run) -> _Execution:
+        """Step 14, before anything is sent: permission, agreement, state, and every own item still eligible."""
+        active, partner = _check(peer, run)
+        matched = load_matched(peer, run)
+        own = read_own_set(peer, active)
+        real = np.ones(len(matched.outcome.items), dtype=bool)
+        real[matched.dummies] = False
+        try:
+            own.require(matched.outcome.items[real])
+        except MutualsError as error:
+            end_run(peer, run, RunState.STALE, reason=error.message)
+            raise
+        return cls(peer, run, active, partner, own, matched)
+
+    def carry_out(
+        self, stream: RevealStream, progress: Progress, cancelled: Cancelled, approve: Approve | None = None
+    ) -> Run:
+        """Run the protocol, then keep the overlap."""
+        session = RevealSession(
+            self.matched.outcome, signing_key=self.peer.signing_key, partner_key=partner_key(self.partner)
+        )
+        hooks = RevealHooks(
+            recheck=self._recheck,
+            before_positions=self._before_positions,
+            check_pairs=self._check_pairs,
+        )
+        try:
+            drive_reveal(session, stream, progress, cancelled, hooks, approved=approve)
+            return self._keep()
+        except BaseException as error:
+            self._broke_off(error)
+            raise
+
+    def _recheck(self) -> None:
+        """Step 14 again: time has passed since ``prepare`` while the partner made up its mind."""
+        _check(self.peer, self.run)
+
+    def _before_positions(self) -> None:
+        """The mark that positions may have left; a compare-and-set, so that nobody else reveals this run."""
+        now = self.peer.clock()
+        with self.peer.store.transaction() as tx:
+            self.run = tx.runs.update(
+                self.run.run_id,
+                {RunState.COUNTED},
+                state=RunState.REVEALING,
+                reveal_by=now + REVEAL_LASTS_AT_MOST,
+            )
+
+    def _check_pairs(self, positions: npt.NDArray[np.uint32]) -> None:
+        """Step 17: the minimum holds for distinct own contacts too."""
+        overlap = Overlap(tuple(self.own.owners(self.matched.outcome.items[positions])))
+        least = self.active.agreement.matching.min_overlap
+        if len(overlap.ranks_by_contact()) < least:
+            raise MutualsError(
+                ErrorCode.BELOW_THRESHOLD,
+                f"The shared identifiers belong to fewer than the {least:,} contacts "
+                f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
+            )
+        self.overlap = overlap
+
+    def _keep(self) -> Run:
+        """Step 19: the overlap is confirmed. It waits in the spool for the exchange, and sealed for the export."""
+        if self.overlap is None:
+            raise RuntimeError("a reveal ended without pairs")
+        now = self.peer.clock()
+        save_overlap(self.peer, self.run, self.overlap)
+        pairs = json.dumps([list(contacts) for contacts in self.overlap.pairs]).encode()
+        sealed = seal(self.run.own_receiving_key, frame(Context.OVERLAP, self.run.sid), pairs)
+        waiting = self.active.agreement.matching.reveal_within_days
+        with self.peer.store.transaction() as tx:
+            revealed = tx.runs.update(
+                self.run.run_id,
+                {RunState.REVEALING},
+                state=RunState.REVEALED,
+                contacts=len(self.overlap.ranks_by_contact()),
+                revealed_at=now,
+                reveal_by=now + timedelta(days=waiting),
+            )
+            tx.overlaps.put(self.run.run_id, sealed)
+            log_run(tx, revealed, "revealed", now)
+        return revealed
+
+    def _broke_off(self, error: BaseException) -> None:
+        """Before positions left the run just waits on; afterwards it is half revealed, or below the threshold."""
+        if self.run.state is not RunState.REVEALING:
+            if isinstance(error, PartnerFault):
+                end_run(self.peer, self.run, RunState.FAILED, reason=describe(error))
+            elif isinstance(error, PartnerRefused) and error.code is ErrorCode.STALE:
+                end_run(self.peer, self.run, RunState.STALE, reason=describe(error))
+            return
+        below = isinstance(error, MutualsError) and error.code is ErrorCode.BELOW_THRESHOLD
+        state = RunState.BELOW_THRESHOLD if below else RunState.HALF_REVEALED
+        with suppress(MutualsError):  # the first error is the one to tell
+            end_run(self.peer, self.run, state, reason=describe(error))
+
+
+def _check(peer: Peer, run: Run) -> tuple[ActiveAgreement, PartnerRow]:
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        current = tx.runs.get(run.run_id)
+        if current is None or current.state is not RunState.COUNTED:
+            raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} is not waiting for its reveal.")
+        if current.reveal_by is not None and current.reveal_by < now:
+            raise MutualsError(
+                ErrorCode.RUN_STATE, f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}."
+            )
+        active = load_active(tx, run.agreement, now, own=peer.fingerprint.hex())
+        check_not_blocked(tx, active)
+        require_authorisation(tx, "reveal", run, active, now)
+        partner = tx.partners.get(run.partner)
+    if partner is None:
+        raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this run was removed.")
+    return active, partner
