@@ -9,6 +9,7 @@ hash of one, or a record.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
@@ -67,7 +68,9 @@ ERRORS: dict[ErrorCode, ErrorInfo] = {
     ErrorCode.LOCAL: ErrorInfo(1, "INTERNAL", "The peer failed; its operator's log says why."),
     ErrorCode.BAD_MESSAGE: ErrorInfo(1, "INVALID_ARGUMENT", "A message broke the protocol."),
     ErrorCode.VERSION: ErrorInfo(1, "FAILED_PRECONDITION", "The peers speak different protocol versions."),
-    ErrorCode.CLOCK_SKEW: ErrorInfo(1, "FAILED_PRECONDITION", "The peers' clocks differ by more than allowed."),
+    ErrorCode.CLOCK_SKEW: ErrorInfo(
+        1, "FAILED_PRECONDITION", "The peers' clocks differ by more than allowed."
+    ),
     ErrorCode.PEER_IDENTITY: ErrorInfo(4, "PERMISSION_DENIED", "This connection is not a known partner's."),
     ErrorCode.AGREEMENT_UNKNOWN: ErrorInfo(6, "NOT_FOUND", "No such agreement between the two peers."),
     ErrorCode.AGREEMENT_NOT_ACTIVE: ErrorInfo(6, "FAILED_PRECONDITION", "The agreement is not active."),
@@ -76,23 +79,39 @@ ERRORS: dict[ErrorCode, ErrorInfo] = {
         3, "FAILED_PRECONDITION", "The peers' normalisation profiles differ; both need the same release."
     ),
     ErrorCode.ENGINE_MISMATCH: ErrorInfo(3, "FAILED_PRECONDITION", "The engine is not the agreed one."),
-    ErrorCode.SET_TOO_LARGE: ErrorInfo(3, "FAILED_PRECONDITION", "A set is larger than the agreement allows."),
-    ErrorCode.SET_TOO_SMALL: ErrorInfo(5, "FAILED_PRECONDITION", "A set is smaller than the agreement allows."),
+    ErrorCode.SET_TOO_LARGE: ErrorInfo(
+        3, "FAILED_PRECONDITION", "A set is larger than the agreement allows."
+    ),
+    ErrorCode.SET_TOO_SMALL: ErrorInfo(
+        5, "FAILED_PRECONDITION", "A set is smaller than the agreement allows."
+    ),
     ErrorCode.BUDGET_EXHAUSTED: ErrorInfo(3, "RESOURCE_EXHAUSTED", "The budget for matching is used up."),
-    ErrorCode.BELOW_THRESHOLD: ErrorInfo(5, "FAILED_PRECONDITION", "The overlap is below the agreed minimum."),
-    ErrorCode.NOT_AUTHORISED_YET: ErrorInfo(9, "FAILED_PRECONDITION", "Not yet authorised by the other side."),
-    ErrorCode.PREVIEW_CHANGED: ErrorInfo(3, "ABORTED", "What would be sent changed; a new preview is needed."),
+    ErrorCode.BELOW_THRESHOLD: ErrorInfo(
+        5, "FAILED_PRECONDITION", "The overlap is below the agreed minimum."
+    ),
+    ErrorCode.NOT_AUTHORISED_YET: ErrorInfo(
+        9, "FAILED_PRECONDITION", "Not yet authorised by the other side."
+    ),
+    ErrorCode.PREVIEW_CHANGED: ErrorInfo(
+        3, "ABORTED", "What would be sent changed; a new preview is needed."
+    ),
     ErrorCode.STALE: ErrorInfo(3, "ABORTED", "The run is stale and was destroyed; start a new match."),
     ErrorCode.RUN_UNKNOWN: ErrorInfo(1, "NOT_FOUND", "No such run between the two peers."),
     ErrorCode.RUN_STATE: ErrorInfo(1, "FAILED_PRECONDITION", "The run is not in a state that allows this."),
-    ErrorCode.BLOCKED: ErrorInfo(3, "FAILED_PRECONDITION", "An earlier run must be cleared by a person first."),
+    ErrorCode.BLOCKED: ErrorInfo(
+        3, "FAILED_PRECONDITION", "An earlier run must be cleared by a person first."
+    ),
     ErrorCode.CONFIRMATION_FAILED: ErrorInfo(1, "ABORTED", "The two sides' overlaps differ; the run failed."),
-    ErrorCode.INPUT_QUALITY: ErrorInfo(7, "FAILED_PRECONDITION", "The peer cannot use its source at present."),
+    ErrorCode.INPUT_QUALITY: ErrorInfo(
+        7, "FAILED_PRECONDITION", "The peer cannot use its source at present."
+    ),
     ErrorCode.NOT_ENTITLED: ErrorInfo(3, "PERMISSION_DENIED", "Not allowed."),
     ErrorCode.UNREACHABLE: ErrorInfo(8, "UNAVAILABLE", "The peer cannot be reached."),
     ErrorCode.BUSY: ErrorInfo(8, "RESOURCE_EXHAUSTED", "The peer is busy; try again."),
     ErrorCode.CANCELLED: ErrorInfo(1, "CANCELLED", "The call was cancelled."),
-    ErrorCode.WORKER_DIED: ErrorInfo(1, "ABORTED", "The peer lost a worker; the run failed and can be repeated."),
+    ErrorCode.WORKER_DIED: ErrorInfo(
+        1, "ABORTED", "The peer lost a worker; the run failed and can be repeated."
+    ),
 }
 
 
@@ -109,10 +128,18 @@ class MutualsError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Callable[..., MutualsError], tuple[object, ...]]:
+        """Errors travel from worker processes to the run they belong to."""
+        return _rebuild, (type(self), self.code, self.message, self.hint)
+
     @property
     def exit_code(self) -> int:
         """The process exit code for this error (DESIGN §10; docs/cli.md)."""
         return ERRORS[self.code].exit_code
+
+
+def _rebuild(kind: type[MutualsError], code: ErrorCode, message: str, hint: str | None) -> MutualsError:
+    return kind(code, message, hint=hint)
 
 
 class PartnerFault(MutualsError):

@@ -1,0 +1,160 @@
+"""The two lists of a match in flight: the own one on its way out, the partner's on its way in (steps 4 to 7).
+
+Curve arithmetic happens elsewhere: a list names the ``Work`` to be done and takes results back in any order. What it
+sends is in order and contiguous all the same, and so is what it accepts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mutuals.engines.base import Engine, Operation
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.models.run import Role
+from mutuals.protocol.items import Rows, as_rows
+from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded
+from mutuals.protocol.transcript import TAG_SIZE, BlindedDigest, tags_of
+
+WORK_SIZE = 2048
+"""Items in one piece of work: about 0.3 s on one core with the slowest engine, so that cancelling is prompt."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Positions ``start`` to ``stop`` (exclusive) of a list, waiting for ``operation``."""
+
+    operation: Operation
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def cut(operation: Operation, start: int, stop: int) -> list[Work]:
+    """The range as pieces of work."""
+    return [Work(operation, at, min(at + WORK_SIZE, stop)) for at in range(start, stop, WORK_SIZE)]
+
+
+class OwnList:
+    """Own items, their points once blinded, and how far they were sent."""
+
+    def __init__(self, role: Role, items: Rows, engine: Engine) -> None:
+        self._items = items
+        self._waiting: set[Work] = set(cut(Operation.BLIND, 0, len(items)))
+        self._ready: dict[int, Work] = {}
+        self._sent = 0
+        self._digest = BlindedDigest(role, len(items))
+        self.points: Rows = np.empty((len(items), engine.point_size), np.uint8)
+
+    def works(self) -> list[Work]:
+        """All the blinding there is to do, in order."""
+        return cut(Operation.BLIND, 0, len(self._items))
+
+    def input(self, work: Work) -> bytes:
+        """The items of ``work``."""
+        return self._items[work.start : work.stop].tobytes()
+
+    def take(self, work: Work, points: bytes) -> list[Blinded]:
+        """Take the points of ``work``; the messages that can be sent now, in order."""
+        self._waiting.remove(work)
+        self.points[work.start : work.stop] = _result(points, work, self.points.shape[1])
+        self._ready[work.start] = work
+        messages = []
+        while (ready := self._ready.pop(self._sent, None)) is not None:
+            chunk = self.points[ready.start : ready.stop].tobytes()
+            self._digest.update(chunk)
+            self._sent = ready.stop
+            messages.append(Blinded(ready.start, chunk))
+        return messages
+
+    @property
+    def complete(self) -> bool:
+        """True once every point was handed out for sending."""
+        return self._sent == len(self._items)
+
+    def digest(self) -> bytes:
+        """Step 7, once complete."""
+        return self._digest.digest()
+
+
+class PartnerList:
+    """The partner's points as they arrive, and their tags once reblinded."""
+
+    def __init__(self, role: Role, size: int, engine: Engine, sid: bytes) -> None:
+        """``role`` is the partner's; ``size`` the number of points it announced."""
+        self._engine = engine
+        self._sid = sid
+        self._received = 0
+        self._waiting: set[Work] = set()
+        self._digest = BlindedDigest(role, size)
+        # Memory that is not written to costs nothing: an announcement alone does not fill ours.
+        self.points: Rows = np.empty((size, engine.point_size), np.uint8)
+        self.tags: Rows = np.empty((size, TAG_SIZE), np.uint8)
+
+    def take(self, message: Blinded) -> list[Work]:
+        """Take the next points (step 5); the reblinding to be done on them.
+
+        Raises PartnerFault (BAD_MESSAGE) for a chunk that is empty, too big, out of order, beyond the announced
+        size, or holds a point that is not canonical.
+        """
+        count, rest = divmod(len(message.points), self._engine.point_size)
+        if rest or not count or len(message.points) > MAX_CHUNK_BYTES:
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "A message with the partner's points has a wrong size.")
+        if message.start != self._received:
+            raise PartnerFault(
+                ErrorCode.BAD_MESSAGE,
+                f"The partner sent points from position {message.start:,} where {self._received:,} was due.",
+            )
+        stop = self._received + count
+        if stop > len(self.points):
+            raise PartnerFault(
+                ErrorCode.BAD_MESSAGE,
+                f"The partner sent more points than the {len(self.points):,} it announced.",
+            )
+        self._engine.check_points(message.points)
+        self.points[self._received : stop] = as_rows(message.points, self._engine.point_size)
+        self._digest.update(message.points)
+        works = cut(Operation.REBLIND, self._received, stop)
+        self._waiting.update(works)
+        self._received = stop
+        return works
+
+    def input(self, work: Work) -> bytes:
+        """The points of ``work``."""
+        return self.points[work.start : work.stop].tobytes()
+
+    def take_result(self, work: Work, points: bytes) -> None:
+        """Take the reblinded points of ``work``; of them only the tags are kept (step 6).
+
+        Raises PartnerFault (BAD_MESSAGE) where one is zero. That they are distinct is checked on the tags.
+        """
+        self._waiting.remove(work)
+        rows = _result(points, work, self._engine.point_size)
+        if not rows.any(axis=1).all():
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent a point that vanishes under our key.")
+        self.tags[work.start : work.stop] = as_rows(
+            tags_of(self._sid, points, self._engine.point_size), TAG_SIZE
+        )
+
+    @property
+    def received(self) -> bool:
+        """True once as many points as announced are in."""
+        return self._received == len(self.points)
+
+    @property
+    def complete(self) -> bool:
+        """True once all of them have their tag."""
+        return self.received and not self._waiting
+
+    def digest(self) -> bytes:
+        """Step 7, once received."""
+        return self._digest.digest()
+
+
+def _result(points: bytes, work: Work, point_size: int) -> Rows:
+    if len(points) != len(work) * point_size:
+        raise MutualsError(ErrorCode.INTERNAL, "A worker returned another number of points than asked for.")
+    return as_rows(points, point_size)
