@@ -65,9 +65,12 @@ def _carry_out(peer: Peer, agreement: str, partner: str, count_only: bool) -> Ru
     pool = WorkerPool(peer.workers)
     pool.start()  # before the channel exists: DESIGN §11
     try:
-        with partner_connection(peer, partner) as connection, progress_bars() as progress:
-            with connection.match() as stream:
-                return initiate_match(peer, agreement, stream, pool, progress=progress, count_only=count_only)
+        with (
+            partner_connection(peer, partner) as connection,
+            progress_bars() as progress,
+            connection.match() as stream,
+        ):
+            return initiate_match(peer, agreement, stream, pool, progress=progress, count_only=count_only)
     finally:
         pool.close()
 

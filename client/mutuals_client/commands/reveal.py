@@ -97,9 +97,12 @@ def _carry_out(peer: Peer, run: Run, wait: bool) -> Run:
 
     while True:
         try:
-            with partner_connection(peer, run.partner) as connection, progress_bars() as progress:
-                with connection.reveal() as stream:
-                    return initiate_reveal(peer, run.run_id, stream, progress=progress)
+            with (
+                partner_connection(peer, run.partner) as connection,
+                progress_bars() as progress,
+                connection.reveal() as stream,
+            ):
+                return initiate_reveal(peer, run.run_id, stream, progress=progress)
         except MutualsError as error:
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 raise

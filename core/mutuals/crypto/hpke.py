@@ -1,8 +1,8 @@
 """HPKE (RFC 9180) with ML-KEM-768 + X25519, HKDF-SHA256 and AES-256-GCM, on raw keys.
 
-    pair = generate_keypair()
-    sealed = seal(pair.public, frame(Context.WRAP, "anna"), secret)
-    assert open_sealed(pair.private, frame(Context.WRAP, "anna"), sealed) == secret
+pair = generate_keypair()
+sealed = seal(pair.public, frame(Context.WRAP, "anna"), secret)
+assert open_sealed(pair.private, frame(Context.WRAP, "anna"), sealed) == secret
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ from mutuals.models.card import Hex32, Line, Paragraph
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Transform = Annotated[
     str,
-    StringConstraints(pattern=r"^(none|year|month|lower|first_letter|round:[1-9][0-9]{0,8}|band:[0-9]+(,[0-9]+){0,19})$"),
+    StringConstraints(
+        pattern=r"^(none|year|month|lower|first_letter|round:[1-9][0-9]{0,8}|band:[0-9]{1,12}(,[0-9]{1,12}){0,19})$"
+    ),
 ]
 
 _TRANSFORMS: dict[str, tuple[str, ...]] = {
@@ -89,10 +91,10 @@ class Matching(_Clause):
     engine: Slug = "openmined"
     min_set_size: int = Field(default=1000, ge=1)
     max_set_size: int = Field(default=1_000_000, ge=1, le=100_000_000)
-    min_overlap: int = Field(default=25, ge=1)
-    min_change_between_runs: int = Field(default=0, ge=0)
+    min_overlap: int = Field(default=25, ge=1, le=100_000_000)
+    min_change_between_runs: int = Field(default=0, ge=0, le=100_000_000)
     runs_per_30_days: int = Field(default=4, ge=1, le=1000)
-    items_per_30_days: int = Field(default=4_000_000, ge=1)
+    items_per_30_days: int = Field(default=4_000_000, ge=1, le=100_000_000_000)
     pad_sizes: bool = False
     shared_identifiers: Literal["exclude", "include"] = "exclude"
     reveal_within_days: int = Field(default=14, ge=1, le=90)
@@ -163,7 +165,7 @@ class Agreement(_Clause):
 
     format: Literal["mutuals/v1/agreement"] = "mutuals/v1/agreement"
     title: Line
-    version: int = Field(default=1, ge=1)
+    version: int = Field(default=1, ge=1, le=10_000)
     replaces: Hex32 | None = None
     nonce: Hex32
     purpose: Paragraph

@@ -42,7 +42,14 @@ class RunState(StrEnum):
 
 
 _FINAL = frozenset(
-    {RunState.DONE, RunState.COUNT_ONLY, RunState.BELOW_THRESHOLD, RunState.STALE, RunState.EXPIRED, RunState.FAILED}
+    {
+        RunState.DONE,
+        RunState.COUNT_ONLY,
+        RunState.BELOW_THRESHOLD,
+        RunState.STALE,
+        RunState.EXPIRED,
+        RunState.FAILED,
+    }
 )
 
 
