@@ -1,0 +1,171 @@
+"""The gate before every match, reveal and exchange: an agreement that is signed by both, in force, and unchanged.
+
+Nothing is remembered between calls: document, statements and signatures are verified over the stored bytes each
+time, so that an edit of the store is a refusal and not a new agreement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from mutuals.agreement.document import agreement_digest, agreement_id, parse_agreement
+from mutuals.agreement.statements import BadStatement, Statement, verify_statement
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import Agreement, AgreementState, Side
+from mutuals.store.rows import AgreementRow, StatementRow
+
+if TYPE_CHECKING:
+    from mutuals.store.database import Transaction
+
+
+@dataclass(frozen=True)
+class ActiveAgreement:
+    """A verified agreement as this side may use it.
+
+    ``digest`` and ``partner_fingerprint`` are hex; ``mapping`` is field → heading of the bound ``source``, for every
+    field that this side sends.
+    """
+
+    digest: str
+    agreement_id: str
+    agreement: Agreement
+    own_side: Side
+    partner_fingerprint: str
+    source: str | None
+    mapping: dict[str, str]
+
+
+def find_agreement(tx: Transaction, reference: str) -> AgreementRow:
+    """The stored agreement with this id, digest, or unambiguous beginning of either.
+
+    Raises MutualsError: AGREEMENT_UNKNOWN for none, USAGE for several.
+    """
+    rows = tx.agreements.find(reference)
+    if not rows:
+        raise MutualsError(
+            ErrorCode.AGREEMENT_UNKNOWN,
+            f"There is no agreement {shown(reference)}.",
+            hint="See those there are: mutuals agreement list",
+        )
+    if len(rows) > 1:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"{shown(reference)} fits {len(rows)} agreements.",
+            hint="Name it by more of its id or digest: " + ", ".join(row.agreement_id for row in rows[:5]),
+        )
+    return rows[0]
+
+
+def shown(reference: str) -> str:
+    """What a person typed, as a sentence may repeat it."""
+    return "“" + "".join(character if character.isprintable() else "?" for character in reference[:80]) + "”"
+
+
+def load_active(tx: Transaction, reference: str, now: datetime, *, own: str | None = None) -> ActiveAgreement:
+    """The agreement with this id or digest, if matching and exchange may rely on it at ``now``.
+
+    ``own`` is the own fingerprint in hex; with it the own statement must also be this peer's.
+
+    1. It is in the store, and its state is active.
+    2. The partner is known and not removed.
+    3. Document, both statements and all signatures verify over the stored bytes.
+    4. ``now`` (UTC date) is within valid_from and valid_until, both included.
+
+    Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE, USAGE for an ambiguous reference.
+    """
+    row = find_agreement(tx, reference)
+    if row.state is not AgreementState.ACTIVE:
+        raise _not_active(row, f"is {row.state.value}, not active.", _STATE_HINTS.get(row.state))
+    partner = tx.partners.get(row.partner)
+    if partner is None or partner.removed_at is not None:
+        raise _not_active(
+            row, "is with a partner that was removed.", "Add the partner's card again, or stop using it."
+        )
+    agreement = verify_stored(row)
+    statements = tx.agreements.statements(row.digest)
+    for side in Side:
+        verify_stored_statement(row, agreement, statements, side)
+    if own is not None and agreement.party(row.own_side).fingerprint != own:
+        raise tampered(row)
+    check_in_force(row, agreement, now)
+    return ActiveAgreement(
+        digest=row.digest,
+        agreement_id=row.agreement_id,
+        agreement=agreement,
+        own_side=row.own_side,
+        partner_fingerprint=row.partner,
+        source=row.source,
+        mapping=dict(row.mapping),
+    )
+
+
+def verify_stored(row: AgreementRow) -> Agreement:
+    """The document in ``row``, if it has the row's digest, id, title and parties. Raises AGREEMENT_NOT_ACTIVE."""
+    try:
+        agreement = parse_agreement(row.document)
+    except ValueError as error:
+        raise tampered(row) from error
+    facts = (agreement_digest(row.document), agreement_id(row.digest), agreement.title)
+    partner = agreement.party(row.own_side.other).fingerprint
+    if facts != (row.digest, row.agreement_id, row.title) or partner != row.partner:
+        raise tampered(row)
+    return agreement
+
+
+def verify_stored_statement(
+    row: AgreementRow, agreement: Agreement, statements: list[StatementRow], side: Side
+) -> Statement:
+    """The stored statement of ``side``, verified. Raises AGREEMENT_NOT_ACTIVE."""
+    found = [statement for statement in statements if statement.side is side]
+    if len(found) != 1:
+        raise tampered(row)
+    try:
+        return verify_statement(found[0].body, found[0].signature, agreement, row.digest, side)
+    except BadStatement as error:
+        raise tampered(row) from error
+
+
+def check_in_force(row: AgreementRow, agreement: Agreement, now: datetime) -> None:
+    """Raise AGREEMENT_NOT_ACTIVE unless the UTC date of ``now`` is in the agreement's term."""
+    today = utc_date(now)
+    if today < agreement.valid_from:
+        raise _not_active(row, f"is in force only from {agreement.valid_from}.", "Wait until then.")
+    check_not_over(row.agreement_id, agreement, now)
+
+
+def check_not_over(name: str, agreement: Agreement, now: datetime) -> None:
+    """Raise AGREEMENT_NOT_ACTIVE where the term has ended; ``name`` is how the sentence calls the agreement."""
+    if utc_date(now) > agreement.valid_until:
+        raise MutualsError(
+            ErrorCode.AGREEMENT_NOT_ACTIVE,
+            f"Agreement {name} ended on {agreement.valid_until}.",
+            hint="Propose a new one with later dates: mutuals agreement draft",
+        )
+
+
+def utc_date(now: datetime) -> date:
+    """The day it is in UTC at ``now`` (aware)."""
+    return now.astimezone(UTC).date()
+
+
+def tampered(row: AgreementRow) -> MutualsError:
+    """The refusal where store and signatures disagree."""
+    return _not_active(
+        row,
+        "cannot be used: the stored copy does not match what was signed.",
+        "Restore the store from a backup, or make a new agreement; find out who changed it.",
+    )
+
+
+def _not_active(row: AgreementRow, what: str, hint: str | None) -> MutualsError:
+    return MutualsError(ErrorCode.AGREEMENT_NOT_ACTIVE, f"Agreement {row.agreement_id} {what}", hint=hint)
+
+
+_STATE_HINTS = {
+    AgreementState.PROPOSED: "Both sides must sign it: mutuals agreement accept on the other side, then mutuals sync.",
+    AgreementState.REJECTED: "Propose another: mutuals agreement draft",
+    AgreementState.ENDED: "Propose a new one: mutuals agreement draft",
+    AgreementState.CLOSED: "Propose a new one: mutuals agreement draft",
+}
