@@ -11,8 +11,12 @@ import phonenumbers
 import polars as pl
 import pytest
 
+from mutuals.models.agreement import ConsentRule
 from mutuals.normalisation import get_profile
-from mutuals_client.demo.consent import KINDS
+from mutuals.sources import SourceDefinition, read_source
+from mutuals.sources.identifiers import collect_identifiers
+from mutuals.sources.participants import participants_among
+from mutuals_client.demo.consent import KINDS, MAX_AGE_DAYS, PURPOSE
 from mutuals_client.demo.contacts import STANDARD_COLUMNS
 from mutuals_client.demo.data import DemoCompany, DemoData, generate
 from mutuals_client.demo.handles import FICTIONAL, AddressBook, PhoneBook
@@ -49,6 +53,24 @@ def test_every_spelling_normalises_to_the_identifier_it_was_made_from(data: Demo
                 if want != was
             ]
             assert wrong == []
+
+
+def test_the_product_reads_the_lists_as_the_truth_has_them(data: DemoData, tmp_path: Path) -> None:
+    profile = get_profile("uid2-v1")
+    rule = ConsentRule(purpose=PURPOSE, max_age_days=MAX_AGE_DAYS, notice_required=True)
+    found = []
+    for company, truth, path in zip(
+        sides(data), (data.truth.left, data.truth.right), data.write(tmp_path), strict=True
+    ):
+        country = company.profile.default_country
+        table = read_source(SourceDefinition(name="crm", path=str(path), default_country=country))
+        collected = collect_identifiers(table, ("email", "phone"), profile, country)
+        participants = participants_among(table, collected, rule, TODAY, include_shared=False)
+        assert set(participants.contact_ids) == truth.taking_part
+        assert len(participants.identifiers) == truth.items
+        assert set(company.profile.fields.values()) <= set(table.field_names)
+        found.append(set(participants.identifiers))
+    assert found[0] & found[1] == data.truth.overlap
 
 
 def test_every_fictional_range_holds_valid_numbers_of_its_country() -> None:

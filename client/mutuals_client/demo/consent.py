@@ -14,7 +14,10 @@ OTHER_PURPOSES = ("newsletter", "postal", "profiling", "events")
 
 @dataclass(frozen=True)
 class Consent:
-    """The consent columns of one contact, and by construction whether it is ``eligible`` under the agreement."""
+    """The consent columns of one contact, and by construction whether it is ``eligible`` under the agreement.
+
+    A ``kind`` of consent that is dated "31.12.2025" instead of 2025-12-31 is no consent: such a row is refused whole.
+    """
 
     kind: str
     eligible: bool
@@ -23,14 +26,25 @@ class Consent:
     notified_at: date | None
     suppressed: bool
 
+    def columns(self) -> dict[str, str]:
+        """The consent columns as the file has them."""
+        form = "%d.%m.%Y" if self.kind == "dated unreadably" else "%Y-%m-%d"
+        return {
+            "consent": ";".join(self.purposes),
+            "consent_at": self.consent_at.strftime(form) if self.consent_at else "",
+            "notified_at": self.notified_at.isoformat() if self.notified_at else "",
+            "suppressed": "true" if self.suppressed else "false",
+        }
+
 
 # Kind of consent and how many contacts of a hundred have it.
 KINDS = {
-    "granted": 80.0,
+    "granted": 79.5,
     "other purposes only": 6.0,
     "none": 4.0,
     "expired": 3.5,
     "undated": 1.5,
+    "dated unreadably": 0.5,
     "in the future": 0.5,
     "never notified": 2.5,
     "suppressed": 2.0,

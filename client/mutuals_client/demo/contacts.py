@@ -35,15 +35,11 @@ class DemoContact:
 
     def row(self) -> dict[str, str]:
         """The contact as a row of the file, by heading."""
-        consent = self.consent
         return {
             "contact_id": self.contact_id,
             "email": self._cell("email"),
             "phone": self._cell("phone"),
-            "consent": ";".join(consent.purposes),
-            "consent_at": consent.consent_at.isoformat() if consent.consent_at else "",
-            "notified_at": consent.notified_at.isoformat() if consent.notified_at else "",
-            "suppressed": "true" if consent.suppressed else "false",
+            **self.consent.columns(),
             **self.fields,
         }
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Literal
 
@@ -76,6 +77,7 @@ DOMAINS: tuple[tuple[str, str | None], ...] = (
 )
 
 
+@cache
 def plain(text: str) -> str:
     """A name as it looks in an address: ASCII lower case, nothing but letters and dots."""
     folded = text.lower().replace("ß", "ss").replace("ø", "o")

@@ -14,14 +14,18 @@ from mutuals_client.demo.contacts import DemoContact
 
 @dataclass(frozen=True)
 class SideTruth:
-    """One company's part. ``contacts`` rows in all, ``eligible`` by consent, notice and suppression; ``items``
-    identifiers that enter the match; ``matched`` ids of own contacts in the overlap.
+    """One company's part, as contact ids or numbers.
+
+    ``contacts`` rows in all; ``eligible`` by consent, notice and suppression; ``taking_part`` those of them with an
+    identifier to be matched by; ``items`` identifiers that enter the match, while ``shared_identifiers`` of several
+    contacts stay out; ``matched`` own contacts in the overlap.
 
     One record leaves this side for every contact in ``matched``, where the agreement sends fields in that direction.
     """
 
     contacts: int
     eligible: frozenset[str]
+    taking_part: frozenset[str]
     items: int
     shared_identifiers: int
     matched: frozenset[str]
@@ -48,10 +52,12 @@ class DemoTruth:
             "overlap_items": len(self.overlap),
             "left_contacts": self.left.contacts,
             "left_eligible": len(self.left.eligible),
+            "left_taking_part": len(self.left.taking_part),
             "left_items": self.left.items,
             "left_matched": len(self.left.matched),
             "right_contacts": self.right.contacts,
             "right_eligible": len(self.right.eligible),
+            "right_taking_part": len(self.right.taking_part),
             "right_items": self.right.items,
             "right_matched": len(self.right.matched),
         }
@@ -72,6 +78,7 @@ def establish(left: Iterable[DemoContact], right: Iterable[DemoContact]) -> Demo
         SideTruth(
             contacts=len(contacts),
             eligible=allowed,
+            taking_part=frozenset(own.values()),
             items=len(own),
             shared_identifiers=sum(len(ids) > 1 for ids in held.values()),
             matched=frozenset(own[identifier] for identifier in overlap),
