@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Written as patterns, so that this file does not contain what it looks for.
 FORBIDDEN = (
-    r"(?<![\w.])/(?:home|work|root|Users)/[\w.]",
+    r"(?<![\w.])/(?:work|root)/[\w.]",
     r"/[t]mp/(?:team|venv|bash_jobs)",
     r"[A-Z]:\\{1,2}Users\\",
     r"pypi[.](?:org|python)|pythonhosted[.]org|registry[.]npmjs[.]org|proxy[.]golang[.]org",
-    r"--(?:extra-)?index-url|--find-links|--trusted-host",
+    r"--(?:extra-)?index-url|--find[-]links|--trusted[-]host",
 )
 
 
