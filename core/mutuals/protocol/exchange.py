@@ -1,0 +1,314 @@
+"""The exchange, sans-I/O: sealing this side's records into envelopes, and checking the partner's.
+
+    envelopes = seal_envelopes(flow, records, secret=new_secret(), signing_key=own_key)
+    receiver = EnvelopeReceiver(flow, partner_key, own_key)          # at the other side
+    accepted = receiver.receive(envelope)                            # store accepted, then send accepted.ack
+
+A ``Flow`` is one direction of one run. The receiver checks everything that can be checked without opening a
+record; content is checked when an entitled operator exports (``mutuals.runs.export``), and a fault found then
+is evidence, because the header commits to the plaintext.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
+from mutuals.errors import ErrorCode, PartnerFault
+from mutuals.models.run import Role
+from mutuals.protocol.envelopes import (
+    MAX_BATCH_BYTES,
+    MAX_RECORD_BYTES,
+    MAX_RECORDS_PER_ENVELOPE,
+    NO_PREVIOUS,
+    EnvelopeHeader,
+    ack_bytes,
+    batch_digest,
+    envelope_digest,
+    receiving_key_id,
+)
+from mutuals.protocol.messages import Envelope, EnvelopeAck, SealedRecord
+from mutuals.protocol.sealing import TAG_BYTES, RecordKeys, seal_secret
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One direction of a run's exchange, as both sides know it before it starts.
+
+    ``agreement`` and ``sid`` are digests, ``sender`` and ``recipient`` fingerprints (32 bytes each),
+    ``direction`` the sender's role, ``receiving_key`` the recipient's run receiving key (1,216 bytes),
+    ``retention_classes`` the agreed classes in days, ``pairs`` the size of the overlap.
+    """
+
+    agreement: bytes
+    sid: bytes
+    direction: Role
+    sender: bytes
+    recipient: bytes
+    receiving_key: bytes = field(repr=False)
+    retention_classes: frozenset[int]
+    pairs: int
+
+
+@dataclass(frozen=True)
+class PlainRecord:
+    """The agreed fields of one contact and retention class (canonical JSON), before sealing."""
+
+    rank: int
+    also: tuple[int, ...]
+    retention_days: int
+    plaintext: bytes = field(repr=False)
+
+
+def seal_envelopes(
+    flow: Flow, records: Sequence[PlainRecord], *, secret: bytes, signing_key: SigningKey
+) -> list[Envelope]:
+    """All envelopes of this direction, signed and chained; at least one, even without a record.
+
+    ``records`` ascend by rank and class. ``secret`` must be fresh: sealing twice with it would repeat a
+    nonce. Raises ValueError where records are out of order or too large.
+    """
+    _require_order(records)
+    keys = RecordKeys(flow.sid, flow.direction, secret)
+    envelopes: list[Envelope] = []
+    previous = NO_PREVIOUS
+    start = 0
+    for number, batch in enumerate(batches := _batches(records)):
+        sealed = tuple(
+            SealedRecord(r.rank, r.also, r.retention_days, keys.seal(r.rank, r.retention_days, r.plaintext))
+            for r in batch
+        )
+        header = EnvelopeHeader(
+            agreement=flow.agreement,
+            sid=flow.sid,
+            direction=flow.direction,
+            sender=flow.sender,
+            recipient=flow.recipient,
+            receiving_key=receiving_key_id(flow.receiving_key),
+            number=number,
+            last=number == len(batches) - 1,
+            total=len(records),
+            start=start,
+            count=len(batch),
+            previous=previous,
+            batch=batch_digest(sealed),
+            plaintext=keys.plaintext_digest(number, (record.plaintext for record in batch)),
+            sealed_secret=b""
+            if number
+            else seal_secret(flow.receiving_key, flow.sid, flow.direction, secret),
+        ).to_bytes()
+        envelopes.append(Envelope(header=header, signature=signing_key.sign(header), records=sealed))
+        previous = envelope_digest(header, sealed)
+        start += len(batch)
+    return envelopes
+
+
+def verify_ack(flow: Flow, envelope: bytes, ack: EnvelopeAck, recipient_key: VerifyKey) -> None:
+    """Check that ``ack`` is the recipient's for the envelope with this digest. Raises PartnerFault."""
+    if ack.envelope != envelope:
+        raise _fault("acknowledged another envelope than the one it was sent")
+    try:
+        recipient_key.verify(ack_bytes(flow.sid, envelope), ack.signature)
+    except BadSignature as error:
+        raise _fault("sent an acknowledgement whose signature does not fit") from error
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An envelope that passed every check. ``new`` is False where it was here before; the ack is then the
+    same.
+    """
+
+    header: EnvelopeHeader
+    digest: bytes
+    records: tuple[SealedRecord, ...] = field(repr=False)
+    ack: EnvelopeAck = field(repr=False)
+    new: bool
+
+
+class EnvelopeReceiver:
+    """Takes the envelopes of one direction in order; every one either passes all checks or raises
+    PartnerFault.
+
+    After a PartnerFault the receiver is as it was before.
+    """
+
+    def __init__(self, flow: Flow, sender_key: VerifyKey, own_key: SigningKey) -> None:
+        self._flow = flow
+        self._sender_key = sender_key
+        self._own_key = own_key
+        self._digests: list[bytes] = []
+        self._records = 0
+        self._total: int | None = None
+        self._complete = False
+        self._ranks = _Ranks()
+
+    @property
+    def complete(self) -> bool:
+        """True once the last envelope is in."""
+        return self._complete
+
+    @property
+    def records(self) -> int:
+        """Number of records received so far."""
+        return self._records
+
+    @property
+    def contacts(self) -> int:
+        """Number of the partner's contacts that records were received of."""
+        return self._ranks.contacts
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs that the records received so far name."""
+        return len(self._ranks.claimed)
+
+    def restore(self, envelopes: Sequence[tuple[bytes, bytes]], records: Iterable[SealedRecord]) -> None:
+        """Go on after an interruption: (header, digest) of what was stored, in order, and the stored records.
+
+        Trusts them: they passed the checks before they were stored. Records deleted since may be missing.
+        """
+        for header_bytes, digest in envelopes:
+            header = EnvelopeHeader.from_bytes(header_bytes)
+            self._digests.append(digest)
+            self._records = header.start + header.count
+            self._total = header.total
+            self._complete = header.last
+        self._ranks.extend(sorted(records, key=lambda record: (record.rank, record.retention_days)))
+
+    def receive(self, envelope: Envelope) -> Accepted:
+        """Check one envelope; see the steps. Raises PartnerFault."""
+        # 1 The signature, before anything it covers is believed.
+        try:
+            self._sender_key.verify(envelope.header, envelope.signature)
+        except BadSignature as error:
+            raise _fault("sent an envelope whose signature does not fit") from error
+        # 2 The header: well-formed, and about this run and direction.
+        try:
+            header = EnvelopeHeader.from_bytes(envelope.header)
+        except ValueError as error:
+            raise _fault(f"sent an envelope that cannot be read: {error}") from error
+        self._check_binding(header)
+        # 3 The records: exactly those that were signed.
+        if header.count != len(envelope.records) or header.batch != batch_digest(envelope.records):
+            raise _fault("sent an envelope with other records than it signed")
+        digest = envelope_digest(envelope.header, envelope.records)
+        # 4 Seen before: the same bytes get the same answer, other bytes under the same number are a failure.
+        new = header.number >= len(self._digests)
+        if not new and self._digests[header.number] != digest:
+            raise _fault(f"sent envelope {header.number} a second time with other content")
+        if new:
+            self._check_new(header, envelope.records)
+            self._digests.append(digest)
+            self._records += header.count
+            self._total = header.total
+            self._complete = header.last
+        ack = EnvelopeAck(digest, self._own_key.sign(ack_bytes(self._flow.sid, digest)))
+        return Accepted(header, digest, envelope.records, ack, new)
+
+    def _check_binding(self, header: EnvelopeHeader) -> None:
+        flow = self._flow
+        expected = {
+            "agreement": (header.agreement, flow.agreement),
+            "run": (header.sid, flow.sid),
+            "direction": (header.direction, flow.direction),
+            "sender": (header.sender, flow.sender),
+            "recipient": (header.recipient, flow.recipient),
+            "receiving key": (header.receiving_key, receiving_key_id(flow.receiving_key)),
+        }
+        for name, (found, wanted) in expected.items():
+            if found != wanted:
+                raise _fault(f"sent an envelope that was made for another {name}")
+
+    def _check_new(self, header: EnvelopeHeader, records: Sequence[SealedRecord]) -> None:
+        # 5 The chain: order, previous digest, total, and the last flag exactly where the total is reached.
+        if self._complete or header.number != len(self._digests):
+            raise _fault("sent envelopes out of order")
+        if header.previous != (self._digests[-1] if self._digests else NO_PREVIOUS):
+            raise _fault("sent an envelope that does not follow the one before it")
+        if bool(header.sealed_secret) != (header.number == 0):
+            raise _fault("sent its secret with another envelope than the first, or not at all")
+        most = self._flow.pairs * len(self._flow.retention_classes)
+        if header.total > most or self._total not in (None, header.total):
+            raise _fault(
+                "announced more records than the overlap allows, or changed its mind about their number"
+            )
+        end = self._records + header.count
+        if header.start != self._records or end > header.total or header.last != (end == header.total):
+            raise _fault("sent another number of records than it announced")
+        if header.count > MAX_RECORDS_PER_ENVELOPE or (header.count == 0 and header.total > 0):
+            raise _fault("sent an envelope with no records or too many")
+        # 6 The records' ranks and classes.
+        for record in records:
+            self._check_record(record)
+        self._ranks.extend(records)
+
+    def _check_record(self, record: SealedRecord) -> None:
+        if record.retention_days not in self._flow.retention_classes:
+            raise _fault("sent a record of a retention class that was not agreed")
+        if not TAG_BYTES <= len(record.ciphertext) <= MAX_RECORD_BYTES + TAG_BYTES:
+            raise _fault("sent a record of an impossible size")
+        if not all(0 <= rank < self._flow.pairs for rank in (record.rank, *record.also)):
+            raise _fault("sent a record for a rank outside the overlap")
+
+
+class _Ranks:
+    """Which ranks records have named so far: every rank belongs to one contact, contacts come in ascending
+    order.
+    """
+
+    def __init__(self) -> None:
+        self.claimed: set[int] = set()
+        self.contacts = 0
+        self._latest: SealedRecord | None = None
+
+    def extend(self, records: Iterable[SealedRecord]) -> None:
+        """Take further records. Raises PartnerFault, and then takes none of them."""
+        latest = self._latest
+        claimed: set[int] = set()
+        contacts = 0
+        for record in records:
+            if latest is not None and record.rank == latest.rank:
+                if record.also != latest.also or record.retention_days <= latest.retention_days:
+                    raise _fault("sent two records for one rank that do not go together")
+            else:
+                if latest is not None and record.rank < latest.rank:
+                    raise _fault("sent records that do not ascend by rank")
+                named = (record.rank, *record.also)
+                if any(high <= low for low, high in pairwise(named)):
+                    raise _fault("sent a record whose further ranks do not ascend")
+                if not self.claimed.isdisjoint(named) or not claimed.isdisjoint(named):
+                    raise _fault("sent two records for the same rank")
+                claimed.update(named)
+                contacts += 1
+            latest = record
+        self.claimed |= claimed
+        self.contacts += contacts
+        self._latest = latest
+
+
+def _batches(records: Sequence[PlainRecord]) -> list[list[PlainRecord]]:
+    batches: list[list[PlainRecord]] = [[]]
+    size = 0
+    for record in records:
+        if len(record.plaintext) > MAX_RECORD_BYTES:
+            raise ValueError("a record is too large to be sent")
+        full = len(batches[-1]) == MAX_RECORDS_PER_ENVELOPE
+        if batches[-1] and (full or size + len(record.plaintext) > MAX_BATCH_BYTES):
+            batches.append([])
+            size = 0
+        batches[-1].append(record)
+        size += len(record.plaintext)
+    return batches
+
+
+def _require_order(records: Sequence[PlainRecord]) -> None:
+    order = [(record.rank, record.retention_days) for record in records]
+    if any(high <= low for low, high in pairwise(order)):
+        raise ValueError("records must ascend by rank and retention class")
+
+
+def _fault(what: str) -> PartnerFault:
+    return PartnerFault(ErrorCode.BAD_MESSAGE, f"The partner {what}.")

@@ -1,0 +1,250 @@
+"""Operators' signed permission for a reveal, an exchange, or, as a standing mandate, for both under one
+agreement.
+
+    authorise_exchange(peer, run, preview, keys)                       # a command, at this side
+    allowed = require_authorisation(tx, "exchange", run, active, now)  # whoever acts on it, server or command
+
+A permission is a statement in canonical JSON, signed by the operator's own key. It is verified each time it
+is used: the operator must still be there and entitled, the statement must be about this act, and its time
+must not have passed. A mandate counts only where the agreement permits it for the act, and for at most as
+many runs as it names: every run of the agreement revealed since it was granted counts, whoever permitted it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mutuals.agreement.active import ActiveAgreement
+from mutuals.canonical import canonical_json, parse_canonical
+from mutuals.crypto.signing import BadSignature, VerifyKey
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.framing import Context, frame
+from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_role
+from mutuals.models.run import Run
+from mutuals.peer import Peer
+from mutuals.store.database import Transaction
+from mutuals.store.rows import Act, AuthorisationRow
+
+RunAct = Literal["reveal", "exchange"]
+
+MANDATE_ROLES = AUTHORISE_ROLES - {"service"}
+"""Who may grant a standing mandate; a service operator may only use one."""
+
+EXCHANGE_LASTS = timedelta(days=7)
+REVEAL_LASTS = timedelta(days=14)
+
+_ID_BYTES = 16
+
+
+class AuthorisationStatement(BaseModel):
+    """What an operator signs. ``subject`` is the run's sid, or the agreement's digest for a mandate (hex).
+
+    ``fields`` and ``preview`` (hex) say what an exchange sends; ``acts`` and ``max_runs`` bound a mandate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["mutuals/v1/authorisation"] = "mutuals/v1/authorisation"
+    act: Act
+    subject: str
+    agreement: str
+    fields: tuple[str, ...] = ()
+    preview: str | None = None
+    acts: tuple[RunAct, ...] = ()
+    max_runs: int | None = Field(default=None, ge=1)
+    operator: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Authorisation:
+    """A permission that was verified. ``preview`` is the digest it is bound to (32 bytes), if to any."""
+
+    id: str
+    act: Act
+    operator: str
+    preview: bytes | None
+    expires_at: datetime
+
+    @property
+    def by_mandate(self) -> bool:
+        """True where a standing mandate permits the act."""
+        return self.act == "mandate"
+
+
+def authorise_reveal(peer: Peer, run: Run, keys: OperatorKeys) -> Authorisation:
+    """Permit the reveal of a counted run, until its date. Raises MutualsError (NOT_ENTITLED)."""
+    require_role(keys, AUTHORISE_ROLES, "authorise a reveal")
+    now = peer.clock()
+    statement = AuthorisationStatement(
+        act="reveal",
+        subject=run.sid.hex(),
+        agreement=run.agreement,
+        operator=keys.name,
+        created_at=now,
+        expires_at=run.reveal_by or now + REVEAL_LASTS,
+    )
+    return _sign(peer, statement, run.run_id, keys)
+
+
+def authorise_exchange(
+    peer: Peer, run: Run, fields: Collection[str], preview: bytes, keys: OperatorKeys
+) -> Authorisation:
+    """Permit sending exactly the records whose preview has this digest. Raises MutualsError (NOT_ENTITLED)."""
+    require_role(keys, AUTHORISE_ROLES, "authorise an exchange")
+    now = peer.clock()
+    statement = AuthorisationStatement(
+        act="exchange",
+        subject=run.sid.hex(),
+        agreement=run.agreement,
+        fields=tuple(fields),
+        preview=preview.hex(),
+        operator=keys.name,
+        created_at=now,
+        expires_at=now + EXCHANGE_LASTS,
+    )
+    return _sign(peer, statement, run.run_id, keys)
+
+
+def grant_mandate(
+    peer: Peer,
+    agreement_digest: str,
+    keys: OperatorKeys,
+    *,
+    acts: Collection[RunAct],
+    max_runs: int,
+    expires_at: datetime,
+) -> Authorisation:
+    """Permit ``acts`` for at most ``max_runs`` runs of an agreement. Raises MutualsError (NOT_ENTITLED,
+    USAGE).
+    """
+    require_role(keys, MANDATE_ROLES, "grant a mandate")
+    now = peer.clock()
+    if not acts or max_runs < 1 or expires_at <= now:
+        raise MutualsError(
+            ErrorCode.USAGE, "A mandate needs an act, at least one run, and an end in the future."
+        )
+    statement = AuthorisationStatement(
+        act="mandate",
+        subject=agreement_digest,
+        agreement=agreement_digest,
+        acts=tuple(sorted(set(acts))),
+        max_runs=max_runs,
+        operator=keys.name,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return _sign(peer, statement, agreement_digest, keys)
+
+
+def require_authorisation(
+    tx: Transaction, act: RunAct, run: Run, active: ActiveAgreement, now: datetime
+) -> Authorisation:
+    """The permission of this side to do ``act`` in ``run`` now, its own or a mandate's, verified.
+
+    For an exchange the caller compares ``preview`` with what would be sent. Raises MutualsError
+    (NOT_AUTHORISED_YET) where there is none that counts.
+    """
+    obstacle: str | None = None
+    row = tx.authorisations.current(act, run.run_id, now)
+    if row is not None:
+        try:
+            return _verified(tx, row, run.sid.hex(), now)[1]
+        except _Invalid as invalid:
+            obstacle = str(invalid)
+    if getattr(active.agreement.permission, act) == "mandate":
+        mandate = tx.authorisations.current("mandate", active.digest, now)
+        if mandate is not None:
+            try:
+                return _mandate_for(tx, mandate, act, run, now)
+            except _Invalid as invalid:
+                obstacle = str(invalid)
+    raise MutualsError(
+        ErrorCode.NOT_AUTHORISED_YET,
+        f"No operator of yours has authorised the {act} of run {run.run_id}"
+        + (f": {obstacle}." if obstacle else "."),
+        hint=f"A steward or privacy officer must run: mutuals {act} {run.run_id}",
+    )
+
+
+class _Invalid(ValueError):
+    """Why a stored permission does not count, as a clause."""
+
+
+def _mandate_for(
+    tx: Transaction, row: AuthorisationRow, act: RunAct, run: Run, now: datetime
+) -> Authorisation:
+    statement, mandate = _verified(tx, row, run.agreement, now)
+    if act not in statement.acts:
+        raise _Invalid(f"{row.operator}'s mandate does not cover it")
+    used = [
+        other
+        for other in tx.runs.list(run.partner)
+        if other.agreement == run.agreement
+        and other.run_id != run.run_id
+        and other.revealed_at is not None
+        and other.revealed_at >= statement.created_at
+    ]
+    if statement.max_runs is None or len(used) >= statement.max_runs:
+        raise _Invalid(f"{row.operator}'s mandate is used up")
+    return mandate
+
+
+def _verified(
+    tx: Transaction, row: AuthorisationRow, subject: str, now: datetime
+) -> tuple[AuthorisationStatement, Authorisation]:
+    operator = tx.operators.get(row.operator)
+    if operator is None or operator.disabled_at is not None:
+        raise _Invalid(f"operator {row.operator}, who had, is no longer active")
+    roles = MANDATE_ROLES if row.act == "mandate" else AUTHORISE_ROLES
+    if not roles & set(operator.roles):
+        raise _Invalid(f"operator {row.operator}, who had, may no longer")
+    try:
+        VerifyKey(operator.signing_public).verify(frame(Context.AUTHORISATION, row.statement), row.signature)
+        statement = AuthorisationStatement.model_validate(parse_canonical(row.statement))
+    except (BadSignature, ValidationError, ValueError) as error:
+        raise _Invalid("the stored authorisation is not what the operator signed") from error
+    preview = None if row.preview is None else row.preview.hex()
+    facts = (statement.act, statement.subject, statement.operator, statement.preview)
+    if facts != (row.act, subject, row.operator, preview):
+        raise _Invalid("the stored authorisation is about something else")
+    if not statement.created_at <= now < statement.expires_at:
+        raise _Invalid("the authorisation has expired")
+    return statement, Authorisation(row.id, row.act, row.operator, row.preview, statement.expires_at)
+
+
+def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: OperatorKeys) -> Authorisation:
+    data = canonical_json(statement)
+    row = AuthorisationRow(
+        id=secrets.token_hex(_ID_BYTES),
+        act=statement.act,
+        subject=subject,
+        operator=keys.name,
+        statement=data,
+        signature=keys.signing.sign(frame(Context.AUTHORISATION, data)),
+        preview=None if statement.preview is None else bytes.fromhex(statement.preview),
+        created_at=statement.created_at,
+        expires_at=statement.expires_at,
+    )
+    with peer.store.transaction() as tx:
+        tx.authorisations.put(row)
+        tx.log.append(
+            statement.agreement,
+            f"{statement.act}.authorised",
+            {
+                "id": row.id,
+                "subject": subject,
+                "operator": keys.name,
+                "fields": list(statement.fields),
+                "expires_at": statement.expires_at.isoformat(),
+            },
+            statement.created_at,
+        )
+    return Authorisation(row.id, row.act, row.operator, row.preview, row.expires_at)

@@ -1,0 +1,348 @@
+"""The exchange as a peer carries it out, in either role (DESIGN §7).
+
+    summary = initiate_exchange(peer, run_id, stream)      # the side that started the run
+    respond_exchange(peer, partner, stream)                # the side that answers
+
+    I → R  ExchangeStart       both: agreement active, run revealed, own direction authorised and unchanged
+    R → I  ExchangeStart       from here on records may leave: both store their sealed envelopes first
+    I → R  Envelope            where I has one left
+    R → I  EnvelopeAck         after R stored it
+    R → I  Envelope            where R has one left
+    I → R  EnvelopeAck         ... and so on, in turn, until both have sent their last
+    R → I  ExchangeDone        R has noted that the run is done; now I does
+
+After a lost connection the initiator calls again. Each side goes on with its first envelope that was not
+acknowledged, or with its last if all were, so that the other side always hears the end; what arrives a second
+time is acknowledged with the same bytes. A run that is done still answers, for an initiator that missed the
+last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.crypto.signing import VerifyKey
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
+from mutuals.identity.cards import parse_card
+from mutuals.models.run import Role, Run, RunState
+from mutuals.peer import Peer
+from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
+from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
+from mutuals.runs.incoming import keep_incoming, open_receiver
+from mutuals.runs.lifecycle import describe, end_run, log_run
+from mutuals.runs.outgoing import (
+    Prepared,
+    keep_outgoing,
+    outgoing_flow,
+    prepare_outgoing,
+    require_still_eligible,
+    stored_envelopes,
+    to_envelope,
+)
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent
+from mutuals.runs.preview import wrong_state
+from mutuals.store.rows import OutgoingRow, PartnerRow
+
+ExchangeStream = MessageStream[ExchangeMessage, ExchangeMessage]
+Expected = TypeVar("Expected", ExchangeStart, Envelope, EnvelopeAck, ExchangeDone)
+
+
+@dataclass(frozen=True)
+class ExchangeSummary:
+    """What an exchange moved. Contacts are each side's own: of ours that we sent, of the partner's that we
+    received.
+
+    ``withheld`` counts own contacts of the overlap by reason, ``pairs_received`` the pairs that have a
+    record.
+    """
+
+    contacts_sent: int
+    records_sent: int
+    withheld: dict[str, int]
+    fields_sent: tuple[str, ...]
+    contacts_received: int
+    records_received: int
+    pairs_received: int
+
+
+def initiate_exchange(
+    peer: Peer,
+    run_id: str,
+    stream: ExchangeStream,
+    *,
+    progress: Progress | None = None,
+    cancelled: Cancelled | None = None,
+) -> ExchangeSummary:
+    """Exchange the records of a run that this side started, or go on after an interruption.
+
+    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_AUTHORISED_YET (also where the
+    partner has not authorised), PREVIEW_CHANGED, STALE, INPUT_QUALITY, UNREACHABLE (nothing lost),
+    PartnerFault (run failed).
+    """
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(run_id)
+    if run is None or run.role is not Role.INITIATOR:
+        raise MutualsError(
+            ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.", hint="List them: mutuals runs"
+        )
+    if run.state not in {RunState.REVEALED, RunState.EXCHANGING}:
+        raise wrong_state(run)
+    with _ending_on_faults(peer, run):
+        exchange = _Exchange(peer, run, stream, progress or Silent(), cancelled or _never)
+        stream.send(ExchangeStart(run.sid))
+        if exchange.expect(ExchangeStart).sid != run.sid:
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner answered for another run.")
+        exchange.begin()
+        exchange.take_turns()
+        if exchange.expect(ExchangeDone).sid != run.sid:
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner ended another run.")
+        exchange.finish()
+    return exchange_summary(peer, run)
+
+
+def respond_exchange(
+    peer: Peer, partner: PartnerRow, stream: ExchangeStream, cancelled: Cancelled | None = None, **_: object
+) -> None:
+    """Answer a partner that exchanges the records of a run it started.
+
+    Raises as ``initiate_exchange`` does. Where our authorisation became void because the preview changed, the
+    partner is told that we have not authorised yet: why is nobody else's business.
+    """
+    first = stream.receive()
+    if not isinstance(first, ExchangeStart):
+        raise PartnerFault(
+            ErrorCode.BAD_MESSAGE, "The partner began an exchange with another message than its start."
+        )
+    with peer.store.transaction() as tx:
+        run = tx.runs.by_sid(first.sid)
+    if run is None or run.partner != partner.fingerprint or run.role is not Role.RESPONDER:
+        raise MutualsError(
+            ErrorCode.RUN_UNKNOWN, "The partner asked for a run that it did not start with us."
+        )
+    if run.state not in {RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}:
+        raise wrong_state(run)
+    with _ending_on_faults(peer, run):
+        try:
+            exchange = _Exchange(peer, run, stream, Silent(), cancelled or _never)
+        except MutualsError as error:
+            if error.code is ErrorCode.PREVIEW_CHANGED:
+                raise MutualsError(ErrorCode.NOT_AUTHORISED_YET, error.message, hint=error.hint) from error
+            raise
+        stream.send(ExchangeStart(run.sid))
+        exchange.take_turns()
+        exchange.finish()
+        stream.send(ExchangeDone(run.sid))
+
+
+def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
+    """What the exchange of ``run`` has moved so far, from the log."""
+    facts: dict[str, dict[str, object]] = {}
+    with peer.store.transaction() as tx:
+        for entry in tx.log.entries(run.agreement):
+            if entry.body.get("run") == run.run_id:
+                facts[entry.event] = entry.body
+    sent = facts.get("run.exchange_prepared", {})
+    received = facts.get("run.exchanged", {})
+    withheld, fields = sent.get("withheld"), sent.get("fields")
+    return ExchangeSummary(
+        contacts_sent=_number(sent, "contacts"),
+        records_sent=_number(sent, "records"),
+        withheld=dict(withheld) if isinstance(withheld, dict) else {},
+        fields_sent=tuple(fields) if isinstance(fields, list) else (),
+        contacts_received=_number(received, "contacts_received"),
+        records_received=_number(received, "records_received"),
+        pairs_received=_number(received, "pairs_received"),
+    )
+
+
+class _Exchange:
+    """One stream's worth of an exchange. Making one checks all that must hold before the partner hears of
+    it.
+    """
+
+    def __init__(
+        self, peer: Peer, run: Run, stream: ExchangeStream, progress: Progress, cancelled: Cancelled
+    ) -> None:
+        self._peer = peer
+        self._run = run
+        self._stream = stream
+        self._progress = progress
+        self._cancelled = cancelled
+        with peer.store.transaction() as tx:
+            self._active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+            partner = tx.partners.get(run.partner)
+        self._partner_key = _partner_key(partner, self._active)
+        self._receiver: EnvelopeReceiver | None = None
+        if self._active.agreement.sends(self._active.own_side.other):
+            self._receiver = open_receiver(peer, run, self._active, self._partner_key)
+        self._prepared: Prepared | None = None
+        self._rows: list[OutgoingRow] = []
+        if run.state is RunState.REVEALED:
+            self._prepared = prepare_outgoing(peer, run, self._active)
+        else:
+            self._rows = stored_envelopes(peer, run)
+            require_still_eligible(peer, run, self._active, self._rows)
+
+    def begin(self) -> None:
+        """Fix what is sent, before the first record leaves or arrives; nothing where that has happened."""
+        if self._prepared is not None:
+            keep_outgoing(self._peer, self._run, self._prepared)
+            self._prepared = None
+            self._rows = stored_envelopes(self._peer, self._run)
+
+    def take_turns(self) -> None:
+        """Send and receive in turn, the initiator first, until both directions are complete."""
+        expecting = self._receiver is not None
+        sending: Iterator[OutgoingRow] | None = None
+        more = True
+        own_turn = self._run.role is Role.INITIATOR
+        self._progress.stage("Exchanging records", 0)
+        while more or expecting:
+            if own_turn and more:
+                if sending is None:
+                    self.begin()
+                    sending = iter(self._rows[_resume_at(self._rows) :])
+                row = next(sending, None)
+                more = row is not None and not _is_last(row, self._rows)
+                if row is not None:
+                    self._send(row)
+            elif not own_turn and self._receiver is not None and expecting:
+                expecting = not self._receive(self._receiver)
+            own_turn = not own_turn
+
+    def finish(self) -> None:
+        """Note that the run is done, and destroy what it had to remember; nothing where that has happened."""
+        if self._run.state is RunState.DONE:
+            return
+        receiver = self._receiver
+        with self._peer.store.transaction() as tx:
+            log_run(
+                tx,
+                self._run,
+                "exchanged",
+                self._peer.clock(),
+                contacts_received=receiver.contacts if receiver else 0,
+                records_received=receiver.records if receiver else 0,
+                pairs_received=receiver.pairs if receiver else 0,
+            )
+        end_run(self._peer, self._run, RunState.DONE, expect={RunState.EXCHANGING})
+
+    def expect(self, kind: type[Expected]) -> Expected:
+        """The partner's next message, which must be of this kind."""
+        self._check_cancelled()
+        message = self._stream.receive()
+        if not isinstance(message, kind):
+            raise PartnerFault(
+                ErrorCode.BAD_MESSAGE,
+                f"The partner sent {type(message).__name__} where {kind.__name__} was due.",
+            )
+        return message
+
+    def _send(self, row: OutgoingRow) -> None:
+        self._check_cancelled()
+        envelope = to_envelope(row)
+        self._stream.send(envelope)
+        ack = self.expect(EnvelopeAck)
+        verify_ack(outgoing_flow(self._peer, self._run, self._active), row.digest, ack, self._partner_key)
+        with self._peer.store.transaction() as tx:
+            tx.envelopes.acknowledge(row.run_id, row.number, ack.signature, self._peer.clock())
+        self._progress.advance(len(envelope.records))
+
+    def _receive(self, receiver: EnvelopeReceiver) -> bool:
+        """Take one envelope; True if it was the partner's last."""
+        envelope = self.expect(Envelope)
+        self.begin()
+        try:
+            accepted = receiver.receive(envelope)
+        except PartnerFault as fault:
+            self._log_evidence(envelope, fault)
+            raise
+        keep_incoming(self._peer, self._run, envelope, accepted)
+        self._stream.send(accepted.ack)
+        self._progress.advance(len(envelope.records))
+        return accepted.header.last
+
+    def _log_evidence(self, envelope: Envelope, fault: PartnerFault) -> None:
+        with self._peer.store.transaction() as tx:
+            log_run(
+                tx,
+                self._run,
+                "envelope_refused",
+                self._peer.clock(),
+                reason=fault.message,
+                header=envelope.header.hex(),
+                signature=envelope.signature.hex(),
+            )
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled():
+            raise MutualsError(
+                ErrorCode.CANCELLED,
+                f"The exchange of run {self._run.run_id} was stopped; it can be taken up again.",
+            )
+
+
+@contextmanager
+def _ending_on_faults(peer: Peer, run: Run) -> Iterator[None]:
+    """End the run where it cannot be taken up again: the partner cheated, or a contact was withdrawn
+    meanwhile.
+    """
+    try:
+        yield
+    except PartnerFault as fault:
+        _end(peer, run, RunState.FAILED, describe(fault))
+        raise
+    except MutualsError as error:
+        if error.code is ErrorCode.STALE:
+            refused = isinstance(error, PartnerRefused)
+            _end(
+                peer,
+                run,
+                RunState.STALE,
+                "The partner's side of it became stale." if refused else error.message,
+            )
+        raise
+
+
+def _end(peer: Peer, run: Run, state: RunState, reason: str) -> None:
+    try:
+        end_run(peer, run, state, reason=reason, expect={RunState.REVEALED, RunState.EXCHANGING})
+    except MutualsError as error:
+        if error.code is ErrorCode.RUN_STATE:
+            return  # it had ended already; a run that is done is not undone by what comes after
+        raise
+    # After the keys, which ``end_run`` destroyed: without them the rows are noise.
+    with peer.store.transaction() as tx:
+        tx.received.destroy(run.run_id)
+        tx.overlaps.destroy(run.run_id)
+
+
+def _resume_at(rows: list[OutgoingRow]) -> int:
+    """The first envelope to send on this stream: not yet acknowledged, or the last."""
+    waiting = [index for index, row in enumerate(rows) if row.acknowledged_at is None]
+    return waiting[0] if waiting else max(len(rows) - 1, 0)
+
+
+def _is_last(row: OutgoingRow, rows: list[OutgoingRow]) -> bool:
+    return row.number == rows[-1].number
+
+
+def _partner_key(partner: PartnerRow | None, active: ActiveAgreement) -> VerifyKey:
+    if partner is None or partner.removed_at is not None:
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY, f"The partner of agreement {active.agreement_id} was removed."
+        )
+    return VerifyKey(bytes.fromhex(parse_card(partner.signed_card).card.signing_key))
+
+
+def _number(facts: dict[str, object], name: str) -> int:
+    value = facts.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _never() -> bool:
+    return False

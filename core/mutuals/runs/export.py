@@ -1,0 +1,261 @@
+"""Opening what was received, and joining it to the own contacts (DESIGN §7, §8).
+
+    received = open_received(peer, run_id, keys)            # an unlocked operator, entitled to read
+    write_export(peer, received, Path("campaign.csv"), keys)
+
+This is where the partner's records are opened for the first time, so this is where their content is checked:
+every envelope's plaintext against the digest that the partner signed, every record against the fields that
+were agreed. A fault is evidence, and nothing is exported.
+
+An operator gets the fields that the agreement gives to the operator's department. Each own contact of the
+overlap whose pair came with a record gets one row. Where the partner knows it as several contacts (one by
+e-mail address, another by phone), the row is that of the lowest rank: fields of two people are never mixed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.canonical import parse_canonical
+from mutuals.crypto.hpke import open_sealed
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.framing import Context, frame
+from mutuals.identity.operators import READ_ROLES, OperatorKeys, require_role
+from mutuals.models.agreement import SharedField
+from mutuals.models.run import Run, RunState
+from mutuals.peer import Peer
+from mutuals.protocol.envelopes import EnvelopeHeader
+from mutuals.protocol.sealing import RecordKeys, open_secret
+from mutuals.runs.keys import open_receiving_key
+from mutuals.runs.lifecycle import log_run
+from mutuals.runs.tables import CONTACT_ID, write_table
+from mutuals.runs.transforms import Value, check_value, column_of
+from mutuals.store.rows import ExportRow, IncomingRow, ReceivedRow
+
+
+@dataclass(frozen=True)
+class ReceivedRecords:
+    """A run's received records, opened for one operator.
+
+    ``fields`` are the agreed fields the operator may see, ``left_out`` those of other departments. ``rows``
+    holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
+    the own contacts that the partner knows as several.
+    """
+
+    run: Run
+    active: ActiveAgreement
+    fields: tuple[SharedField, ...]
+    left_out: tuple[str, ...]
+    rows: list[tuple[str, dict[str, Value]]] = field(repr=False)
+    expired: int
+    ambiguous: int
+
+
+def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecords:
+    """Open and check what run ``run_id`` received, for an unlocked operator.
+
+    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_ENTITLED (role, department, or no
+    key to this run), PartnerFault (the partner signed something that was not agreed).
+    """
+    require_role(keys, READ_ROLES, "read received records")
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(run_id)
+        if run is None:
+            raise MutualsError(
+                ErrorCode.RUN_UNKNOWN, f"There is no run {run_id}.", hint="List them: mutuals runs"
+            )
+        if run.state is not RunState.DONE:
+            raise MutualsError(
+                ErrorCode.RUN_STATE,
+                f"Run {run.run_id} is {run.state.value.replace('_', ' ')}; only a finished exchange can be exported.",
+                hint=f"Finish it: mutuals exchange {run.run_id}",
+            )
+        active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+        private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys)
+        sealed_overlap = tx.overlaps.get(run.run_id)
+        envelopes = tx.envelopes.incoming(run.run_id)
+        stored = tx.received.list(run.run_id)
+    shared = active.agreement.sends(active.own_side.other)
+    visible = _visible(shared, keys)
+    overlap = _open_overlap(run, private, sealed_overlap)
+    try:
+        records = _open_records(run, shared, private, envelopes, stored)
+    except _ContentFault as fault:
+        raise _report(peer, run, fault) from fault
+    now = peer.clock()
+    alive = [(row, values) for row, values in records if row.delete_after > now]
+    rows, ambiguous = _join(overlap, alive, {item.name for item in visible})
+    return ReceivedRecords(
+        run=run,
+        active=active,
+        fields=visible,
+        left_out=tuple(item.name for item in shared if item not in visible),
+        rows=rows,
+        expired=len(records) - len(alive),
+        ambiguous=ambiguous,
+    )
+
+
+def write_export(
+    peer: Peer,
+    received: ReceivedRecords,
+    path: Path,
+    keys: OperatorKeys,
+    *,
+    force: bool = False,
+    raw: bool = False,
+) -> None:
+    """Write the rows to ``path`` (.csv or .parquet), readable by its owner alone, and record the export.
+
+    ``raw`` leaves out the guard against formulas in CSV (``mutuals.runs.tables``). The export is recorded
+    before the file appears, so that no copy exists that the deletion certificate would not name. Raises
+    MutualsError (USAGE) for another kind of file or one that exists, unless ``force``; LOCAL where it cannot
+    be written.
+    """
+    run = received.run
+    names = [item.name for item in received.fields]
+
+    def record() -> None:
+        now = peer.clock()
+        with peer.store.transaction() as tx:
+            row = ExportRow(
+                run.run_id, keys.name, str(path.absolute()), len(received.rows), tuple(names), now
+            )
+            tx.exports.put(row)
+            log_run(
+                tx, run, "exported", now, operator=keys.name, rows=row.rows, fields=names, file=path.suffix
+            )
+
+    columns = [(_heading(item.name), item.name, column_of(item)) for item in received.fields]
+    write_table(path, columns, received.rows, force=force, raw=raw, before_visible=record)
+
+
+def _heading(name: str) -> str:
+    """A field's heading in the file: its name, unless that is where the own contact id stands."""
+    return f"partner_{name}" if name == CONTACT_ID else name
+
+
+class _ContentFault(ValueError):
+    """What an opened record or envelope has that it must not have; ``header`` is the envelope's, where
+    known.
+    """
+
+    def __init__(self, what: str, envelope: IncomingRow | None = None) -> None:
+        super().__init__(what)
+        self.envelope = envelope
+
+
+def _visible(shared: Sequence[SharedField], keys: OperatorKeys) -> tuple[SharedField, ...]:
+    if not shared:
+        raise MutualsError(ErrorCode.AGREEMENT_FORBIDS, "Under this agreement the partner sends no fields.")
+    visible = tuple(item for item in shared if keys.department in item.departments)
+    if not visible:
+        departments = sorted({department for item in shared for department in item.departments})
+        raise MutualsError(
+            ErrorCode.NOT_ENTITLED,
+            f"The agreement gives no field to department {keys.department} of operator {keys.name}.",
+            hint=f"It gives fields to: {', '.join(departments)}.",
+        )
+    return visible
+
+
+def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> list[list[str]]:
+    if sealed is None:
+        raise MutualsError(ErrorCode.RUN_STATE, f"The overlap of run {run.run_id} was destroyed.")
+    try:
+        overlap: list[list[str]] = json.loads(open_sealed(private, frame(Context.OVERLAP, run.sid), sealed))
+    except ValueError as error:
+        raise MutualsError(ErrorCode.LOCAL, f"The stored overlap of run {run.run_id} is damaged.") from error
+    return overlap
+
+
+def _open_records(
+    run: Run,
+    shared: Sequence[SharedField],
+    private: bytes,
+    envelopes: Sequence[IncomingRow],
+    stored: Sequence[ReceivedRow],
+) -> list[tuple[ReceivedRow, dict[str, Value]]]:
+    if not envelopes:
+        return []
+    headers = [EnvelopeHeader.from_bytes(envelope.header) for envelope in envelopes]
+    try:
+        secret = open_secret(private, run.sid, run.role.other, headers[0].sealed_secret)
+    except ValueError as error:
+        raise _ContentFault("a sealed secret that does not open", envelopes[0]) from error
+    keys = RecordKeys(run.sid, run.role.other, secret)
+    plaintexts = [_open(keys, row) for row in stored]
+    # With records already deleted the digests can no longer be compared; each record still opened under its
+    # own key.
+    if len(stored) == headers[0].total:
+        for envelope, header in zip(envelopes, headers, strict=True):
+            batch = plaintexts[header.start : header.start + header.count]
+            if keys.plaintext_digest(header.number, batch) != header.plaintext:
+                raise _ContentFault("records that differ from the digest it signed", envelope)
+    return [(row, _values(shared, row, plaintext)) for row, plaintext in zip(stored, plaintexts, strict=True)]
+
+
+def _open(keys: RecordKeys, row: ReceivedRow) -> bytes:
+    try:
+        return keys.open(row.rank, row.retention_days, row.ciphertext)
+    except ValueError as error:
+        raise _ContentFault("a record that does not open") from error
+
+
+def _values(shared: Sequence[SharedField], row: ReceivedRow, plaintext: bytes) -> dict[str, Value]:
+    agreed = {item.name: item for item in shared if item.retention_days == row.retention_days}
+    try:
+        values: dict[str, Value] = parse_canonical(plaintext)
+        if not values.keys() <= agreed.keys():
+            raise ValueError("a field is not agreed")
+        for name, value in values.items():
+            check_value(agreed[name], value)
+    except ValueError as error:
+        raise _ContentFault("a record with content that was not agreed") from error
+    return values
+
+
+def _join(
+    overlap: list[list[str]],
+    records: Iterable[tuple[ReceivedRow, dict[str, Value]]],
+    visible: set[str],
+) -> tuple[list[tuple[str, dict[str, Value]]], int]:
+    """One row per own contact that has a record, by lowest rank; how many contacts had records of several."""
+    by_lowest: dict[int, dict[str, Value]] = {}
+    lowest_of: dict[int, int] = {}
+    for row, values in records:
+        by_lowest.setdefault(row.rank, {}).update(
+            {name: value for name, value in values.items() if name in visible}
+        )
+        for rank in (row.rank, *row.also):
+            lowest_of[rank] = row.rank
+    known_as: dict[str, list[int]] = {}
+    for rank, contacts in enumerate(overlap):
+        if rank in lowest_of:
+            for contact in contacts:
+                known_as.setdefault(contact, []).append(lowest_of[rank])
+    rows = [(contact, by_lowest[min(lowest)]) for contact, lowest in known_as.items()]
+    return rows, sum(len(set(lowest)) > 1 for lowest in known_as.values())
+
+
+def _report(peer: Peer, run: Run, fault: _ContentFault) -> PartnerFault:
+    """Keep the evidence: the signed header, never the content."""
+    with peer.store.transaction() as tx:
+        log_run(
+            tx,
+            run,
+            "content_refused",
+            peer.clock(),
+            reason=f"The partner signed {fault}.",
+            header=fault.envelope.header.hex() if fault.envelope else None,
+            signature=fault.envelope.signature.hex() if fault.envelope else None,
+        )
+    return PartnerFault(
+        ErrorCode.BAD_MESSAGE,
+        f"In run {run.run_id} the partner sent {fault}; nothing was exported.",
+        hint="The log holds the evidence. Talk to the partner.",
+    )

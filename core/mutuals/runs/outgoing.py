@@ -1,0 +1,190 @@
+"""The own direction of an exchange: authorised, sealed, and stored before the first record leaves.
+
+    prepared = prepare_outgoing(peer, run, active)     # nothing is written yet
+    keep_outgoing(peer, run, prepared)                 # one transaction: envelopes, ledger, state EXCHANGING
+
+From then on the bytes are fixed: a retry sends the same. What has not been acknowledged by then is not sent
+any more once one of its contacts may no longer be shared.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+from mutuals.agreement.active import ActiveAgreement, load_active, utc_date
+from mutuals.crypto.hpke import seal
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.framing import Context, frame
+from mutuals.models.run import Run, RunState
+from mutuals.peer import Peer
+from mutuals.protocol.envelopes import decode_records, encode_records, envelope_digest
+from mutuals.protocol.exchange import Flow, seal_envelopes
+from mutuals.protocol.messages import Envelope
+from mutuals.protocol.sealing import new_secret
+from mutuals.runs.authorisation import Authorisation, require_authorisation
+from mutuals.runs.lifecycle import log_run
+from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
+from mutuals.runs.records import ineligible
+from mutuals.store.rows import OutgoingRow, SentRow
+
+LEDGER_LASTS = timedelta(days=3 * 365)
+"""How long after the agreement's end the ledger of what was sent is kept, to answer for it."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Sealed envelopes that are not stored yet. Without envelopes where this side sends nothing."""
+
+    preview: Preview
+    authorisation: Authorisation | None
+    envelopes: list[Envelope] = field(repr=False)
+
+
+def outgoing_flow(peer: Peer, run: Run, active: ActiveAgreement) -> Flow:
+    """The direction in which this side sends."""
+    return Flow(
+        agreement=bytes.fromhex(active.digest),
+        sid=run.sid,
+        direction=run.role,
+        sender=peer.fingerprint,
+        recipient=bytes.fromhex(run.partner),
+        receiving_key=run.partner_receiving_key,
+        retention_classes=frozenset(item.retention_days for item in active.agreement.sends(active.own_side)),
+        pairs=run.count or 0,
+    )
+
+
+def prepare_outgoing(peer: Peer, run: Run, active: ActiveAgreement) -> Prepared:
+    """Build and seal what this side sends now, if that is what was authorised.
+
+    Raises MutualsError: NOT_AUTHORISED_YET; PREVIEW_CHANGED, and then the authorisation is void;
+    INPUT_QUALITY.
+    """
+    authorisation: Authorisation | None = None
+    if active.agreement.sends(active.own_side):
+        with peer.store.transaction() as tx:
+            authorisation = require_authorisation(tx, "exchange", run, active, peer.clock())
+    preview = preview_run(peer, run, active)
+    if authorisation is None:
+        return Prepared(preview, None, [])
+    if authorisation.preview is not None and not hmac.compare_digest(authorisation.preview, preview.digest):
+        _void(peer, run, authorisation)
+        raise MutualsError(
+            ErrorCode.PREVIEW_CHANGED,
+            f"What run {run.run_id} would send is no longer what {authorisation.operator} authorised; "
+            "nothing was sent.",
+            hint=f"Look at the new preview and authorise it: mutuals exchange {run.run_id}",
+        )
+    envelopes = seal_envelopes(
+        outgoing_flow(peer, run, active),
+        preview.outgoing.records,
+        secret=new_secret(),
+        signing_key=peer.signing_key,
+    )
+    return Prepared(preview, authorisation, envelopes)
+
+
+def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
+    """Store envelopes and ledger and set the run to EXCHANGING, all at once; records may leave afterwards.
+
+    Raises MutualsError: AGREEMENT_NOT_ACTIVE, NOT_AUTHORISED_YET or RUN_STATE where that changed since.
+    """
+    now = peer.clock()
+    preview = prepared.preview
+    with peer.store.transaction() as tx:
+        active = load_active(tx, run.agreement, now, own=peer.fingerprint.hex())
+        if prepared.authorisation is not None:
+            current = require_authorisation(tx, "exchange", run, active, now)
+            if current.preview not in (None, preview.digest):
+                raise MutualsError(
+                    ErrorCode.PREVIEW_CHANGED,
+                    f"Another preview of run {run.run_id} was authorised meanwhile.",
+                )
+        tx.runs.update(run.run_id, {RunState.REVEALED}, state=RunState.EXCHANGING)
+        for number, envelope in enumerate(prepared.envelopes):
+            tx.envelopes.put_outgoing(
+                OutgoingRow(
+                    run_id=run.run_id,
+                    number=number,
+                    header=envelope.header,
+                    signature=envelope.signature,
+                    records=encode_records(envelope.records),
+                    digest=envelope_digest(envelope.header, envelope.records),
+                )
+            )
+        if preview.outgoing.sent:
+            tx.sent.put(_ledger_entry(peer, preview, now))
+        log_run(
+            tx,
+            run,
+            "exchange_prepared",
+            now,
+            contacts=len(preview.outgoing.sent),
+            records=len(preview.outgoing.records),
+            envelopes=len(prepared.envelopes),
+            withheld=preview.outgoing.withheld,
+            fields=[item.shared.name for item in preview.outgoing.fields],
+            authorisation=prepared.authorisation.id if prepared.authorisation else None,
+            by_mandate=prepared.authorisation.by_mandate if prepared.authorisation else None,
+        )
+
+
+def stored_envelopes(peer: Peer, run: Run) -> list[OutgoingRow]:
+    """What ``keep_outgoing`` stored, by number."""
+    with peer.store.transaction() as tx:
+        return tx.envelopes.outgoing(run.run_id)
+
+
+def to_envelope(row: OutgoingRow) -> Envelope:
+    """The message that the row keeps."""
+    return Envelope(header=row.header, signature=row.signature, records=decode_records(row.records))
+
+
+def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: list[OutgoingRow]) -> None:
+    """Before a retry: every contact in an envelope not yet acknowledged may still be sent.
+
+    Raises MutualsError (STALE) otherwise: the envelopes are signed, chained and partly gone, so none can be
+    changed.
+    """
+    waiting = [row for row in rows if row.acknowledged_at is None]
+    if not waiting:
+        return
+    overlap, table = read_overlap_and_source(peer, run, active)
+    excluded = ineligible(table, active.agreement, overlap, utc_date(peer.clock()))
+    ranks = {
+        rank
+        for row in waiting
+        for sealed in decode_records(row.records)
+        for rank in (sealed.rank, *sealed.also)
+    }
+    if any(contact in excluded for rank in ranks for contact in overlap.pairs[rank]):
+        raise MutualsError(
+            ErrorCode.STALE,
+            f"While the exchange of run {run.run_id} was interrupted, a contact that was not yet sent was withdrawn.",
+            hint="Start a new match.",
+        )
+
+
+def _void(peer: Peer, run: Run, authorisation: Authorisation) -> None:
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        tx.authorisations.void(authorisation.id, now)
+        log_run(tx, run, "preview_changed", now, authorisation=authorisation.id)
+
+
+def _ledger_entry(peer: Peer, preview: Preview, now: datetime) -> SentRow:
+    run = preview.run
+    end = datetime.combine(preview.active.agreement.valid_until, time.min, UTC)
+    ledger = json.dumps({contact: list(fields) for contact, fields in preview.outgoing.sent.items()})
+    return SentRow(
+        run_id=run.run_id,
+        partner=run.partner,
+        agreement=run.agreement,
+        blob=seal(peer.accountability_public, frame(Context.SENT, run.sid), ledger.encode()),
+        contacts=len(preview.outgoing.sent),
+        at=now,
+        delete_after=end + LEDGER_LASTS,
+    )

@@ -1,0 +1,96 @@
+"""The preview of an exchange: what this side would send now, and the digest that an operator authorises.
+
+preview = preview_exchange(peer, run_id)
+preview.outgoing.withheld     # {"no_consent": 3}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mutuals.agreement.active import ActiveAgreement, load_active, utc_date
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.run import Run, RunState
+from mutuals.peer import Peer
+from mutuals.runs.overlap import Overlap
+from mutuals.runs.records import NOTHING, OutgoingRecords, build_records, preview_digest
+from mutuals.runs.spool import load_overlap
+from mutuals.sources import ContactTable, SourceDefinition, read_source
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would send: ``digest`` (32 bytes) is over exactly ``outgoing.records``."""
+
+    run: Run
+    active: ActiveAgreement
+    outgoing: OutgoingRecords
+    digest: bytes = field(repr=False)
+
+    @property
+    def sends(self) -> bool:
+        """False where the agreement has this side send nothing."""
+        return bool(self.active.agreement.sends(self.active.own_side))
+
+
+def preview_exchange(peer: Peer, run_id: str) -> Preview:
+    """What the revealed run ``run_id`` would send now.
+
+    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, INPUT_QUALITY.
+    """
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(run_id)
+        if run is None:
+            raise MutualsError(
+                ErrorCode.RUN_UNKNOWN, f"There is no run {run_id}.", hint="List them: mutuals runs"
+            )
+        if run.state is not RunState.REVEALED:
+            raise wrong_state(run)
+        active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+    return preview_run(peer, run, active)
+
+
+def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
+    """As ``preview_exchange``, for a run and an agreement that were already looked at."""
+    if run.spool_key is None:
+        raise wrong_state(run)
+    outgoing = NOTHING
+    if active.agreement.sends(active.own_side):
+        overlap, table = read_overlap_and_source(peer, run, active)
+        outgoing = build_records(
+            active.agreement,
+            active.own_side,
+            overlap,
+            table,
+            mapping=active.mapping,
+            today=utc_date(peer.clock()),
+        )
+    digest = preview_digest(run.spool_key, run.sid, run.role, outgoing.records)
+    return Preview(run, active, outgoing, digest)
+
+
+def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:
+    """The own contacts of the run by rank, and the bound source as it is now.
+
+    Raises MutualsError: RUN_STATE where the overlap is gone, INPUT_QUALITY where the source cannot be used.
+    """
+    overlap = load_overlap(peer, run)
+    with peer.store.transaction() as tx:
+        row = tx.sources.get(active.source) if active.source else None
+    if row is None:
+        raise MutualsError(
+            ErrorCode.INPUT_QUALITY,
+            f"No source is bound to agreement {active.agreement_id}, or it was removed.",
+            hint="Add it again under the same name: mutuals source add",
+        )
+    return overlap, read_source(SourceDefinition.model_validate_json(row.definition))
+
+
+def wrong_state(run: Run) -> MutualsError:
+    """The refusal of a run that is not revealed, or no longer."""
+    why = f": {run.reason}" if run.reason else ""
+    return MutualsError(
+        ErrorCode.RUN_STATE,
+        f"Run {run.run_id} is {run.state.value.replace('_', ' ')}, and only a revealed run can be exchanged{why}",
+        hint="See where it stands: mutuals runs",
+    )
