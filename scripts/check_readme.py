@@ -118,7 +118,8 @@ def help_of(command_line: str) -> str:
     }
     for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "MUTUALS_HOME", "MUTUALS_OPERATOR"):
         environment.pop(name, None)
-    words = [sys.executable, "-m", "mutuals_client.main", *shlex.split(command_line)[1:]]
+    program = "import sys; sys.argv[0] = 'mutuals'; from mutuals_client.main import main; main()"
+    words = [sys.executable, "-c", program, *shlex.split(command_line)[1:]]
     done = subprocess.run(
         words, env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
     )
