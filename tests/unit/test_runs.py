@@ -1,0 +1,197 @@
+"""Match and reveal with both peers' stores, sources and agreements: guards, states, budgets, what is destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.pairing import Pair, contact, paired
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import AgreementState, Side
+from mutuals.models.run import Run, RunState
+from mutuals.runs.authorisation import authorise_reveal
+from mutuals.runs.keys import subject
+from mutuals.runs.lifecycle import expire_runs
+from mutuals.runs.spool import load_overlap
+
+LEFT = [contact(f"L{i}", f"person{i}@example.com", city=f"City {i}") for i in range(8)]
+RIGHT = [contact(f"R{i}", f"Person{i}@Example.com ", score=str(i)) for i in range(4, 12)]
+ROWS = {Side.PROPOSER: LEFT, Side.PARTNER: RIGHT}
+
+
+def authorise(pair: Pair, run: Run) -> None:
+    for side in pair.sides.values():
+        authorise_reveal(side.peer, side.run(run.run_id), side.keys)
+
+
+def refused(action: Callable[[], Any]) -> ErrorCode:
+    with pytest.raises(MutualsError) as caught:
+        action()
+    return caught.value.code
+
+
+def spools(pair: Pair) -> Sequence[Path]:
+    return [path for side in pair.sides.values() for path in side.peer.home.spool.iterdir()]
+
+
+def test_match_and_reveal_give_both_sides_the_same_pairs(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        left, right = pair.match()
+        assert (left.count, right.count) == (4, 4)
+        assert left.th == right.th
+        assert left.run_id == right.run_id
+        authorise(pair, left)
+        left, right = pair.reveal(left.run_id)
+        assert left.state is right.state is RunState.REVEALED
+        ours = load_overlap(pair.left.peer, left).pairs
+        theirs = load_overlap(pair.right.peer, right).pairs
+        found = {(own[0], other[0]) for own, other in zip(ours, theirs, strict=True)}
+        assert found == {(f"L{i}", f"R{i}") for i in range(4, 8)}
+
+
+def test_reveal_waits_until_both_sides_authorised_it(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.NOT_AUTHORISED_YET
+        authorise_reveal(pair.left.peer, run, pair.left.keys)
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.NOT_AUTHORISED_YET
+        assert pair.left.run(run.run_id).state is RunState.COUNTED
+        assert pair.right.run(run.run_id).state is RunState.COUNTED
+        authorise_reveal(pair.right.peer, pair.right.run(run.run_id), pair.right.keys)
+        assert pair.reveal(run.run_id)[0].state is RunState.REVEALED
+
+
+def test_contact_withdrawn_between_count_and_reveal_destroys_the_run(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        pair.right.write([row | {"consent": ""} if row["contact_id"] == "R9" else row for row in RIGHT])
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.STALE
+        right = pair.right.run(run.run_id)
+        assert (right.state, right.spool_key) == (RunState.STALE, None)
+        with pair.right.peer.store.transaction() as tx:
+            assert tx.keys.wrapped(subject(run.run_id), "anna") is None
+        assert not list(pair.right.peer.home.spool.iterdir())
+        again, _ = pair.match()
+        assert again.count == 4
+
+
+def test_count_only_keeps_nothing_but_the_count(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        left, right = pair.match(count_only=True)
+        assert left.state is right.state is RunState.COUNT_ONLY
+        assert (left.count, left.spool_key, right.spool_key) == (4, None, None)
+        assert not spools(pair)
+
+
+def test_overlap_below_the_minimum_ends_the_run_and_shows_no_count(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS, matching={"min_overlap": 5}) as pair:
+        assert refused(pair.match) is ErrorCode.BELOW_THRESHOLD
+        for side in pair.sides.values():
+            with side.peer.store.transaction() as tx:
+                (run,) = tx.runs.list()
+            assert (run.state, run.count, run.spool_key) == (RunState.BELOW_THRESHOLD, None, None)
+        assert not spools(pair)
+
+
+def test_minimum_holds_for_distinct_contacts_too(tmp_path: Path) -> None:
+    phones = {
+        Side.PROPOSER: [contact(f"L{i}", f"p{i}@example.com", f"+4915112345{i:03}") for i in range(3)],
+        Side.PARTNER: [contact(f"R{i}", f"p{i}@example.com", f"015112345{i:03}") for i in range(3)],
+    }
+    with paired(tmp_path, phones, matching={"min_overlap": 4}) as pair:
+        run, _ = pair.match()
+        assert run.count == 6
+        authorise(pair, run)
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.BELOW_THRESHOLD
+        assert pair.right.run(run.run_id).state is not RunState.REVEALED
+        assert not spools(pair)
+
+
+@pytest.mark.parametrize(
+    ("matching", "code"),
+    [
+        ({"min_set_size": 9}, ErrorCode.SET_TOO_SMALL),
+        ({"max_set_size": 7}, ErrorCode.SET_TOO_LARGE),
+        ({"items_per_30_days": 7}, ErrorCode.BUDGET_EXHAUSTED),
+    ],
+)
+def test_a_set_outside_the_bounds_is_refused_before_anything_is_charged(
+    tmp_path: Path, matching: dict[str, int], code: ErrorCode
+) -> None:
+    with paired(tmp_path, ROWS, matching=matching) as pair:
+        assert refused(pair.match) is code
+        with pair.left.peer.store.transaction() as tx:
+            assert tx.runs.list() == []
+
+
+def test_budget_counts_runs_over_30_days_and_refunds_none(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS, matching={"runs_per_30_days": 2}) as pair:
+        pair.match(count_only=True)
+        pair.match()
+        assert refused(pair.match) is ErrorCode.BUDGET_EXHAUSTED
+        pair.left.clock.now += timedelta(days=30, seconds=1)
+        assert pair.match()[0].count == 4
+
+
+def test_difference_between_two_counts_tells_nothing_about_few_contacts(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS, matching={"min_change_between_runs": 3}) as pair:
+        pair.match()
+        pair.left.write(LEFT[:-1])
+        assert refused(pair.match) is ErrorCode.AGREEMENT_FORBIDS
+        pair.left.write(LEFT[:-3])
+        assert pair.match()[0].count == 1
+
+
+@pytest.mark.parametrize("state", [s for s in AgreementState if s is not AgreementState.ACTIVE])
+def test_no_match_unless_the_agreement_is_active(tmp_path: Path, state: AgreementState) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        with pair.right.peer.store.transaction() as tx:
+            tx.agreements.set_state(pair.digest, state, pair.right.clock(), None)
+        assert refused(pair.match) is ErrorCode.AGREEMENT_NOT_ACTIVE
+
+
+def test_no_match_after_the_term_and_no_reveal_after_its_date(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        pair.left.clock.now += timedelta(days=15)
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.RUN_STATE
+        for side in pair.sides.values():
+            expire_runs(side.peer)
+            expired = side.run(run.run_id)
+            assert (expired.state, expired.spool_key) == (RunState.EXPIRED, None)
+        assert not spools(pair)
+        pair.left.clock.now += timedelta(days=100)
+        assert refused(pair.match) is ErrorCode.AGREEMENT_NOT_ACTIVE
+
+
+def test_half_revealed_run_blocks_new_ones(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        with pair.left.peer.store.transaction() as tx:
+            tx.runs.update(run.run_id, {RunState.COUNTED}, state=RunState.HALF_REVEALED)
+        assert refused(pair.match) is ErrorCode.BLOCKED
+
+
+def test_clocks_an_hour_apart_are_refused(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        now = pair.left.clock.now
+        pair.right.peer.clock = lambda: now + timedelta(hours=1)
+        assert refused(pair.match) is ErrorCode.CLOCK_SKEW
+
+
+def test_padding_hides_the_size_and_changes_nothing_else(tmp_path: Path) -> None:
+    many = [contact(f"L{i}", f"person{i}@example.com") for i in range(30)]
+    rows = {Side.PROPOSER: many, Side.PARTNER: RIGHT}
+    with paired(tmp_path, rows, matching={"pad_sizes": True}) as pair:
+        left, right = pair.match()
+        assert 30 < left.own_size == right.partner_size <= 37
+        assert left.count == 8
+        authorise(pair, left)
+        left, _ = pair.reveal(left.run_id)
+        assert load_overlap(pair.left.peer, left).count == 8
