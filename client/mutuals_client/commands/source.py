@@ -70,7 +70,7 @@ def add(
             _refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
     usable, rejected = len(contacts.frame), len({fault.row for fault in contacts.rejected})
-    say(f"Added source [bold]{name}[/] with {usable:,} contacts.")
+    say(f"Added source [bold]{name}[/] with {usable:,} contact{'' if usable == 1 else 's'}.")
     if rejected:
         say(f"{_rows(rejected)} cannot be used and will take no part.")
     say(f"See what is in it: mutuals source check {name}")

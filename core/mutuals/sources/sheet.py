@@ -52,7 +52,9 @@ def read_csv(path: Path, trimmed: str) -> Sheet:
         raise input_fault(f"{path.name} is empty.", "The first row must hold the column headings.")
     records = _records(text, path.name)
     headings = tuple(heading.strip(trimmed) for heading in next(records)[1])
-    if len(headings) <= 1:
+    if not any(headings):
+        raise input_fault(f"{path.name}: row 1 is blank.", "The first row must hold the column headings.")
+    if len(headings) == 1:
         _refuse_other_separator(headings, path.name)
     cells, rows = _cells(records, len(headings), path.name)
     return Sheet(path.name, headings, cells, rows)
@@ -135,9 +137,13 @@ def _lines(
             yield row, *record
         elif any(record):
             raise input_fault(
-                f"{name}, row {row} has {len(record)} cells where the headings have {width}.",
+                f"{name}, row {row} has {_count(len(record))} where the headings have {width}.",
                 "Put quotation marks around cells that hold a comma or a line break.",
             )
+
+
+def _count(cells: int) -> str:
+    return "1 cell" if cells == 1 else f"{cells} cells"
 
 
 def _refuse_other_separator(headings: tuple[str, ...], name: str) -> None:

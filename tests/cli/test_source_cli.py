@@ -1,0 +1,310 @@
+"""``mutuals source``: what is stored, what is refused, what a dry run tells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
+from mutuals.identity.home import Config, Home
+from mutuals.identity.initialise import FirstOperator, init_home
+from mutuals.models.agreement import Agreement, AgreementState, Side
+from mutuals.normalisation import get_profile
+from mutuals.peer import Peer
+from mutuals.sources import SourceDefinition
+from mutuals.store.rows import AgreementRow, PartnerRow
+from mutuals_client import main
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+HEADINGS = "contact_id,email,phone,consent,consent_at,notified_at,suppressed,City"
+MESSY = [
+    "c1,ann@example.com,030 901820,sharing,2026-05-01,2026-05-01,false,Rome",
+    "c2,info@example.com;ben@example.com,+49 30 901821,sharing;news,2026-05-01,2026-05-01,,Rome",
+    "c3,info@example.com,0171 5555555,news,2026-05-01,2026-05-01,,Rome",
+    "c4,nobody,,sharing,2026-05-01,2026-05-01,,Rome",
+    "c5,dora@example.com,,sharing,1.5.2026,2026-05-01,,Rome",
+    "c6,ed@example.com,,sharing,2026-05-01,2026-05-01,maybe,Rome",
+    "c7,flo@example.com,,sharing,2026-05-01,2026-05-01,true,Rome",
+]
+CLAUSES = {
+    "access_control": "each",
+    "encryption": "each",
+    "breach_notification": "each",
+    "data_subject_requests": "each",
+}
+
+
+@dataclass
+class CommandLine:
+    """Runs commands on one home and keeps what the last one printed."""
+
+    home: Path
+    capture: pytest.CaptureFixture[str]
+    out: str = ""
+    err: str = ""
+
+    def __call__(self, *arguments: str) -> int:
+        main.reset_settings()
+        code = main.run(["source", *arguments, "--home", str(self.home)])
+        self.out, self.err = self.capture.readouterr()
+        return code
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """Exit code and the one JSON object."""
+        code = self(*arguments, "--json")
+        return {"code": code, **json.loads(self.out)}
+
+    def stored(self) -> list[SourceDefinition]:
+        with Peer.open(self.home) as peer, peer.store.transaction() as tx:
+            return [SourceDefinition.model_validate_json(row.definition) for row in tx.sources.list()]
+
+
+@pytest.fixture
+def mutuals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "COMMAND_MODULES", ("source",))
+    home = tmp_path / "home"
+    config = Config.model_validate(
+        {"organisation": "Acme", "kdf": {"memory_kib": 8, "iterations": 1, "lanes": 1}}
+    )
+    init_home(Home(home), config, FirstOperator("ann", "marketing"), b"passphrase", NOW)
+    return CommandLine(home, capsys)
+
+
+@pytest.fixture
+def messy(tmp_path: Path) -> Path:
+    return contacts(tmp_path / "messy.csv", *MESSY)
+
+
+def contacts(path: Path, *rows: str, headings: str = HEADINGS) -> Path:
+    path.write_text("\n".join([headings, *rows]), encoding="utf-8")
+    return path
+
+
+def agree(home: Path) -> str:
+    """Put a proposed agreement that reads from the source crm into the store; its id."""
+    profile = get_profile("strict-v1")
+    party = {
+        "organisation": "Acme",
+        "lawful_basis": "consent",
+        "contact": "Ann",
+        "data_protection_officer": "Dan",
+    }
+    document = Agreement.model_validate(
+        {
+            "title": "Campaign",
+            "nonce": "0" * 64,
+            "purpose": "campaign",
+            "valid_from": "2026-01-01",
+            "valid_until": "2027-01-01",
+            "governing_law": "Germany",
+            "onward_transfer": "none",
+            "international_transfer": "none",
+            "liabilities": "none",
+            "parties": {
+                "proposer": {**party, "fingerprint": "1" * 64},
+                "partner": {**party, "fingerprint": "2" * 64},
+            },
+            "responsibilities": CLAUSES,
+            "matching": {
+                "identifiers": ["email"],
+                "profile": profile.name,
+                "profile_digest": profile.rules_digest().hex(),
+            },
+            "consent": {"purpose": "sharing", "max_age_days": 3650},
+            "security": {"measures": "locks", "breach_contact": "Bea"},
+        }
+    )
+    body = agreement_bytes(document)
+    digest = agreement_digest(body)
+    with Peer.open(home) as peer, peer.store.transaction() as tx:
+        tx.partners.put(PartnerRow("2" * 64, "Beta", b"{}", 1, b"p" * 32, NOW))
+        tx.agreements.put(
+            AgreementRow(
+                digest=digest,
+                agreement_id=agreement_id(digest),
+                title=document.title,
+                partner="2" * 64,
+                own_side=Side.PROPOSER,
+                state=AgreementState.PROPOSED,
+                document=body,
+                source="crm",
+                mapping={},
+                created_at=NOW,
+                updated_at=NOW,
+                reason=None,
+            )
+        )
+    return agreement_id(digest)
+
+
+def test_add_stores_where_the_file_is_and_how_to_read_it(mutuals: CommandLine, tmp_path: Path) -> None:
+    contacts(
+        tmp_path / "crm.csv", "c1,a@x.de,,,,,,Rome", headings=HEADINGS.replace("email", "E-Mail=Address")
+    )
+    code = mutuals(
+        "add", "crm", "--path", "crm.csv", "--map", "email=E-Mail=Address", "--default-country", "de"
+    )
+    assert code == 0, mutuals.err
+    assert "1 contact" in mutuals.out
+    assert mutuals.stored() == [
+        SourceDefinition(
+            name="crm",
+            path=str(tmp_path / "crm.csv"),
+            columns={"email": "E-Mail=Address"},
+            default_country="DE",
+        )
+    ]
+
+
+def test_an_unusable_file_is_refused_and_nothing_is_stored(mutuals: CommandLine, tmp_path: Path) -> None:
+    bad = contacts(tmp_path / "bad.csv", "c1,a@x.de")
+    assert mutuals("add", "crm", "--path", str(bad)) == 7
+    assert mutuals.out == ""
+    assert "bad.csv, row 2 has 2 cells" in mutuals.err
+    assert mutuals.stored() == []
+    refused = mutuals.json("add", "crm", "--path", str(tmp_path / "none.csv"))
+    assert (refused["code"], refused["error"]["code"]) == (7, "INPUT_QUALITY")
+    assert mutuals.stored() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "My CRM", "--path", "messy.csv"),
+        ("add", "crm", "--path", "messy.csv", "--map", "email"),
+        ("add", "crm", "--path", "messy.csv", "--map", "email="),
+        ("add", "crm", "--path", "messy.csv", "--map", "mail=City"),
+        ("add", "crm", "--path", "messy.csv", "--map", "email=City", "--map", "email=email"),
+        ("add", "crm", "--path", "messy.csv", "--default-country", "XX"),
+        ("add", "crm", "--path", "messy.csv", "--format", "hubspot"),
+        ("add", "crm"),
+        ("show", "crm"),
+        ("check", "crm"),
+        ("remove", "crm"),
+    ],
+)
+def test_wrong_use_is_told_with_exit_code_2(
+    mutuals: CommandLine, messy: Path, arguments: tuple[str, ...]
+) -> None:
+    assert messy.exists()
+    assert mutuals(*arguments) == 2
+    assert mutuals.err
+    assert mutuals.stored() == []
+
+
+def test_a_source_is_replaced_only_on_request(mutuals: CommandLine, messy: Path, tmp_path: Path) -> None:
+    other = contacts(tmp_path / "other.csv")
+    assert mutuals("add", "crm", "--path", str(messy)) == 0
+    assert mutuals("add", "crm", "--path", str(other)) == 2
+    assert [source.path for source in mutuals.stored()] == [str(messy)]
+    assert mutuals("add", "crm", "--path", str(other), "--replace") == 0
+    assert [source.path for source in mutuals.stored()] == [str(other)]
+
+
+def test_list_show_and_remove(mutuals: CommandLine, messy: Path) -> None:
+    assert mutuals.json("list") == {"code": 0, "sources": []}
+    assert mutuals("list") == 0
+    assert "source add" in mutuals.out
+    mutuals("add", "crm", "--path", str(messy), "--map", "notified_at=notified_at")
+    assert [source["name"] for source in mutuals.json("list")["sources"]] == ["crm"]
+    assert mutuals("show", "crm") == 0
+    assert str(messy) in mutuals.out
+    assert mutuals.json("show", "crm")["source"]["columns"] == {"notified_at": "notified_at"}
+    assert mutuals.json("remove", "crm")["removed"] == "crm"
+    assert mutuals.stored() == []
+    assert messy.exists()
+
+
+def test_a_source_that_an_agreement_reads_from_is_removed_only_on_confirmation(
+    mutuals: CommandLine, messy: Path
+) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    agreement = agree(mutuals.home)
+    assert mutuals.json("show", "crm")["agreements"] == [agreement]
+    assert mutuals("remove", "crm") == 2
+    assert len(mutuals.stored()) == 1
+    assert mutuals("remove", "crm", "--yes") == 0
+    assert mutuals.stored() == []
+
+
+def test_check_tells_what_is_usable_and_why_the_rest_is_not(mutuals: CommandLine, messy: Path) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    found = mutuals.json("check", "crm")
+    assert (found["code"], found["rows"], found["contacts"], found["rejected_rows"]) == (0, 7, 5, 2)
+    assert found["rejected"] == [
+        {"column": "consent_at", "reason": "not_a_date", "count": 1, "rows": [6]},
+        {"column": "suppressed", "reason": "not_true_or_false", "count": 1, "rows": [7]},
+    ]
+    assert found["identifiers"]["email"] == {
+        "written": 8,
+        "usable": 7,
+        "distinct": 6,
+        "refused": [{"column": "email", "reason": "not_valid", "count": 1, "rows": [5]}],
+    }
+    assert found["identifiers"]["phone"]["refused"] == [
+        {"column": "phone", "reason": "no_country_code", "count": 2, "rows": [2, 4]}
+    ]
+    assert found["purposes"] == {"sharing": 4, "news": 2}
+    assert found["participation"] is None
+    assert found["profile"] == "uid2-v1"
+    assert found["hints"] == [
+        "2 numbers have no country code; set --default-country if they are all of one country."
+    ]
+
+
+def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: Path) -> None:
+    mutuals("add", "crm", "--path", str(messy), "--default-country", "DE")
+    asked = ("check", "crm", "--purpose", "sharing", "--max-age-days", "3650")
+    found = mutuals.json(*asked)
+    assert found["hints"] == []
+    assert found["participation"] == {
+        "agreement": None,
+        "purpose": "sharing",
+        "contacts": 2,
+        "identifiers": 4,
+        "excluded": {"suppressed": 1, "no_consent": 1, "no_identifier": 1},
+        "withheld_identifiers": {"shared": 1},
+    }
+    assert mutuals("check", "crm", "--purpose", "Sharing Data") == 2
+    assert mutuals("check", "crm", "--max-age-days", "10") == 2
+    assert mutuals("check", "crm", "--purpose", "sharing", "--profile", "none") == 2
+
+
+def test_check_under_an_agreement_uses_its_rules(mutuals: CommandLine, messy: Path) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    agreement = agree(mutuals.home)
+    found = mutuals.json("check", "crm", "--agreement", agreement)
+    assert (found["profile"], found["participation"]["agreement"]) == ("strict-v1", agreement)
+    assert (found["participation"]["contacts"], found["participation"]["identifiers"]) == (2, 2)
+    assert mutuals("check", "crm", "--agreement", agreement, "--purpose", "news") == 2
+    assert mutuals("check", "crm", "--agreement", "A-00000000") == 6
+
+
+def test_what_a_person_reads_has_the_numbers_and_no_contact(mutuals: CommandLine, messy: Path) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    for arguments in (("check", "crm"), ("check", "crm", "--purpose", "sharing", "--no-notice")):
+        assert mutuals(*arguments) == 0
+        assert "5 contacts in 7 rows" in mutuals.out
+        assert "not a date written as YYYY-MM-DD" in mutuals.out
+        shown = mutuals.out + mutuals.err
+        assert not any(name in shown for name in ("ann@", "info@", "nobody", "901820", "maybe", "1.5.2026"))
+    assert "take part" in mutuals.out
+
+
+def test_every_reason_has_words() -> None:
+    from mutuals.normalisation import Reason
+    from mutuals.sources import Exclusion, RowFault, Withheld
+    from mutuals_client.source_report import REASONS
+
+    assert {str(reason) for kind in (Reason, RowFault, Exclusion, Withheld) for reason in kind} == set(
+        REASONS
+    )
