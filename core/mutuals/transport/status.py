@@ -1,0 +1,128 @@
+"""How an error becomes a gRPC status and back.
+
+Only the code and the fixed public sentence of ``mutuals.errors.ERRORS`` cross the wire, in the trailing
+metadata ``mutuals-error-bin``; the text of an exception never does. What comes back is judged by the code
+alone: the partner's sentence is not shown, ours for that code is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from mutuals.errors import ERRORS, ErrorCode, MutualsError, PartnerFault, PartnerRefused
+from mutuals.v1 import error_pb2
+
+ERROR_METADATA = "mutuals-error-bin"
+
+# This side's own troubles are no business of the partner's: it learns that the peer failed.
+_KEPT_PRIVATE = frozenset({ErrorCode.LOCAL, ErrorCode.USAGE})
+
+_HINTS: dict[ErrorCode, str] = {
+    ErrorCode.INTERNAL: "Ask the partner's operator to look at its log.",
+    ErrorCode.VERSION: "Install the same release on both sides.",
+    ErrorCode.CLOCK_SKEW: "Check the clock of both machines (time synchronisation).",
+    ErrorCode.PEER_IDENTITY: "Send the partner your current card: mutuals card",
+    ErrorCode.AGREEMENT_UNKNOWN: "See whether the proposal was delivered: mutuals agreement list",
+    ErrorCode.AGREEMENT_NOT_ACTIVE: "See where it stands: mutuals agreement list",
+    ErrorCode.PROFILE_MISMATCH: "Install the same release on both sides.",
+    ErrorCode.INPUT_QUALITY: "Ask the partner to run: mutuals source check",
+    ErrorCode.NOT_AUTHORISED_YET: "Ask the partner to authorise it, then repeat the command.",
+    ErrorCode.STALE: "Start a new match.",
+    ErrorCode.BUSY: "Try again in a few minutes.",
+    ErrorCode.BLOCKED: "Look into it together with the partner: mutuals runs",
+    ErrorCode.WORKER_DIED: "Repeat the command.",
+}
+_TRY_AGAIN = "Nothing is lost; try again."
+
+# What a status means that came without a code of ours: from gRPC itself, or from something else altogether.
+_STATUS_CODES: dict[grpc.StatusCode, ErrorCode] = {
+    grpc.StatusCode.UNAVAILABLE: ErrorCode.UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: ErrorCode.UNREACHABLE,
+    grpc.StatusCode.CANCELLED: ErrorCode.CANCELLED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ErrorCode.BUSY,
+    grpc.StatusCode.UNIMPLEMENTED: ErrorCode.VERSION,
+}
+
+
+@dataclass(frozen=True)
+class WireStatus:
+    """What the caller gets to see of an error."""
+
+    code: ErrorCode
+    status: grpc.StatusCode
+    public: str
+
+    @property
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """The trailing metadata."""
+        detail = error_pb2.ErrorDetail(code=self.code.value, message=self.public)
+        return ((ERROR_METADATA, detail.SerializeToString()),)
+
+
+def to_wire(error: BaseException) -> WireStatus:
+    """What a partner may know of ``error``: its public code, or INTERNAL for anything that is not ours."""
+    code = error.code if isinstance(error, MutualsError) else ErrorCode.INTERNAL
+    if code in _KEPT_PRIVATE:
+        code = ErrorCode.INTERNAL
+    info = ERRORS[code]
+    return WireStatus(code, grpc.StatusCode[info.status], info.public)
+
+
+def from_rpc_error(error: grpc.RpcError, partner: str) -> MutualsError:
+    """What a failed call means to this side's operator; ``partner`` is the organisation that was called."""
+    if not isinstance(error, grpc.Call):
+        return MutualsError(ErrorCode.INTERNAL, f"The call to {partner} failed.")
+    code = _code_of(error) or _STATUS_CODES.get(error.code(), ErrorCode.INTERNAL)
+    details = error.details() or ""
+    if code is ErrorCode.UNREACHABLE and error.code() is grpc.StatusCode.UNAVAILABLE:
+        return _unavailable(details, partner)
+    if code is ErrorCode.UNREACHABLE:
+        return MutualsError(code, f"{partner} did not answer in time.", hint=_TRY_AGAIN)
+    if code is ErrorCode.CANCELLED:
+        return MutualsError(code, f"The call to {partner} was cancelled.")
+    if code is ErrorCode.BUSY and "larger than max" in details:  # gRPC's own words, on this side
+        return PartnerFault(ErrorCode.BAD_MESSAGE, f"A message to or from {partner} is over the limit.")
+    return PartnerRefused(code, f"{partner} refused: {ERRORS[code].public}", hint=_HINTS.get(code))
+
+
+def _code_of(error: grpc.Call) -> ErrorCode | None:
+    """The code the partner gave, INTERNAL for one we do not know, nothing where it gave none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == ERROR_METADATA and isinstance(value, bytes):
+            try:
+                return ErrorCode(error_pb2.ErrorDetail.FromString(value).code)
+            except (DecodeError, ValueError):
+                return ErrorCode.INTERNAL
+    return None
+
+
+def _unavailable(details: str, partner: str) -> MutualsError:
+    """gRPC has one status for a closed port, a failed handshake and a broken line; its text differs."""
+    if "CERTIFICATE_VERIFY_FAILED" in details or "Hostname Verification" in details:
+        return MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            f"What answers at the endpoint of {partner} does not have the certificate of its card.",
+            hint=f"If {partner} renewed its card, import the new one: mutuals partner add FILE. Otherwise "
+            "somebody else may be answering.",
+        )
+    if "Tls handshake failed" in details or "SSL_ERROR" in details:
+        return MutualsError(
+            ErrorCode.UNREACHABLE,
+            f"{partner} is there, but no secure connection came about.",
+            hint="The endpoint may belong to something else, or a firewall may break the connection.",
+        )
+    if "Socket closed" in details or "Connection reset" in details or "EOF" in details:
+        return MutualsError(
+            ErrorCode.UNREACHABLE,
+            f"{partner} closed the connection.",
+            hint=f"{_TRY_AGAIN} If it always happens, {partner} may not have your current card yet: "
+            "mutuals card",
+        )
+    return MutualsError(
+        ErrorCode.UNREACHABLE,
+        f"{partner} cannot be reached at the endpoint of its card.",
+        hint=f"{_TRY_AGAIN} Its operator starts it with: mutuals serve",
+    )

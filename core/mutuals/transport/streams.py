@@ -1,0 +1,221 @@
+"""A bidirectional gRPC call as a ``mutuals.runs.ports.MessageStream``, alike on both sides.
+
+    incoming          reader thread ──► Pipe ──► receive()
+    outgoing          send() ──► Pipe ──► the iterator that gRPC takes messages from
+
+Both pipes hold a few messages: whoever is ahead waits, and through gRPC's flow control so does the partner.
+What ends a call closes both pipes, so that a thread waiting in either wakes at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.transport.options import PENDING_MESSAGES, Limits
+from mutuals.transport.status import from_rpc_error
+from mutuals.transport.wire import Method
+
+T = TypeVar("T")
+Outgoing = TypeVar("Outgoing")
+Incoming = TypeVar("Incoming")
+
+
+class Ended(Exception):
+    """Nothing more will come out of the pipe."""
+
+
+class Pipe(Generic[T]):
+    """A queue of a few messages between two threads, with an end.
+
+    ``finish`` lets what is inside come out first; ``close`` drops it.
+    """
+
+    def __init__(self, capacity: int = PENDING_MESSAGES) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._changed = threading.Condition()
+        self._finished = False
+        self._error: BaseException | None = None
+
+    def put(self, item: T, timeout: float | None = None) -> None:
+        """Add ``item``, waiting for room. Raises TimeoutError, or what ended the pipe (Ended by default)."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._finished or self._has_room(), timeout):
+                raise TimeoutError
+            if self._finished:
+                raise self._error or Ended
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self, timeout: float | None = None) -> T:
+        """The next item, waiting for one. Raises TimeoutError, or what ended the pipe (Ended by default)."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._finished or bool(self._items), timeout):
+                raise TimeoutError
+            if not self._items:
+                raise self._error or Ended
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Nothing more goes in; what is inside comes out, then ``error`` or Ended. The first end counts."""
+        with self._changed:
+            if not self._finished:
+                self._finished = True
+                self._error = error
+                self._changed.notify_all()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End at once, dropping what is inside; also ends a pipe that was finishing."""
+        with self._changed:
+            self._items.clear()
+            if not self._finished or self._error is None:
+                self._error = error
+            self._finished = True
+            self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return len(self._items) < self._capacity
+
+
+class PipeStream(Generic[Outgoing, Incoming]):
+    """The MessageStream of a run: what the drivers see of a call.
+
+    ``partner`` is the organisation at the other end; ``on_stall`` is called where it has not sent, or taken, a
+    message for ``idle`` seconds, before the error is raised.
+    """
+
+    def __init__(self, partner: str, idle: float, on_stall: Callable[[], object]) -> None:
+        self.incoming: Pipe[Incoming] = Pipe()
+        self.outgoing: Pipe[Outgoing] = Pipe()
+        self._partner = partner
+        self._idle = idle
+        self._on_stall = on_stall
+
+    def send(self, message: Outgoing) -> None:
+        """See ``MessageStream.send``."""
+        try:
+            self.outgoing.put(message, self._idle)
+        except TimeoutError:
+            raise self._stalled("has taken no message") from None
+        except Ended:
+            raise self._ended_early() from None
+
+    def receive(self) -> Incoming:
+        """See ``MessageStream.receive``."""
+        try:
+            return self.incoming.get(self._idle)
+        except TimeoutError:
+            raise self._stalled("has sent nothing") from None
+        except Ended:
+            raise self._ended_early() from None
+
+    def close(self, error: BaseException) -> None:
+        """The call is over: wake whoever waits, and let nobody wait any more."""
+        self.incoming.close(error)
+        self.outgoing.close(error)
+
+    def _stalled(self, what: str) -> MutualsError:
+        error = MutualsError(
+            ErrorCode.UNREACHABLE,
+            f"{self._partner} {what} for {self._idle:.0f} seconds.",
+            hint="Nothing is lost; try again.",
+        )
+        self.close(error)
+        self._on_stall()
+        return error
+
+    def _ended_early(self) -> PartnerFault:
+        return PartnerFault(ErrorCode.BAD_MESSAGE, f"{self._partner} ended the call early.")
+
+
+class ClientStream(Generic[Outgoing, Incoming]):
+    """A call this side makes, as a context manager that gives the MessageStream.
+
+    Leaving it normally says that nothing more will be sent and waits for the partner's last word, raising
+    where that is an error; leaving it by an exception cancels the call.
+    """
+
+    def __init__(
+        self, channel: grpc.Channel, method: Method[Outgoing, Incoming], partner: str, limits: Limits
+    ) -> None:
+        self._channel = channel
+        self._method = method
+        self._partner = partner
+        self._limits = limits
+
+    def __enter__(self) -> PipeStream[Outgoing, Incoming]:
+        self._stream: PipeStream[Outgoing, Incoming] = PipeStream(
+            self._partner, self._limits.idle, self._cancel
+        )
+        start: Any = self._channel.stream_stream(self._method.path)
+        self._call = start(self._outgoing(), timeout=self._limits.stream)
+        self._reader = threading.Thread(target=self._read, name="mutuals-reader", daemon=True)
+        self._reader.start()
+        return self._stream
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if value is not None:
+            self._cancel()
+            self._stream.close(MutualsError(ErrorCode.CANCELLED, "This side gave up the call."))
+            return
+        self._stream.outgoing.finish()
+        try:
+            self._stream.incoming.get(self._limits.idle)
+        except Ended:
+            return
+        except TimeoutError:
+            self._cancel()
+            raise MutualsError(
+                ErrorCode.UNREACHABLE,
+                f"{self._partner} did not end the call.",
+                hint="Nothing is lost; try again.",
+            ) from None
+        self._cancel()
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, f"{self._partner} sent a message after the last one.")
+
+    def _cancel(self) -> None:
+        self._call.cancel()
+
+    def _outgoing(self) -> Iterator[bytes]:
+        encode = self._method.request.encode
+        while True:
+            try:
+                message = self._stream.outgoing.get()
+            except Exception:
+                return  # the call is over, one way or the other; receive() tells how
+            yield encode(message)
+
+    def _read(self) -> None:
+        decode = self._method.response.decode
+        try:
+            for data in self._call:
+                self._stream.incoming.put(decode(data))
+            self._stream.incoming.finish()
+            # The partner is done; whatever this side still wants to send has no taker.
+            self._stream.outgoing.close()
+        except grpc.RpcError as error:
+            self._fail(from_rpc_error(error, self._partner))
+        except MutualsError as error:  # a malformed message
+            self._cancel()
+            self._fail(error)
+        except Exception as error:
+            self._cancel()
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._stream.incoming.finish(error)
+        self._stream.outgoing.close(error)
+
+
+__all__ = ["ClientStream", "Ended", "Pipe", "PipeStream"]

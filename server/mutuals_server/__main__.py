@@ -1,0 +1,120 @@
+"""``python -m mutuals_server --home DIR``: the long-running peer that answers partners.
+
+SIGTERM or SIGINT drains: no new calls, those under way may finish for 20 seconds, exit code 0. A second signal does
+not wait. With ``--announce``, meant for the program that starts the server, standard output carries one JSON object,
+``{"event": "ready", ...}`` or ``{"event": "failed", ...}``, and the server also stops when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from mutuals.engines.workers import WorkerPool
+from mutuals.errors import MutualsError
+from mutuals.identity.words import fingerprint_words
+from mutuals.peer import Peer
+from mutuals.transport.options import DEFAULT_LIMITS
+from mutuals_server.log import ServerLog, describe
+from mutuals_server.serve import PeerServer
+
+
+def main() -> None:
+    """Run the server of the command line until a signal."""
+    sys.exit(run(_arguments()))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; the exit code. Errors are reported, never raised."""
+    try:
+        return _serve(arguments)
+    except MutualsError as error:
+        _failed(arguments, error.code.value, error.message, error.hint)
+        return error.exit_code
+    except Exception as error:
+        told = describe(error)
+        _failed(arguments, told["code"], f"The server failed ({told['error']} at {told['at']}).", None)
+        return 1
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    stopping = _Stopping()
+    if arguments.announce:
+        threading.Thread(target=_until_input_ends, args=(stopping,), daemon=True).start()
+    with Peer.open(arguments.home) as peer:
+        log = ServerLog(peer.clock, peer.home.log / "server.log")
+        log.watch_threads()
+        # Workers first: processes may not be made once gRPC has threads (DESIGN §11).
+        with WorkerPool(arguments.workers or peer.workers) as pool:
+            listen = arguments.listen or peer.config.listen
+            server = PeerServer(peer, pool, listen, log=log)
+            port = server.start()
+            address = f"{listen.rpartition(':')[0]}:{port}"
+            words = " ".join(fingerprint_words(peer.fingerprint))
+            if arguments.announce:
+                _announce(
+                    event="ready",
+                    listen=address,
+                    organisation=peer.name,
+                    fingerprint=peer.fingerprint.hex(),
+                    words=words,
+                    workers=pool.processes,
+                    process=os.getpid(),
+                )
+            else:
+                print(f"listening on {address} as {peer.name} ({words})", flush=True)
+            log.event("listening", address=address, organisation=peer.name, workers=pool.processes)
+            stopping.asked.wait()
+            log.event("draining", seconds=DEFAULT_LIMITS.drain)
+            server.stop(DEFAULT_LIMITS.drain, stopping.hurry)
+        log.event("stopped")
+        log.close()
+    return 0
+
+
+class _Stopping:
+    """Whether somebody asked the server to stop, and whether they asked again, for it to stop at once."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.hurry = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.ask())
+
+    def ask(self) -> None:
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def _until_input_ends(stopping: _Stopping) -> None:
+    sys.stdin.buffer.read()
+    stopping.ask()
+
+
+def _announce(**values: Any) -> None:
+    print(json.dumps(values, ensure_ascii=False), flush=True)
+
+
+def _failed(arguments: argparse.Namespace, code: str, message: str, hint: str | None) -> None:
+    if arguments.announce:
+        _announce(event="failed", code=code, message=message, hint=hint)
+    else:
+        print(f"mutuals: {message}" + (f"\n  {hint}" if hint else ""), file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutuals_server", description="Answer the partners of a peer.")
+    parser.add_argument("--home", type=Path, required=True, help="the peer's home folder")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to listen (default: as configured)")
+    parser.add_argument("--workers", type=int, help="worker processes (default: as configured, or all cores)")
+    parser.add_argument("--announce", action="store_true", help="say on standard output, in JSON, when ready")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Who may call, and what a caller gets to see when something fails.
+
+Every call passes the guard, also one over an old connection and one to the health service:
+
+1. the connection is TLS 1.3;
+2. the public key of its certificate is on the card of a partner, who has not been removed since;
+3. the certificate is the very one on that card, and valid at this moment by our clock.
+
+Whatever a handler raises becomes a public code and the fixed sentence for it (``mutuals.transport.status``); the
+rest goes into the log. Requests reach handlers as bytes, so that nothing of them is parsed outside the guard.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from mutuals.crypto.tls import BadCertificate, check_certificate
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.cards import tls_pin
+from mutuals.identity.partners import partner_card
+from mutuals.peer import Peer
+from mutuals.store.rows import PartnerRow
+from mutuals.transport.status import to_wire
+from mutuals_server.log import ServerLog, describe
+
+TLS_VERSION = b"TLSv1.3"
+
+
+class Call:
+    """One admitted call: what a handler gets in place of gRPC's context, whose methods it also has.
+
+    A handler sets ``run_id`` for the log once it knows which run the call is about.
+    """
+
+    def __init__(self, context: grpc.ServicerContext, partner: PartnerRow) -> None:
+        self.context = context
+        self.partner = partner
+        self.run_id: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+
+class Guard(grpc.ServerInterceptor):
+    """The interceptor. ``hidden`` are methods answered as if they did not exist."""
+
+    def __init__(self, peer: Peer, log: ServerLog, hidden: frozenset[str] = frozenset()) -> None:
+        self._peer = peer
+        self._log = log
+        self._hidden = hidden
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the handler of the call, whatever kind it is."""
+        method = handler_call_details.method
+        handler = None if method in self._hidden else continuation(handler_call_details)
+        if handler is None:
+            return None
+        read = _reader(handler)
+        write = handler.response_serializer or _unchanged
+        name = method.rpartition("/")[2]
+        if handler.response_streaming:
+            behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
+
+            def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+                with self._admitted(name, context) as call:
+                    for response in behaviour(read(request), call):
+                        yield write(response)
+
+            return (
+                grpc.stream_stream_rpc_method_handler(stream)
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler(stream)
+            )
+        answer: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
+
+        def single(request: Any, context: grpc.ServicerContext) -> bytes:
+            with self._admitted(name, context) as call:
+                response: bytes = write(answer(read(request), call))
+                return response
+
+        return (
+            grpc.stream_unary_rpc_method_handler(single)
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler(single)
+        )
+
+    @contextmanager
+    def _admitted(self, method: str, context: grpc.ServicerContext) -> Iterator[Call]:
+        """The call, if it may enter; ends it with a public error where anything inside fails. Logs it."""
+        started = time.monotonic()
+        call: Call | None = None
+        try:
+            call = Call(context, self.admit(context))
+            yield call
+        except GeneratorExit:  # gRPC dropped a stream that the caller has left
+            self._note(method, call, started, {"code": ErrorCode.CANCELLED.value})
+            raise
+        except BaseException as error:
+            self._note(method, call, started, describe(error))
+            seen = to_wire(error)
+            context.set_trailing_metadata(seen.trailers)
+            context.abort(seen.status, seen.public)
+        else:
+            self._note(method, call, started, {"code": "OK"})
+
+    def admit(self, context: grpc.ServicerContext) -> PartnerRow:
+        """The partner at the other end of the call. Raises MutualsError (PEER_IDENTITY)."""
+        # The stubs take the values for bytes; they are sequences of bytes.
+        connection: Mapping[str, Any] = context.auth_context()
+        if list(connection.get("ssl_tls_version", ())) != [TLS_VERSION]:
+            raise _stranger("it is not TLS 1.3")
+        certificates = list(connection.get("x509_pem_cert", ()))
+        if len(certificates) != 1:
+            raise _stranger("it has no certificate")
+        certificate: bytes = certificates[0]
+        try:
+            pin = tls_pin(certificate.decode("ascii"))
+        except ValueError as error:
+            raise _stranger("its certificate cannot be read") from error
+        with self._peer.store.transaction() as tx:
+            partner = tx.partners.by_pin(pin)
+        if partner is None or partner.removed_at is not None:
+            raise _stranger("its certificate is on no partner's card")
+        card = partner_card(partner)
+        if _der(certificate.decode("ascii")) != _der(card.tls_certificate):
+            raise _stranger(f"its certificate is not the one on the card of {partner.name}")
+        try:
+            check_certificate(certificate, bytes.fromhex(partner.fingerprint), self._peer.clock())
+        except BadCertificate as error:
+            raise _stranger(f"{error} ({partner.name})") from error
+        return partner
+
+    def _note(self, method: str, call: Call | None, started: float, outcome: dict[str, str]) -> None:
+        self._log.event(
+            "call",
+            method=method,
+            partner=call.partner.name if call else None,
+            run=call.run_id if call else None,
+            seconds=round(time.monotonic() - started, 3),
+            **outcome,
+        )
+
+
+def _reader(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[[Any], Any]:
+    parse = handler.request_deserializer or _unchanged
+    if handler.request_streaming:
+        return lambda requests: (parse(request) for request in requests)
+    return parse
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _der(pem: str) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pem.strip())
+
+
+def _stranger(why: str) -> MutualsError:
+    return MutualsError(ErrorCode.PEER_IDENTITY, f"A connection was refused: {why}.")

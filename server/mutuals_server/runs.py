@@ -1,0 +1,132 @@
+"""Answering the calls that carry a run: a thread that works, a thread that reads, and gRPC's own that writes.
+
+The work is done in a thread of its own, because gRPC takes outgoing messages from an iterator. Once nobody waits
+for the result any more, ``cancelled`` turns true and both ends of the stream raise; the place that the run held is
+free when its thread has really ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.run import Run
+from mutuals.runs.ports import Cancelled, MessageStream
+from mutuals.transport.options import Limits
+from mutuals.transport.streams import Ended, PipeStream
+from mutuals.transport.wire import Method
+from mutuals_server.guard import Call
+from mutuals_server.log import ServerLog, describe
+
+Incoming = TypeVar("Incoming")
+Outgoing = TypeVar("Outgoing")
+
+
+class RunPlaces:
+    """How many runs may go on at the same time, in all and with one partner."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._taken: Counter[str] = Counter()
+
+    def take(self, partner: str) -> None:
+        """Take a place for a run with the partner of this fingerprint. Raises MutualsError (BUSY)."""
+        with self._changed:
+            if self._taken.total() >= self._limits.runs:
+                raise MutualsError(ErrorCode.BUSY, f"All {self._limits.runs} places for runs are taken.")
+            if self._taken[partner] >= self._limits.runs_per_partner:
+                raise MutualsError(
+                    ErrorCode.BUSY, f"The partner already has {self._limits.runs_per_partner} runs going on."
+                )
+            self._taken[partner] += 1
+
+    def leave(self, partner: str) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._taken[partner] -= 1
+            self._changed.notify_all()
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        """Wait until no run goes on; whether that came true within ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._taken.total() == 0, timeout)
+
+
+class RunAnswer:
+    """Everything that answers one kind of streaming call needs besides the call itself."""
+
+    def __init__(self, limits: Limits, places: RunPlaces, log: ServerLog) -> None:
+        self._limits = limits
+        self._places = places
+        self._log = log
+
+    def answer(
+        self,
+        method: Method[Incoming, Outgoing],
+        requests: Iterator[bytes],
+        call: Call,
+        respond: Callable[[MessageStream[Outgoing, Incoming], Cancelled], Run | None],
+    ) -> Iterator[bytes]:
+        """The messages of this side, while ``respond`` works on its end of the stream.
+
+        Raises what ``respond`` raises, once the messages it sent before are out.
+        """
+        stream: PipeStream[Outgoing, Incoming] = PipeStream(
+            call.partner.name, self._limits.idle, call.context.cancel
+        )
+        cancelled = threading.Event()
+
+        def over() -> None:
+            cancelled.set()
+            stream.close(MutualsError(ErrorCode.CANCELLED, f"{call.partner.name} left the call."))
+
+        def work() -> None:
+            try:
+                run = respond(stream, cancelled.is_set)
+                call.run_id = run.run_id if run is not None else None
+                stream.outgoing.finish()
+            except BaseException as error:
+                if cancelled.is_set():  # nobody else will tell
+                    self._log.event("run_stopped", partner=call.partner.name, **describe(error))
+                stream.outgoing.finish(error)
+            finally:
+                self._places.leave(call.partner.fingerprint)
+                stream.incoming.close()
+
+        def read() -> None:
+            try:
+                for data in requests:
+                    stream.incoming.put(method.request.decode(data))
+                stream.incoming.finish()
+            except BaseException as error:  # malformed, or the call is over
+                stream.incoming.finish(error)
+
+        self._places.take(call.partner.fingerprint)
+        for task in (work, read):
+            threading.Thread(target=task, name=f"mutuals-{task.__name__}", daemon=True).start()
+        if not call.context.add_callback(over):
+            over()
+        try:
+            yield from self._outgoing(method, stream)
+        finally:
+            over()
+
+    def _outgoing(
+        self, method: Method[Incoming, Outgoing], stream: PipeStream[Outgoing, Incoming]
+    ) -> Iterator[bytes]:
+        deadline = time.monotonic() + self._limits.stream
+        while True:
+            try:
+                message = stream.outgoing.get(max(0.0, deadline - time.monotonic()))
+            except Ended:
+                return
+            except TimeoutError:
+                raise MutualsError(
+                    ErrorCode.CANCELLED, f"A run took longer than {self._limits.stream:.0f} seconds."
+                ) from None
+            yield method.response.encode(message)

@@ -1,0 +1,94 @@
+"""PeerService: what each call of a partner does (proto/mutuals/v1/peer.proto).
+
+Handlers take and give bytes; ``mutuals.transport.wire`` makes messages of them. There is no generated servicer:
+gRPC would parse requests before the guard, and answer a malformed one in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from mutuals.engines.workers import Pool
+from mutuals.peer import Peer
+from mutuals.protocol.messages import VERSION
+from mutuals.runs.exchange import respond_exchange
+from mutuals.runs.match import respond_match
+from mutuals.runs.reveal import respond_reveal
+from mutuals.transport.options import Limits
+from mutuals.transport.sync import answer_sync
+from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SERVICE, SYNC, Pong
+from mutuals_server.guard import Call
+from mutuals_server.log import ServerLog, describe
+from mutuals_server.runs import RunAnswer, RunPlaces
+
+
+class PeerService:
+    """The handlers, for one peer. ``pool`` does the arithmetic of matches; ``places`` bounds the runs."""
+
+    def __init__(self, peer: Peer, pool: Pool, limits: Limits, places: RunPlaces, log: ServerLog) -> None:
+        self._peer = peer
+        self._pool = pool
+        self._log = log
+        self._runs = RunAnswer(limits, places, log)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """All calls under the name of the service."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                PING.name: grpc.unary_unary_rpc_method_handler(self.ping),
+                SYNC.name: grpc.unary_unary_rpc_method_handler(self.sync),
+                MATCH.name: grpc.stream_stream_rpc_method_handler(self.match),
+                REVEAL.name: grpc.stream_stream_rpc_method_handler(self.reveal),
+                EXCHANGE.name: grpc.stream_stream_rpc_method_handler(self.exchange),
+            },
+        )
+
+    def ping(self, data: bytes, call: Any) -> bytes:
+        """Version and time."""
+        PING.request.decode(data)
+        return PING.response.encode(Pong(VERSION, self._peer.clock()))
+
+    def sync(self, data: bytes, call: Any) -> bytes:
+        """Documents and receipts, both ways."""
+
+        def failed(error: Exception) -> None:
+            self._log.event("document_failed", partner=call.partner.name, **describe(error))
+
+        request = SYNC.request.decode(data)
+        return SYNC.response.encode(answer_sync(self._peer, call.partner, request, failed))
+
+    def match(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
+        """Steps 1 to 12."""
+        return self._runs.answer(
+            MATCH,
+            requests,
+            call,
+            lambda stream, cancelled: respond_match(
+                self._peer, call.partner, stream, self._pool, cancelled=cancelled
+            ),
+        )
+
+    def reveal(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
+        """Steps 13 to 19."""
+        return self._runs.answer(
+            REVEAL,
+            requests,
+            call,
+            lambda stream, cancelled: respond_reveal(self._peer, call.partner, stream, cancelled=cancelled),
+        )
+
+    def exchange(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
+        """The sealed records, both directions alternating."""
+        return self._runs.answer(
+            EXCHANGE,
+            requests,
+            call,
+            lambda stream, cancelled: respond_exchange(self._peer, call.partner, stream, cancelled=cancelled),
+        )
+
+
+__all__ = ["Call", "PeerService"]
