@@ -60,7 +60,7 @@ def add(
                     ErrorCode.PEER_IDENTITY, "The partners changed meanwhile.", hint="Try again."
                 )
             row = add_partner(tx, review, peer.clock())
-    say("", _outcome(review))
+    say(_outcome(review))
     result(change=review.change.value, returning=review.returning, partner=partner_facts(row))
 
 

@@ -112,7 +112,7 @@ def check_certificate(certificate_pem: bytes, fingerprint: bytes, now: datetime 
     try:
         names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, x509.ExtensionNotFound) as error:
+    except Exception as error:  # likewise for extensions that are missing, doubled or malformed
         raise BadCertificate("its TLS certificate lacks a name or basic constraints") from error
     if basic.ca:
         raise BadCertificate("its TLS certificate is a certificate authority's")
@@ -155,6 +155,9 @@ def _load_certificate(certificate_pem: bytes) -> x509.Certificate:
         raise BadCertificate("its TLS certificate cannot be read") from error
     if len(certificates) != 1:
         raise BadCertificate("it has more than one TLS certificate")
+    if certificates[0].public_bytes(serialization.Encoding.PEM).strip() != certificate_pem.strip():
+        # Another PEM reader may find certificates under labels or in text that this one passes over.
+        raise BadCertificate("its TLS certificate has something else around it")
     return certificates[0]
 
 
