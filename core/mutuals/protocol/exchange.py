@@ -295,12 +295,13 @@ def _batches(records: Sequence[PlainRecord]) -> list[list[PlainRecord]]:
     for record in records:
         if len(record.plaintext) > MAX_RECORD_BYTES:
             raise ValueError("a record is too large to be sent")
+        own_size = len(record.plaintext) + 4 * len(record.also)
         full = len(batches[-1]) == MAX_RECORDS_PER_ENVELOPE
-        if batches[-1] and (full or size + len(record.plaintext) > MAX_BATCH_BYTES):
+        if batches[-1] and (full or size + own_size > MAX_BATCH_BYTES):
             batches.append([])
             size = 0
         batches[-1].append(record)
-        size += len(record.plaintext)
+        size += own_size
     return batches
 
 

@@ -27,7 +27,7 @@ from typing import TypeVar
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
-from mutuals.identity.cards import parse_card
+from mutuals.identity.partners import partner_card
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
@@ -336,7 +336,7 @@ def _partner_key(partner: PartnerRow | None, active: ActiveAgreement) -> VerifyK
         raise MutualsError(
             ErrorCode.PEER_IDENTITY, f"The partner of agreement {active.agreement_id} was removed."
         )
-    return VerifyKey(bytes.fromhex(parse_card(partner.signed_card).card.signing_key))
+    return VerifyKey(bytes.fromhex(partner_card(partner).signing_key))
 
 
 def _number(facts: dict[str, object], name: str) -> int:

@@ -57,27 +57,40 @@ def outgoing_flow(peer: Peer, run: Run, active: ActiveAgreement) -> Flow:
     )
 
 
+def authorisation_for(peer: Peer, preview: Preview) -> Authorisation:
+    """The permission to send exactly what ``preview`` shows.
+
+    Raises MutualsError: NOT_AUTHORISED_YET; PREVIEW_CHANGED where something else was authorised, which is void
+    from then on.
+    """
+    run = preview.run
+    with peer.store.transaction() as tx:
+        authorisation = require_authorisation(tx, "exchange", run, preview.active, peer.clock())
+    if authorisation.preview is None or hmac.compare_digest(authorisation.preview, preview.digest):
+        return authorisation
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        tx.authorisations.void(authorisation.id, now)
+        log_run(tx, run, "preview_changed", now, authorisation=authorisation.id)
+    raise MutualsError(
+        ErrorCode.PREVIEW_CHANGED,
+        f"What run {run.run_id} would send is no longer what {authorisation.operator} authorised; "
+        "nothing was sent.",
+        hint=f"Look at the new preview and authorise it: mutuals exchange {run.run_id}",
+    )
+
+
 def prepare_outgoing(peer: Peer, run: Run, active: ActiveAgreement) -> Prepared:
     """Build and seal what this side sends now, if that is what was authorised.
 
-    Raises MutualsError: NOT_AUTHORISED_YET; PREVIEW_CHANGED, and then the authorisation is void;
-    INPUT_QUALITY.
+    Raises MutualsError: NOT_AUTHORISED_YET, PREVIEW_CHANGED, INPUT_QUALITY.
     """
-    authorisation: Authorisation | None = None
-    if active.agreement.sends(active.own_side):
-        with peer.store.transaction() as tx:
-            authorisation = require_authorisation(tx, "exchange", run, active, peer.clock())
+    if not active.agreement.sends(active.own_side):
+        return Prepared(preview_run(peer, run, active), None, [])
+    with peer.store.transaction() as tx:  # before the source is read for nothing
+        require_authorisation(tx, "exchange", run, active, peer.clock())
     preview = preview_run(peer, run, active)
-    if authorisation is None:
-        return Prepared(preview, None, [])
-    if authorisation.preview is not None and not hmac.compare_digest(authorisation.preview, preview.digest):
-        _void(peer, run, authorisation)
-        raise MutualsError(
-            ErrorCode.PREVIEW_CHANGED,
-            f"What run {run.run_id} would send is no longer what {authorisation.operator} authorised; "
-            "nothing was sent.",
-            hint=f"Look at the new preview and authorise it: mutuals exchange {run.run_id}",
-        )
+    authorisation = authorisation_for(peer, preview)
     envelopes = seal_envelopes(
         outgoing_flow(peer, run, active),
         preview.outgoing.records,
@@ -166,13 +179,6 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
             f"While the exchange of run {run.run_id} was interrupted, a contact that was not yet sent was withdrawn.",
             hint="Start a new match.",
         )
-
-
-def _void(peer: Peer, run: Run, authorisation: Authorisation) -> None:
-    now = peer.clock()
-    with peer.store.transaction() as tx:
-        tx.authorisations.void(authorisation.id, now)
-        log_run(tx, run, "preview_changed", now, authorisation=authorisation.id)
 
 
 def _ledger_entry(peer: Peer, preview: Preview, now: datetime) -> SentRow:

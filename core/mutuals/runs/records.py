@@ -30,8 +30,8 @@ from mutuals.models.run import Role
 from mutuals.protocol.exchange import PlainRecord
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.transforms import UnfitValue, Value, transform
+from mutuals.sources.contacts import ContactTable
 from mutuals.sources.eligibility import consent_exclusions, field_values
-from mutuals.sources.table import ContactTable
 
 GONE = "no_longer_in_source"
 SHARED_WITH_INELIGIBLE = "shared_with_ineligible"

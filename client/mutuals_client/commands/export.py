@@ -1,0 +1,60 @@
+"""``mutuals export RUN``: what the partner sent, joined to the own contact ids, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from mutuals_client.commands.runs import find_run
+from mutuals_client.console import OperatorCommand, open_peer, result, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export", cls=OperatorCommand)(export)
+
+
+def export(
+    run_id: str = typer.Argument(..., metavar="RUN"),
+    out: Path = typer.Option(..., "--out", "-o", help="The file to write: .csv or .parquet."),
+    force: bool = typer.Option(False, "--force", help="Overwrite the file if it exists."),
+    raw: bool = typer.Option(
+        False, "--raw", help="CSV: write texts that a spreadsheet would take for formulas as they are."
+    ),
+) -> None:
+    """Open what a finished exchange received and write it, one row for each own contact.
+
+    Needs an operator who may read; fields that the agreement gives to other departments are left out. The export
+    is logged. Example: mutuals export R-7Q3K2M9X --out campaign.csv
+    """
+    from rich.markup import escape
+
+    from mutuals.identity.operators import READ_ROLES
+    from mutuals.runs.export import open_received, write_export
+    from mutuals.runs.tables import check_target
+    from mutuals_client.session import unlock_operator
+
+    check_target(out, force=force)
+    with open_peer() as peer:
+        run = find_run(peer, run_id)
+        keys = unlock_operator(peer, roles=READ_ROLES, act="read received records")
+        received = open_received(peer, run.run_id, keys)
+        write_export(peer, received, out, keys, force=force, raw=raw)
+    say(f"Wrote [bold]{len(received.rows):,}[/] contacts to {escape(str(out))}: contact_id and")
+    say(f"{', '.join(item.name for item in received.fields)}.")
+    if received.left_out:
+        say(f"Left out, for other departments: {', '.join(received.left_out)}.")
+    if received.expired:
+        say(f"Left out, past their retention: {received.expired:,} records.")
+    if received.ambiguous:
+        say(f"The partner knows {received.ambiguous:,} of them as several contacts; the first was taken.")
+    result(
+        run=run.run_id,
+        file=str(out.absolute()),
+        rows=len(received.rows),
+        fields=[item.name for item in received.fields],
+        left_out=list(received.left_out),
+        expired=received.expired,
+        ambiguous=received.ambiguous,
+    )
