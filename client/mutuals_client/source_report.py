@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +88,17 @@ def tell_check(
     from rich.markup import escape
 
     say(f"[bold]{definition.name}[/]  {escape(definition.path)}", "")
-    contacts = "1 contact" if found.contacts == 1 else f"{found.contacts:,} contacts"
-    say(f"[bold]{contacts}[/] in {found.rows:,} rows; {found.rejected_rows:,} rows cannot be used.")
+    rejected = (
+        f"{count_of(found.rejected_rows, 'row')} cannot be used" if found.rejected_rows else "all usable"
+    )
+    say(f"[bold]{count_of(found.contacts, 'contact')}[/] in {count_of(found.rows, 'row')}; {rejected}.")
     _tell_refusals(found.rejected)
     say("", f"Identifiers, normalised by {profile}")
     counts = [
         (kind, f"{checked.written:,}", f"{checked.usable:,}", f"{checked.distinct:,}")
         for kind, checked in found.identifiers.items()
     ]
-    table(None, ("  Type", "Written", "Usable", "Distinct"), [(f"  {kind}", *rest) for kind, *rest in counts])
+    _numbers(("", "Written", "Usable", "Distinct"), counts)
     _tell_refusals([refusal for checked in found.identifiers.values() for refusal in checked.refused])
     if found.participants is not None and rule is not None:
         under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
@@ -104,6 +107,11 @@ def tell_check(
         _tell_purposes(found.purposes)
     for hint in found.hints:
         say("", f"[yellow]{escape(hint)}[/]")
+
+
+def count_of(number: int, noun: str) -> str:
+    """“1 contact”, “1,200 contacts”."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _tell_refusals(refusals: tuple[Refusal, ...] | list[Refusal]) -> None:
@@ -119,25 +127,41 @@ def _row_numbers(refusal: Refusal) -> str:
 
 
 def _tell_participants(participants: Participants, under: str) -> None:
-    say("", f"Under {under}")
-    rows = [("  take part", f"{len(participants.contact_ids):,}", "contacts")]
+    say("", f"Contacts under {under}")
+    rows = [("take part", f"{len(participants.contact_ids):,}")]
+    rows += [(f"left out: {REASONS[why]}", f"{count:,}") for why, count in participants.excluded.items()]
+    _numbers(None, rows)
+    say("", "Identifiers of those who may take part")
+    rows = [("enter the match", f"{len(participants.identifiers):,}")]
     rows += [
-        (f"  left out: {REASONS[why]}", f"{n:,}", "contacts") for why, n in participants.excluded.items()
-    ]
-    rows += [("  enter the match", f"{len(participants.identifiers):,}", "identifiers")]
-    rows += [
-        (f"  withheld: {REASONS[why]}", f"{count:,}", "identifiers")
+        (f"withheld: {REASONS[why]}", f"{count:,}")
         for why, count in participants.withheld_identifiers.items()
     ]
-    table(None, ("", "", ""), rows)
+    _numbers(None, rows)
 
 
 def _tell_purposes(purposes: dict[str, int]) -> None:
     if not purposes:
         say("", "No contact has granted any purpose.")
         return
-    say("", "Granted purposes; count who could take part with --purpose or --agreement")
+    say("", "Contacts by granted purpose (--purpose or --agreement counts who could take part)")
     shown = list(purposes.items())[:_PURPOSES_SHOWN]
-    table(None, ("  Purpose", "Contacts"), [(f"  {purpose}", f"{count:,}") for purpose, count in shown])
+    _numbers(None, [(purpose, f"{count:,}") for purpose, count in shown])
     if len(purposes) > len(shown):
         say(f"  and {len(purposes) - len(shown):,} more")
+
+
+def _numbers(headings: tuple[str, ...] | None, rows: Sequence[tuple[str, ...]]) -> None:
+    """Names to the left, numbers to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    width = len(rows[0])
+    shown = Table(box=None, show_header=headings is not None, header_style="bold", padding=(0, 0, 0, 2))
+    for index in range(width):
+        shown.add_column(
+            headings[index] if headings else "", justify="right" if index else "left", overflow="fold"
+        )
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    say(shown)

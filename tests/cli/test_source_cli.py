@@ -261,6 +261,15 @@ def test_check_tells_what_is_usable_and_why_the_rest_is_not(mutuals: CommandLine
     ]
 
 
+def test_a_column_left_unmapped_is_noticed(mutuals: CommandLine, tmp_path: Path) -> None:
+    contacts(tmp_path / "crm.csv", "c1,a@x.de,030 1,,,,,", headings=HEADINGS.replace("email", "E-Mail"))
+    hint = (
+        'No e-mail addresses were read; if the file has some, name their column with --map email="HEADING".'
+    )
+    assert mutuals.json("add", "crm", "--path", "crm.csv")["hints"] == [hint]
+    assert hint in mutuals.json("check", "crm")["hints"]
+
+
 def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: Path) -> None:
     mutuals("add", "crm", "--path", str(messy), "--default-country", "DE")
     asked = ("check", "crm", "--purpose", "sharing", "--max-age-days", "3650")

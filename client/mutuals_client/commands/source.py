@@ -57,8 +57,12 @@ def add(
 
     Example: mutuals source add crm --path contacts.csv --map email="E-Mail Address"
     """
+    from rich.markup import escape
+
     from mutuals.sources import define_source, read_source
+    from mutuals.sources.check import unread_hints
     from mutuals.store.rows import SourceRow
+    from mutuals_client.source_report import count_of
 
     location = str(path.expanduser().absolute())
     definition = define_source(name, location, _parse_mapping(mapping or []), default_country, source_format)
@@ -66,19 +70,21 @@ def add(
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
         contacts = read_source(definition)
+        hints = unread_hints(contacts)
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
     usable, rejected = len(contacts.frame), len({fault.row for fault in contacts.rejected})
-    say(f"Added source [bold]{name}[/] with {usable:,} contact{'' if usable == 1 else 's'}.")
+    say(f"Added source [bold]{name}[/] with {count_of(usable, 'contact')}.")
     if rejected:
-        say(f"{_rows(rejected)} cannot be used and will take no part.")
-    say(f"See what is in it: mutuals source check {name}")
+        say(f"{count_of(rejected, 'row')} cannot be used and will take no part.")
+    say(*(f"[yellow]{escape(hint)}[/]" for hint in hints), f"See what is in it: mutuals source check {name}")
     result(
         source=_definition_facts(definition),
         contacts=usable,
         rejected_rows=rejected,
         fields=list(contacts.field_names),
+        hints=hints,
     )
 
 
@@ -144,15 +150,17 @@ def check(
     ] = None,
     purpose: Annotated[str | None, typer.Option(help="Count who granted this purpose.")] = None,
     max_age_days: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="How old that consent may be. [default: 730]")
+        int | None, typer.Option(min=1, max=3650, help="How old that consent may be.", show_default="730")
     ] = None,
     notice: Annotated[
         bool | None,
-        typer.Option("--notice/--no-notice", help="Whether notice must have been given. [default: notice]"),
+        typer.Option(
+            "--notice/--no-notice", help="Whether notice must have been given.", show_default="notice"
+        ),
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help=f"Normalisation profile. [default: the agreement's, or {DEFAULT_PROFILE}]"),
+        typer.Option(help="Normalisation profile.", show_default=f"the agreement's, or {DEFAULT_PROFILE}"),
     ] = None,
 ) -> None:
     """Read a source and tell what is usable, what is not and why, and who could take part. Nothing leaves the
@@ -284,7 +292,3 @@ def _definition(row: SourceRow) -> SourceDefinition:
 
 def _definition_facts(definition: SourceDefinition) -> dict[str, object]:
     return definition.model_dump()
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class IdentifierCheck:
-    """Of ``written`` values, ``usable`` were accepted, which are ``distinct`` identifiers."""
+    """Of the ``written`` values of usable rows, ``usable`` were accepted, which are ``distinct`` identifiers."""
 
     written: int
     usable: int
@@ -91,12 +91,12 @@ def check_source(
         identifiers=identifiers,
         purposes=_purposes(table),
         participants=None if rule is None else _participants(table, collected, rule, today),
-        hints=_hints(definition, identifiers),
+        hints=(*unread_hints(table), *_country_hints(definition, identifiers)),
     )
 
 
 def _identifier_check(collected: pl.DataFrame, kind: str) -> IdentifierCheck:
-    ours = collected.filter(type=kind)
+    ours = collected.filter(pl.col("contact").is_not_null(), type=kind)
     usable = ours["value"].drop_nulls()
     refused = ours.filter(pl.col("reason").is_not_null())
     return IdentifierCheck(
@@ -132,7 +132,18 @@ def _participants(
     return participants_among(table, wanted, rule.consent, today, include_shared=rule.include_shared)
 
 
-def _hints(definition: SourceDefinition, identifiers: dict[str, IdentifierCheck]) -> tuple[str, ...]:
+def unread_hints(table: ContactTable) -> tuple[str, ...]:
+    """A sentence for each type of identifier of which the source holds none: its column may need mapping."""
+    if table.frame.is_empty():
+        return ()
+    return tuple(
+        f'No {called} were read; if the file has some, name their column with --map {kind}="HEADING".'
+        for kind, called in (("email", "e-mail addresses"), ("phone", "phone numbers"))
+        if table.frame[kind].list.len().sum() == 0
+    )
+
+
+def _country_hints(definition: SourceDefinition, identifiers: dict[str, IdentifierCheck]) -> tuple[str, ...]:
     homeless = sum(
         refusal.count for refusal in identifiers["phone"].refused if refusal.reason == Reason.NO_COUNTRY_CODE
     )
