@@ -110,6 +110,7 @@ def propose(
     from mutuals.agreement.render import render_terminal
     from mutuals.identity.operators import SIGN_ROLES
     from mutuals.identity.partners import find_partner, partner_card
+    from mutuals.runs.mandates import grant_standing_mandate
     from mutuals_client.session import unlock_operator
 
     columns = _mapping(mapping)
@@ -123,6 +124,7 @@ def propose(
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed or sent.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         digest = sign_and_propose(peer, agreement, source, columns, keys)
+        grant_standing_mandate(peer, digest, keys)
         _finish(
             peer, digest, row, "proposed to", "They answer with: mutuals agreement accept {id} --source NAME"
         )
@@ -199,6 +201,7 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
     from mutuals.agreement.binding import check_available
     from mutuals.agreement.lifecycle import accept as sign_and_accept
     from mutuals.identity.operators import SIGN_ROLES
+    from mutuals.runs.mandates import grant_standing_mandate
     from mutuals_client.session import unlock_operator
 
     columns = _mapping(mapping)
@@ -211,6 +214,7 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         sign_and_accept(peer, row.digest, source, columns, keys)
+        grant_standing_mandate(peer, row.digest, keys)
         _finish(peer, row.digest, partner, "is active with", "Next: mutuals match {id}")
 
 

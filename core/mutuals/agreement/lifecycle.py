@@ -7,11 +7,12 @@
 Every function may be called again with the same arguments and changes nothing the second time. The ``receive_``
 functions run inside the transaction that also records the receipt (``mutuals.documents``); what the partner got wrong
 is a ``PartnerFault``.
+
+Where the agreement permits acts by standing mandate, its signatory grants that too: ``mutuals.runs.mandates``.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from mutuals.agreement.active import (
@@ -29,7 +30,7 @@ from mutuals.agreement.rules import broken_rules
 from mutuals.agreement.statements import BadStatement, make_statement, verify_statement
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
-from mutuals.identity.operators import SIGN_ROLES, OperatorKeys, require_role
+from mutuals.identity.operators import AUTHORISE_ROLES, SIGN_ROLES, OperatorKeys, require_role
 from mutuals.models.agreement import Agreement, AgreementState, Side
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import AgreementRow, PartnerRow, StatementRow
@@ -43,14 +44,14 @@ __all__ = [
     "accept",
     "find_agreement",
     "load_active",
+    "mandated_acts",
+    "open_proposal",
     "propose",
     "receive_acceptance",
     "receive_proposal",
     "receive_rejection",
     "reject",
 ]
-
-BUDGET_DAYS = 30
 
 MAX_OPEN_PROPOSALS = 100
 """Proposals of one partner that wait here at a time; a bound on what a partner can make us store."""
@@ -109,7 +110,6 @@ def propose(
         }
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "proposal", payload))
         _log(tx, peer, digest, "proposed", by=operator_keys.name, statement=body, signature=signature)
-    grant_standing_mandate(peer, digest, agreement, operator_keys)
     return digest
 
 
@@ -173,9 +173,6 @@ def accept(
     with peer.store.transaction() as tx:
         row, agreement = open_proposal(tx, digest)
     if row.state is AgreementState.ACTIVE:
-        grant_standing_mandate(
-            peer, row.digest, agreement, operator_keys
-        )  # in case the first call was cut short
         return
     check_not_over(row.agreement_id, agreement, now)
     check_available(agreement)
@@ -202,7 +199,6 @@ def accept(
         payload = {"digest": row.digest, "statement": parse_canonical(body), "signature": signature.hex()}
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "acceptance", payload))
         _log(tx, peer, row.digest, "accepted", by=operator_keys.name, statement=body, signature=signature)
-    grant_standing_mandate(peer, row.digest, agreement, operator_keys)
 
 
 def receive_acceptance(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
@@ -261,11 +257,9 @@ def signing_role(tx: Transaction, operator_keys: OperatorKeys, agreement: Agreem
 
     Whoever signs an agreement that permits acts by standing mandate grants it, and must be entitled to that too.
     """
-    from mutuals.runs.authorisation import MANDATE_ROLES
-
     act, allowed = "sign agreements", SIGN_ROLES
     if agreement is not None and mandated_acts(agreement):
-        act, allowed = "sign an agreement with a standing mandate", SIGN_ROLES & MANDATE_ROLES
+        act, allowed = "sign an agreement with a standing mandate", SIGN_ROLES & AUTHORISE_ROLES
     require_role(operator_keys, allowed, act)
     row = tx.operators.get(operator_keys.name)
     if row is None or row.disabled_at is not None or row.signing_public != operator_keys.signing.public.raw:
@@ -280,32 +274,6 @@ def mandated_acts(agreement: Agreement) -> tuple[Literal["reveal", "exchange"], 
     """The acts that the agreement permits by standing mandate."""
     acts: tuple[Literal["reveal", "exchange"], ...] = ("reveal", "exchange")
     return tuple(act for act in acts if getattr(agreement.permission, act) == "mandate")
-
-
-def grant_standing_mandate(
-    peer: Peer, digest: str, agreement: Agreement, operator_keys: OperatorKeys
-) -> None:
-    """Where the agreement permits acts by standing mandate, its signatory grants it: until the end of the term, for
-    as many runs as the budget allows in that time. Does nothing where there is none to grant, or one is in force.
-    """
-    from mutuals.runs.authorisation import grant_mandate
-
-    acts = mandated_acts(agreement)
-    if not acts:
-        return
-    now = peer.clock()
-    with peer.store.transaction() as tx:
-        if tx.authorisations.current("mandate", digest, now) is not None:
-            return
-    periods = (agreement.valid_until - agreement.valid_from).days // BUDGET_DAYS + 1
-    grant_mandate(
-        peer,
-        digest,
-        operator_keys,
-        acts=acts,
-        max_runs=periods * agreement.matching.runs_per_30_days,
-        expires_at=datetime.combine(agreement.valid_until + timedelta(days=1), time(), UTC),
-    )
 
 
 def open_proposal(tx: Transaction, digest: str) -> tuple[AgreementRow, Agreement]:
