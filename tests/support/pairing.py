@@ -30,6 +30,7 @@ from mutuals.models.run import Run
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Document
+from mutuals.runs.mandates import grant_standing_mandate
 from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.reveal import initiate_reveal, respond_reveal
 from mutuals.sources.definition import define_source
@@ -285,6 +286,8 @@ def paired(
     deliver(left, right)
     accept(right.peer, digest, "crm", {}, right.keys)
     deliver(right, left)
+    for side in (left, right):
+        grant_standing_mandate(side.peer, digest, side.keys)
     try:
         yield Pair({Side.PROPOSER: left, Side.PARTNER: right}, digest)
     finally:

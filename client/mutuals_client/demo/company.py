@@ -76,17 +76,18 @@ class Company:
     def serve(self) -> None:
         """Start the server and wait until it answers. Raises MutualsError (INTERNAL) where it does not."""
         self.server = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
-            [sys.executable, "-m", "mutuals_server", "--home", str(self.home)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "mutuals_server", "--home", str(self.home), "--announce"],
+            stdin=subprocess.PIPE,  # the server ends when this does, however the demo ends
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert self.server.stdout is not None  # noqa: S101 - a pipe was asked for
-        for line in self.server.stdout:
-            if "ready" in line:
-                return
-        raise MutualsError(ErrorCode.INTERNAL, f"{self.name}: the server did not start.")
+        told = _parse(self.server.stdout.readline() if self.server.stdout else "")
+        if told.get("event") != "ready":
+            self.stop()
+            raise MutualsError(
+                ErrorCode.INTERNAL, f"{self.name}: the server did not start. {told.get('message') or ''}"
+            )
 
     def stop(self) -> None:
         """Let the server drain and end."""
@@ -97,8 +98,9 @@ class Company:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
-            if self.server.stdout is not None:
-                self.server.stdout.close()
+            for pipe in (self.server.stdin, self.server.stdout):
+                if pipe is not None:
+                    pipe.close()
             self.server = None
 
     def _environment(self) -> dict[str, str]:
