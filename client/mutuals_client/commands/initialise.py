@@ -123,15 +123,13 @@ def _tell(home: Home, signed: SignedCard, operator: FirstOperator) -> None:
     )
     where = f" --home {shlex.quote(str(SETTINGS.home))}" if SETTINGS.home else ""
     file = re.sub(r"[^a-z0-9]+", "-", facts["organisation"].lower()).strip("-") or "our"
-    say(
-        facts_block(
-            [
-                (f"mutuals card{where} > {file}.card.json", "give this file to your partner"),
-                (f"mutuals partner add{where} FILE", "import theirs"),
-                (f"mutuals source add{where} NAME --path FILE", "name the file your contacts are read from"),
-            ]
-        )
-    )
+    for command, why in (
+        (f"mutuals card{where} > {file}.card.json", "give this file to your partner"),
+        (f"mutuals partner add{where} FILE", "import theirs"),
+        (f"mutuals source add{where} NAME --path FILE", "name the file your contacts are read from"),
+    ):
+        # A command on several lines could not be copied.
+        say(Text.assemble(f"  {command}", (f"   # {why}", "dim"), no_wrap=True, overflow="ignore"))
     result(
         home=str(home.root),
         card=str(home.card),
