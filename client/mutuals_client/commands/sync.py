@@ -1,0 +1,115 @@
+"""``mutuals sync [PARTNER]``: deliver what waits in the outbox, and fetch what waits at partners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.console import Command, open_peer, result, say
+
+if TYPE_CHECKING:
+    from mutuals.peer import Peer
+    from mutuals.store.rows import PartnerRow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sync", cls=Command)(sync)
+
+
+def sync(
+    partner: str | None = typer.Argument(
+        None, metavar="[PARTNER]", help="Name or fingerprint. [default: all partners that can be called]"
+    ),
+) -> None:
+    """Exchange waiting documents with partners: proposals, acceptances, and whatever else was signed.
+
+    A peer that partners cannot call runs this from time to time. Example: mutuals sync "Beta SA"
+    """
+    from mutuals.identity.partners import find_partner
+    from mutuals_client.delivery import can_be_called
+
+    with open_peer() as peer:
+        with peer.store.transaction() as tx:
+            rows = tx.partners.list() if partner is None else [find_partner(tx, partner)]
+        if not rows:
+            say("There are no partners yet.")
+        reports: list[dict[str, Any]] = []
+        failures: list[MutualsError] = []
+        for row in rows:
+            if partner is None and not can_be_called(row):
+                reports.append(_uncallable(peer, row))
+                continue
+            try:
+                reports.append(_sync(peer, row))
+            except MutualsError as error:
+                if partner is not None:
+                    raise
+                failures.append(error)
+                reports.append(_failed(row, error))
+    if failures:
+        raise _summary(failures, len(rows))
+    result(partners=reports)
+
+
+def _sync(peer: Peer, row: PartnerRow) -> dict[str, Any]:
+    from rich.text import Text
+
+    from mutuals.transport.connection import connect
+    from mutuals.transport.sync import sync_partner
+    from mutuals_client.delivery import documents
+
+    with connect(peer, row) as connection:
+        done = sync_partner(peer, connection)
+    refused = f" ({done.refused} refused)" if done.refused else ""
+    say(
+        Text(
+            f"{row.name}: {documents(done.delivered)} delivered{refused}, {documents(done.received)} received."
+        )
+    )
+    for problem in done.problems:
+        say(Text(f"  Not taken yet: {problem}"))
+    return {
+        **_facts(row, "done"),
+        "delivered": done.delivered,
+        "refused": done.refused,
+        "received": done.received,
+        "not_taken": list(done.problems),
+    }
+
+
+def _uncallable(peer: Peer, row: PartnerRow) -> dict[str, Any]:
+    from rich.text import Text
+
+    from mutuals_client.delivery import documents
+
+    with peer.store.transaction() as tx:
+        waiting = len(tx.outbox.pending(row.fingerprint))
+    kept = f" {documents(waiting).capitalize()} for it in the outbox." if waiting else ""
+    say(Text(f"{row.name}: its card has no endpoint, so it has to call you.{kept}"))
+    return {**_facts(row, "has_to_call"), "waiting": waiting}
+
+
+def _failed(row: PartnerRow, error: MutualsError) -> dict[str, Any]:
+    from rich.text import Text
+
+    say(Text(f"{row.name}: {error.message}"))
+    return {**_facts(row, "failed"), "code": error.code.value}
+
+
+def _facts(row: PartnerRow, outcome: str) -> dict[str, Any]:
+    return {"partner": row.name, "fingerprint": row.fingerprint, "outcome": outcome}
+
+
+def _summary(failures: list[MutualsError], partners: int) -> MutualsError:
+    """One error for all: their common code, or UNREACHABLE, which says that nothing is lost."""
+    codes = {error.code for error in failures}
+    if partners == len(failures) == 1:
+        return failures[0]
+    return MutualsError(
+        codes.pop() if len(codes) == 1 else ErrorCode.UNREACHABLE,
+        f"{len(failures)} of {partners} partners could not be synchronised.",
+        hint="Nothing is lost; what waits stays in the outbox. Try again, or one by one: mutuals sync PARTNER",
+    )
