@@ -28,7 +28,7 @@ class Shell:
     open: list[int] = field(default_factory=list)
 
     def __call__(self, *arguments: str | Path) -> int:
-        main.reset_settings()
+        console.reset_settings()
         code = main.run([str(argument) for argument in arguments])
         self.out, self.err = self.capture.readouterr()
         return code

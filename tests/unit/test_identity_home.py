@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from support.homes import CHEAP, NOW, make_peer, open_peer
+from support.homes import CHEAP, NOW, make_peer, open_peer, renew
 
 from mutuals.crypto.tls import key_pin
 from mutuals.errors import ErrorCode, MutualsError
@@ -21,7 +21,7 @@ from mutuals.identity.cards import tls_pin
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.files import write_private
 from mutuals.identity.home import Config, Home, default_home, load_config
-from mutuals.identity.initialise import FirstOperator, card_is_outdated, init_home, renew_card
+from mutuals.identity.initialise import FirstOperator, card_is_outdated, init_home
 from mutuals.identity.text import deceptive_character
 from mutuals.models.card import ContactPerson
 from mutuals.peer import Peer
@@ -201,7 +201,7 @@ def test_renewing_takes_over_the_configuration_and_keeps_the_fingerprint(tmp_pat
     config.write_text(config.read_text(encoding="utf-8").replace("Acme Ltd", "Acme Inc"), encoding="utf-8")
     with open_peer(root) as peer:
         assert card_is_outdated(peer.config, peer.card)
-    signed = renew_card(Home(root), NOW + timedelta(days=300))
+    signed = renew(root, NOW + timedelta(days=300))
     with open_peer(root) as after:
         assert after.card == signed
         assert (after.name, after.card.card.serial) == ("Acme Inc", 2)
@@ -227,11 +227,11 @@ def test_a_renewal_cut_short_leaves_the_old_identity_or_the_new_one(
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", crashing)
         with pytest.raises(KeyboardInterrupt):
-            renew_card(Home(root), NOW)
+            renew(root)
     with open_peer(root) as peer:
         assert peer.card.card.serial == serial
         assert key_pin(peer.tls_key) == tls_pin(peer.card.card.tls_certificate)
-    assert renew_card(Home(root), NOW).card.serial == serial + 1
+    assert renew(root).card.serial == serial + 1
 
 
 @pytest.mark.parametrize(

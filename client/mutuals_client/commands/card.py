@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.console import SETTINGS, Command, home_path, open_peer, result, stderr
+from mutuals_client.console import SETTINGS, Command, open_peer, result, stderr
 
 if TYPE_CHECKING:
     from mutuals.models.card import SignedCard
@@ -32,16 +32,14 @@ def card(
 
     Example: mutuals card > acme.card.json
     """
-    from mutuals.clock import utc_now
     from mutuals.identity.cards import card_bytes
-    from mutuals.identity.home import Home
     from mutuals.identity.initialise import card_is_outdated, renew_card
     from mutuals_client.identity_views import card_facts
 
-    if renew:
-        renew_card(Home(home_path()), utc_now())
     with open_peer() as peer:
-        signed, config, file = peer.card, peer.config, peer.home.card
+        signed, config, home = peer.card, peer.config, peer.home
+        if renew:
+            signed = renew_card(home, config, signing_key=peer.signing_key, previous=signed, now=peer.clock())
     data = card_bytes(signed)
     if out is not None:
         _write(out, data)
@@ -53,7 +51,11 @@ def card(
         _tell(signed, out, renewed=renew, outdated=outdated)
     facts = card_facts(signed)
     result(
-        file=str(out or file), renewed=renew, outdated=outdated, card=signed.model_dump(mode="json"), **facts
+        file=str(out or home.card),
+        renewed=renew,
+        outdated=outdated,
+        card=signed.model_dump(mode="json"),
+        **facts,
     )
 
 

@@ -22,7 +22,7 @@ from mutuals.identity.accountability import wrap_accountability
 from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.files import make_private_directory, write_private
-from mutuals.identity.home import Config, Home, load_config
+from mutuals.identity.home import Config, Home
 from mutuals.identity.operators import FIRST_OPERATOR_ROLES, create_operator
 from mutuals.models.card import SignedCard
 from mutuals.store.database import Store
@@ -88,19 +88,17 @@ def check_vacant(home: Home) -> None:
         )
 
 
-def renew_card(home: Home, now: datetime) -> SignedCard:
-    """A new TLS key, certificate and card with the next serial, saying what ``config.toml`` says now.
+def renew_card(
+    home: Home, config: Config, *, signing_key: SigningKey, previous: SignedCard, now: datetime
+) -> SignedCard:
+    """A new TLS key, certificate and card with the next serial, saying what ``config`` says.
 
     ``card.json`` is replaced in one step and decides which TLS key counts, so that a renewal cut short leaves
-    either the old identity or the new one. Raises MutualsError (LOCAL).
+    either the old identity or the new one. Raises MutualsError (LOCAL) where the home cannot be written.
     """
-    from mutuals.peer import Peer
-
-    with Peer.open(home.root) as peer:
-        config = load_config(home)
-        key = generate_tls_key()
-        certificate = issue_certificate(key, peer.fingerprint, now)
-        signed = issue_card(config, peer.signing_key, certificate, peer.card.card.serial + 1, now)
+    key = generate_tls_key()
+    certificate = issue_certificate(key, signing_key.public.fingerprint, now)
+    signed = issue_card(config, signing_key, certificate, previous.card.serial + 1, now)
     with _explained(home.root):
         write_private(home.next_tls_key, key)
         write_private(home.card, card_bytes(signed))
