@@ -159,18 +159,17 @@ def _without_password(url: str | None) -> str | None:
     """Refuse a password in an argument, which every user of the machine could read in the process list."""
     if url is None:
         return None
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
+    from mutuals.store.urls import has_password
 
     try:
-        password = make_url(url).password
-    except ArgumentError as error:
+        refused = has_password(url)
+    except ValueError as error:
         raise MutualsError(
             ErrorCode.USAGE,
             "--store is not a database URL.",
             hint="For example: --store postgresql+psycopg://mutuals@localhost/mutuals",
         ) from error
-    if password:
+    if refused:
         raise MutualsError(
             ErrorCode.USAGE,
             "A password does not belong in an argument, where other users can see it.",
