@@ -123,7 +123,7 @@ def help_of(command_line: str) -> str:
     done = subprocess.run(
         words, env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
     )
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n") + "\n"
 
 
 def with_real_help(text: str) -> str:
