@@ -146,9 +146,15 @@ def _tell_purposes(purposes: dict[str, int]) -> None:
         return
     say("", "Contacts by granted purpose (--purpose or --agreement counts who could take part)")
     shown = list(purposes.items())[:_PURPOSES_SHOWN]
-    _numbers(None, [(purpose, f"{count:,}") for purpose, count in shown])
+    _numbers(None, [(_printable(purpose), f"{count:,}") for purpose, count in shown])
     if len(purposes) > len(shown):
         say(f"  and {len(purposes) - len(shown):,} more")
+
+
+def _printable(text: str) -> str:
+    """A cell's text without what could steer a terminal, cut to 60 characters."""
+    shown = "".join(character if character.isprintable() else "�" for character in text)
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"
 
 
 def _numbers(headings: tuple[str, ...] | None, rows: Sequence[tuple[str, ...]]) -> None:

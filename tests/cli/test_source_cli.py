@@ -317,6 +317,15 @@ def test_what_a_person_reads_has_the_numbers_and_no_contact(mutuals: CommandLine
     assert "take part" in mutuals.out
 
 
+def test_a_cell_cannot_steer_the_terminal(mutuals: CommandLine, tmp_path: Path) -> None:
+    contacts(tmp_path / "crm.csv", f"c1,a@x.de,,\x1b[2J[bold]{'x' * 100},,,,")
+    mutuals("add", "crm", "--path", "crm.csv")
+    assert mutuals("check", "crm") == 0
+    assert "\x1b" not in mutuals.out
+    assert "�[2J[bold]xxx" in mutuals.out
+    assert "x" * 60 not in mutuals.out
+
+
 def test_every_reason_has_words() -> None:
     from mutuals.normalisation import Reason
     from mutuals.sources import Exclusion, RowFault, Withheld

@@ -8,9 +8,21 @@ from pathlib import Path
 import pytest
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.sources import ContactTable, Rejected, SourceDefinition, define_source, field_values, read_source
+from mutuals.normalisation import Reason
+from mutuals.sources import (
+    ContactTable,
+    Exclusion,
+    Rejected,
+    RowFault,
+    SourceDefinition,
+    Withheld,
+    define_source,
+    field_values,
+    read_source,
+)
 
 HEADINGS = "contact_id,email,phone,consent,consent_at,notified_at,suppressed"
+DOCS = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
 SECRET = "jane.secret@example.com"
 
 
@@ -285,3 +297,21 @@ def test_a_definition_survives_the_store() -> None:
     definition = define_source("crm", "/x.csv", {"email": "E-Mail"}, "de")
     assert SourceDefinition.model_validate_json(definition.model_dump_json()) == definition
     assert definition.default_country == "DE"
+
+
+def test_the_documented_example_reads_as_documented(file: Path) -> None:
+    example = next(block for block in DOCS.split("```") if block.strip().startswith("contact_id,"))
+    table = read(file, example.lstrip())
+    assert table.rejected == ()
+    assert table.frame["contact_id"].to_list() == ["C-1001", "C-1002", "C-1003"]
+    assert table.frame["suppressed"].to_list() == [False, False, True]
+    assert table.frame["email"].list.len().to_list() == [1, 2, 1]
+    assert table.field_names == ("city", "segment")
+    assert field_values(table, ["C-1002"], {"city": "city", "tier": "segment"}) == {
+        "C-1002": {"city": "Rome, Lazio", "tier": None}
+    }
+
+
+def test_every_reason_is_documented() -> None:
+    reasons = {reason for kind in (Reason, RowFault, Exclusion, Withheld) for reason in kind}
+    assert [reason for reason in reasons if f"`{reason}`" not in DOCS] == []
