@@ -116,7 +116,7 @@ def test_organisation_full_of_quotes_and_braces_survives() -> None:
         ),
         ("valid_from = 2026-05-01", 'valid_from = "May"', "valid_from: must be a date such as 2026-01-31"),
         ("valid_from = 2026-05-01", "valid_from = 2027-12-01", "valid_until is before valid_from"),
-        ("valid_until = 2027-05-01", "valid_until = 9999-12-31", "valid_until: is more than ten years after"),
+        ("valid_until = 2027-04-30", "valid_until = 9999-12-31", "valid_until: is more than ten years after"),
         ("max_set_size = 1_000_000", "max_set_size = 10", "min_set_size is larger than max_set_size"),
         ("min_overlap = 25", "min_overlap = 2000000", "matching.min_overlap: is larger than max_set_size"),
         (

@@ -63,7 +63,7 @@ def to_terminal(title: str, blocks: Sequence[Block]) -> Group:
                 line = Table.grid(padding=(0, 1))
                 line.add_column(width=1)
                 if label:
-                    line.add_column(width=18, overflow="fold")
+                    line.add_column(width=20, overflow="fold")
                 line.add_column(overflow="fold")
                 cells = [mark(enforced), *([printable(label)] if label else []), printable(text)]
                 line.add_row(*(Text(cell) for cell in cells))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from mutuals.agreement.blocks import ENFORCED, PROMISED, Block, Clause, Grid, Heading
+from mutuals.agreement.blocks import Block, Clause, Grid, Heading
 from mutuals.models.agreement import Agreement, AgreementState, SharedField, Side
 
 NOT_LEGAL_ADVICE = "This is not legal advice."
@@ -64,10 +64,8 @@ def describe(agreement: Agreement, view: LocalView | None = None) -> list[Block]
 
 
 def _legend() -> Iterator[Block]:
-    yield Clause(
-        f"{ENFORCED} enforced by the software on both sides   {PROMISED} promised by the parties; "
-        f"the software cannot enforce it"
-    )
+    yield Clause("enforced by the software on both sides", True)
+    yield Clause("promised by the parties; the software cannot enforce it", False)
 
 
 def _standing(agreement: Agreement, view: LocalView) -> Iterator[Block]:
@@ -135,7 +133,12 @@ def _direction(agreement: Agreement, side: Side) -> Iterator[Block]:
     yield Grid(
         ("Field", "Type", "How", "Kept", "Used by", "Category"),
         tuple(_field_row(field) for field in fields),
-        enforced=frozenset({"Field", "Type", "How"}),
+        enforced=frozenset({"Field", "Type", "How", "Used by"}),
+    )
+    yield Clause(
+        "After the days under “Kept” the recipient has deleted what it received; its software gives out none of it "
+        "any more, and what was exported before is the recipient's to delete.",
+        False,
     )
 
 
@@ -203,8 +206,8 @@ def _matching(agreement: Agreement) -> Iterator[Block]:
             True,
         )
     yield Clause(
-        f"At most {_count(matching.runs_per_30_days, 'run')} and {matching.items_per_30_days:,} identifiers "
-        "in 30 days.",
+        f"In 30 days a partner takes part in at most {_count(matching.runs_per_30_days, 'run')} and announces at most "
+        f"{matching.items_per_30_days:,} identifiers, over all agreements with it.",
         True,
     )
     shared = {

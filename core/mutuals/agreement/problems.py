@@ -122,7 +122,7 @@ def _suggestion(location: tuple[str | int, ...]) -> str:
     close = difflib.get_close_matches(name, list(model.model_fields) if model else [], n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]}?"
-    homes = [section for section, keys in _sections() if name in keys]
+    homes = [section for section, keys in sections() if name in keys]
     return f"; it belongs under {' or '.join(homes)}" if homes else ""
 
 
@@ -142,7 +142,8 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _sections() -> list[tuple[str, set[str]]]:
+def sections() -> list[tuple[str, set[str]]]:
+    """Each part of the file as people name it, and the keys it takes."""
     found = [("the top of the file", set(Agreement.model_fields))]
     for name, field in Agreement.model_fields.items():
         model = _model_of(field.annotation)

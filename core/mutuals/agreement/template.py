@@ -14,7 +14,7 @@ from typing import Literal
 
 from mutuals.models.card import Card, ContactPerson
 
-_TERM = timedelta(days=365)
+_TERM = timedelta(days=364)
 _PRIVACY_WORDS = ("privacy", "data protection", "dpo", "datenschutz")
 
 
@@ -200,7 +200,7 @@ _FIELDS_INTRODUCTION = """\
 #   transform       what is done before it leaves (enforced): "none"; "year" or "month" of a date; "lower" or
 #                   "first_letter" of a text; "round:100" or "band:0,100,500" of a number
 #   retention_days  after how many days the recipient deletes it
-#   departments     who at the recipient may use it
+#   departments     who at the recipient may use it; it is exported to nobody else (enforced)
 """
 
 _PROPOSER_SENDS = """\
