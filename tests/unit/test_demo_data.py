@@ -161,6 +161,13 @@ def test_some_people_on_both_lists_are_rightly_not_found(data: DemoData) -> None
     assert len(data.truth.pairs) < data.truth.in_common
 
 
+def test_the_agreed_values_are_those_of_the_file_under_the_agreed_names(data: DemoData) -> None:
+    contact = data.right.contacts[0]
+    values = data.right.agreed_values(contact.contact_id)
+    assert set(values) == set(data.right.profile.fields)
+    assert values["loyalty_tier"] == contact.row()["Loyalty tier"]
+
+
 def test_a_negative_number_of_contacts_is_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         generate(-1, 1, today=TODAY)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -40,10 +41,12 @@ class DemoCompany:
 
     def agreed_values(self, contact_id: str) -> Mapping[str, str]:
         """The agreed fields of one contact as its file has them, by the field's name in the agreement."""
-        fields = self._by_id()[contact_id].fields
+        fields = self.by_id[contact_id].fields
         return {name: fields[heading] for name, heading in self.profile.fields.items()}
 
-    def _by_id(self) -> dict[str, DemoContact]:
+    @cached_property
+    def by_id(self) -> Mapping[str, DemoContact]:
+        """Its contacts by id."""
         return {contact.contact_id: contact for contact in self.contacts}
 
     def write(self, folder: Path) -> Path:
