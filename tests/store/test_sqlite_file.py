@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store.samples import furnish, record
+from store.samples import furnish, record, run, undone
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.store import engine
+from mutuals.models.run import RunState
+from mutuals.store import database, engine
 from mutuals.store.database import Store
 from mutuals.store.engine import sqlite_url
+from mutuals.store.sweep import sweep
 
 
 @pytest.fixture
@@ -57,6 +61,96 @@ def test_nothing_deleted_stays_in_the_file(path: Path) -> None:
     # Every 16-byte piece, since a large value is spread over pages.
     for value in (key, short, long):
         assert not any(value[start : start + 16] in left for start in range(0, len(value), 16))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    connection = sqlite3.connect(path)
+    erasures, swept = connection.execute("SELECT erasures, swept FROM store_state").fetchone()
+    connection.close()
+    return erasures, swept
+
+
+def test_no_copy_of_what_was_deleted_stays_in_a_busy_file(path: Path) -> None:
+    """SQLite leaves copies of rows that it moves; with this seed and without sweeping, one would be found."""
+    chance = random.Random(0)
+    names = [f"R-{number}" for number in range(6)]
+    rows = [
+        replace(record(rank, ciphertext=chance.randbytes(chance.choice([24, 60, 200, 800]))), run_id=name)
+        for name in names
+        for rank in range(60)
+    ]
+    chance.shuffle(rows)
+    store = Store.open(sqlite_url(path))
+    with store.transaction() as tx:
+        furnish(tx, *names)
+    with store.transaction() as tx:
+        tx.received.put(rows)
+    for name in names[:5]:
+        with store.transaction() as tx:
+            assert tx.received.destroy(name) == 60
+    store.close()
+    content = path.read_bytes()
+    left = {content[start : start + 8] for start in range(len(content) - 7)}
+    for row in rows:
+        pieces = {row.ciphertext[start : start + 8] for start in range(len(row.ciphertext) - 7)}
+        assert (not pieces.isdisjoint(left)) == (row.run_id == "R-5")
+
+
+def test_a_destroyed_spool_key_is_swept_from_the_file(path: Path) -> None:
+    store = Store.open(sqlite_url(path))
+    key = secrets.token_bytes(32)
+    with store.transaction() as tx:
+        furnish(tx)
+        tx.runs.add(replace(run(), spool_key=key))
+    assert key in path.read_bytes()
+    with store.transaction() as tx:
+        tx.runs.update("R-1", {RunState.MATCHING}, spool_key=None)
+    assert key not in path.read_bytes()
+    assert _state(path) == (1, 1)
+    store.close()
+
+
+def test_a_sweep_that_did_not_happen_is_made_up_for_when_the_store_is_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "sweep", lambda _: None)  # as if the power went after the commit
+    store = Store.open(sqlite_url(path))
+    with store.transaction() as tx:
+        furnish(tx, "R-1")
+        tx.overlaps.put("R-1", b"sealed")
+    with store.transaction() as tx:
+        tx.overlaps.destroy("R-1")
+    assert _state(path) == (1, 0)
+    monkeypatch.undo()
+    Store.open(sqlite_url(path)).close()
+    assert _state(path) == (1, 1)
+
+
+def test_a_sweep_that_fails_is_logged_and_stays_due(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    Store.open(sqlite_url(path)).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("UPDATE store_state SET erasures = 1")
+    other.execute("BEGIN IMMEDIATE")
+    sweep(engine.create_store_engine(sqlite_url(path)))
+    other.execute("ROLLBACK")
+    other.close()
+    assert "was not swept" in caplog.text
+    assert "in use by another process" in caplog.text
+    assert _state(path) == (1, 0)
+
+
+def test_an_erasure_that_is_rolled_back_needs_no_sweep(path: Path) -> None:
+    store = Store.open(sqlite_url(path))
+    with store.transaction() as tx:
+        furnish(tx, "R-1")
+        tx.overlaps.put("R-1", b"sealed")
+    with undone(store) as tx:
+        tx.overlaps.destroy("R-1")
+    store.close()
+    assert _state(path) == (0, 0)
 
 
 def test_no_connection_is_left_open(path: Path) -> None:

@@ -6,7 +6,7 @@
     store.close()
 
 A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a
-lock on the one row of ``store_lock`` elsewhere. So repositories may read and then write what follows from it
+lock on the one row of ``store_state`` elsewhere. So repositories may read and then write what follows from it
 (budgets, log numbers) in plain SQL. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
 """
 
@@ -35,9 +35,10 @@ from mutuals.store.overlaps import Overlaps
 from mutuals.store.partners import Partners
 from mutuals.store.received import Received
 from mutuals.store.runs import Runs
-from mutuals.store.schema import store_lock
+from mutuals.store.schema import store_state
 from mutuals.store.sent import Sent
 from mutuals.store.sources import Sources
+from mutuals.store.sweep import count_erasure, sweep
 
 
 class Transaction:
@@ -81,6 +82,7 @@ class Store:
         try:
             with _explained(engine):
                 migrate(engine)
+            sweep(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -98,13 +100,17 @@ class Store:
         if getattr(self._here, "busy", False):
             raise MutualsError(ErrorCode.INTERNAL, "A transaction was begun inside another one.")
         self._here.busy = True
+        erased = False
         try:
             with _explained(self._engine), self._engine.begin() as connection:
                 if connection.dialect.name != "sqlite":
-                    connection.execute(select(store_lock.c.id).with_for_update()).all()
+                    connection.execute(select(store_state.c.id).with_for_update()).all()
                 yield Transaction(connection)
+                erased = count_erasure(connection)
         finally:
             self._here.busy = False
+        if erased:
+            sweep(self._engine)
 
     def close(self) -> None:
         """Close every connection; a transaction under way in another thread ends its own by itself."""

@@ -123,16 +123,17 @@ _SQLITE_REASONS: dict[int, tuple[str, str]] = {
 }
 
 
-def explain(engine: Engine, error: DBAPIError) -> MutualsError:
+def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
     """What ``error`` means, as one sentence: LOCAL, or INTERNAL where a row broke a rule of the schema."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # The first line names a broken constraint; some databases go on to quote the values.
+    said = str(cause).partition("\n")[0]
     if isinstance(error, IntegrityError):
-        # The first line names the constraint; some databases go on to quote the values.
-        rule = str(error.orig).partition("\n")[0]
-        return MutualsError(ErrorCode.INTERNAL, f"A row broke a rule of the store: {rule}.")
+        return MutualsError(ErrorCode.INTERNAL, f"A row broke a rule of the store: {said}.")
     name = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    code = getattr(cause, "sqlite_errorcode", None)
     reason, hint = _SQLITE_REASONS.get(
         code & 0xFF if isinstance(code, int) else -1,
-        ("cannot be used: " + str(error.orig).partition("\n")[0], "Check the store with `mutuals doctor`."),
+        (f"cannot be used: {said}", "Check the store with `mutuals doctor`."),
     )
     return MutualsError(ErrorCode.LOCAL, f"The store {name} {reason}.", hint=hint)

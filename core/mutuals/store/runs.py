@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.store.schema import runs
-from mutuals.store.table import RowTable
+from mutuals.store.table import RowTable, note_erasure
 
 _FIXED = frozenset({"run_id", "sid", "agreement", "partner", "role"})
 
@@ -20,6 +20,7 @@ class Runs:
     """Runs by id."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._table = RowTable(connection, runs, Run)
 
     def add(self, run: Run) -> None:
@@ -60,6 +61,8 @@ class Runs:
                 f"Run {run_id} is {_words(run.state)}; this needs one that is {_either(expect)}.",
                 hint="`mutuals runs` shows where each run stands.",
             )
+        if "spool_key" in changes:
+            note_erasure(self._connection)
         return run
 
     def latest_counted(self, agreement: str) -> Run | None:

@@ -55,8 +55,11 @@ def _run() -> ForeignKey:
     return ForeignKey("runs.run_id")
 
 
-# Its one row is locked by every transaction where the database itself would let two write at once.
-store_lock = Table("store_lock", metadata, _key("id", Integer))
+# One row. Every transaction locks it where the database itself would let two write at once; its numbers tell
+# whether something was erased and not yet swept from the file (``mutuals.store.sweep``).
+store_state = Table(
+    "store_state", metadata, _key("id", Integer), _need("erasures", BigInteger), _need("swept", BigInteger)
+)
 
 partners = Table(
     "partners",

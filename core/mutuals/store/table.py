@@ -17,6 +17,18 @@ else:
 
 Where = ColumnElement[bool]
 
+_ERASED = "mutuals erased"
+
+
+def note_erasure(connection: Connection) -> None:
+    """Remember that this transaction erased something that must not stay in the file (``mutuals.store.sweep``)."""
+    connection.info[_ERASED] = True
+
+
+def take_erasure(connection: Connection) -> bool:
+    """Whether something was erased on this connection since this was last asked."""
+    return connection.info.pop(_ERASED, False) is True
+
 
 class RowTable(Generic[R]):
     """Rows of type ``row`` in ``table``, whose columns carry the names of the dataclass's fields.
@@ -67,4 +79,7 @@ class RowTable(Generic[R]):
 
     def delete(self, *where: Where) -> int:
         """Delete the rows that meet ``where``; how many they were."""
-        return self._connection.execute(self._table.delete().where(*where)).rowcount
+        deleted = self._connection.execute(self._table.delete().where(*where)).rowcount
+        if deleted:
+            note_erasure(self._connection)
+        return deleted

@@ -12,9 +12,11 @@ down_revision = None
 def upgrade() -> None:
     """Create all tables."""
     op.create_table(
-        "store_lock",
+        "store_state",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_lock")),
+        sa.Column("erasures", sa.BigInteger(), nullable=False),
+        sa.Column("swept", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_state")),
     )
     op.create_table(
         "partners",
@@ -252,4 +254,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_log")),
     )
     op.create_index(op.f("ix_log_agreement"), "log", ["agreement"])
-    op.bulk_insert(sa.table("store_lock", sa.column("id", sa.Integer())), [{"id": 1}])
+    op.execute("INSERT INTO store_state (id, erasures, swept) VALUES (1, 0, 0)")
