@@ -52,7 +52,7 @@ def reveal(
                 else "Start a new one: mutuals match",
             )
         with peer.store.transaction() as tx:
-            active = load_active(tx, run.agreement, peer.clock())
+            active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
         _authorise(peer, run, active)
         if run.role is Role.RESPONDER:
             revealed = _await_partner(peer, run) if wait else run
