@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mutuals.engines import get_engine
+from mutuals.engines.base import Operation
+from mutuals.engines.workers import InlinePool, WorkerPool
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+
+if importlib.util.find_spec("private_set_intersection") is None:
+    pytest.skip("openmined-psi has no wheel for this platform", allow_module_level=True)
+
+PARENT = """
+import sys, time
+from mutuals.engines.workers import WorkerPool
+
+def main():
+    pool = WorkerPool(2)
+    pool.start()
+    print(*pool.worker_pids(), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(2) as pool:
+        yield pool
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return False
+
+
+def gone_within(pids: list[int], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_workers_compute_what_the_caller_would(pool: WorkerPool) -> None:
+    engine = get_engine("openmined")
+    key, items = engine.generate_key(), os.urandom(320)
+    points = pool.submit("openmined", Operation.BLIND, key, items).result(30)
+    assert points == engine.blind(key, items)
+    assert points == InlinePool().submit("openmined", Operation.BLIND, key, items).result()
+    other = engine.generate_key()
+    assert pool.submit("openmined", Operation.REBLIND, other, points).result(30) == engine.reblind(
+        other, points
+    )
+
+
+def test_all_workers_are_up_when_start_returns(pool: WorkerPool) -> None:
+    assert len(pool.worker_pids()) == 2
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_bad_point_comes_back_as_the_partners_fault(pool: WorkerPool, inline: bool) -> None:
+    key = get_engine("openmined").generate_key()
+    off_curve = b"\x02" + (1).to_bytes(32, "big")
+    future = (InlinePool() if inline else pool).submit("openmined", Operation.REBLIND, key, off_curve)
+    with pytest.raises(PartnerFault) as caught:
+        future.result(30)
+    assert caught.value.code is ErrorCode.BAD_MESSAGE
+
+
+def test_many_threads_may_submit_at_once(pool: WorkerPool) -> None:
+    engine = get_engine("openmined")
+    key, items = engine.generate_key(), os.urandom(32 * 20)
+    expected = engine.blind(key, items)
+    results: list[bool] = []
+
+    def submit() -> None:
+        futures = [pool.submit("openmined", Operation.BLIND, key, items) for _ in range(5)]
+        results.extend(future.result(30) == expected for future in futures)
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 40
+
+
+def test_a_killed_worker_fails_what_was_in_flight_and_the_pool_recovers(pool: WorkerPool) -> None:
+    engine = get_engine("openmined")
+    key, items = engine.generate_key(), os.urandom(32 * 4000)
+    futures = [pool.submit("openmined", Operation.BLIND, key, items) for _ in range(6)]
+    os.kill(pool.worker_pids()[0], signal.SIGKILL)
+    errors = [error for future in futures if (error := future.exception(30)) is not None]
+    assert errors
+    assert {error.code for error in errors if isinstance(error, MutualsError)} == {ErrorCode.WORKER_DIED}
+    assert pool.submit("openmined", Operation.BLIND, key, items[:32]).result(30) == engine.blind(
+        key, items[:32]
+    )
+    assert len(pool.worker_pids()) == 2
+
+
+def test_a_worker_killed_while_idle_is_replaced_unnoticed(pool: WorkerPool) -> None:
+    engine = get_engine("openmined")
+    key, items = engine.generate_key(), bytes(32)
+    before = list(pool.worker_pids())
+    os.kill(before[0], signal.SIGKILL)
+    assert gone_within(before, 5)
+    assert pool.submit("openmined", Operation.BLIND, key, items).result(30) == engine.blind(key, items)
+
+
+def test_work_that_was_cancelled_is_not_done(pool: WorkerPool) -> None:
+    key, items = get_engine("openmined").generate_key(), os.urandom(32 * 2000)
+    futures = [pool.submit("openmined", Operation.BLIND, key, items) for _ in range(30)]
+    started = time.monotonic()
+    for future in futures:
+        future.cancel()
+    pool.submit("openmined", Operation.BLIND, key, items[:32]).result(30)
+    assert sum(future.cancelled() for future in futures) >= 20
+    assert time.monotonic() - started < 3
+
+
+def test_a_closed_pool_leaves_no_process_and_takes_no_work() -> None:
+    pool = WorkerPool(1)
+    pool.start()
+    pids = list(pool.worker_pids())
+    pool.close()
+    pool.close()
+    assert gone_within(pids, 5)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit("openmined", Operation.BLIND, b"", b"")
+
+
+def test_a_pool_of_no_processes_is_refused() -> None:
+    with pytest.raises(MutualsError) as caught:
+        WorkerPool(0)
+    assert caught.value.code is ErrorCode.USAGE
+
+
+@pytest.mark.parametrize("how", ["script", "module"])
+def test_workers_end_with_a_killed_parent(tmp_path: Path, how: str) -> None:
+    (tmp_path / "parent_program.py").write_text(PARENT)
+    arguments = ["parent_program.py"] if how == "script" else ["-m", "parent_program"]
+    parent = subprocess.Popen([sys.executable, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2
+    assert all(alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert gone_within(pids, 5)
+
+
+def test_workers_do_not_answer_ctrl_c(pool: WorkerPool) -> None:
+    engine = get_engine("openmined")
+    key = engine.generate_key()
+    before = pool.worker_pids()
+    for pid in before:
+        os.kill(pid, signal.SIGINT)
+    time.sleep(0.1)
+    assert pool.submit("openmined", Operation.BLIND, key, bytes(32)).result(30) == engine.blind(
+        key, bytes(32)
+    )
+    assert pool.worker_pids() == before
