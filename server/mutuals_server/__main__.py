@@ -92,7 +92,9 @@ class _Stopping:
 
 
 def _until_input_ends(stopping: _Stopping) -> None:
-    sys.stdin.buffer.read()
+    # Not by way of sys.stdin: its lock, held by a waiting thread, aborts the interpreter when it ends.
+    while os.read(0, 1024):
+        pass
     stopping.ask()
 
 

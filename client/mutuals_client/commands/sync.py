@@ -48,7 +48,7 @@ def sync(
                 if partner is not None:
                     raise
                 failures.append(error)
-                reports.append(_failed(row, error))
+                reports.append(_failed(row, error, alone=len(rows) == 1))
     if failures:
         raise _summary(failures, len(rows))
     result(partners=reports)
@@ -92,10 +92,11 @@ def _uncallable(peer: Peer, row: PartnerRow) -> dict[str, Any]:
     return {**_facts(row, "has_to_call"), "waiting": waiting}
 
 
-def _failed(row: PartnerRow, error: MutualsError) -> dict[str, Any]:
+def _failed(row: PartnerRow, error: MutualsError, *, alone: bool) -> dict[str, Any]:
     from rich.text import Text
 
-    say(Text(f"{row.name}: {error.message}"))
+    if not alone:  # else the command ends with that very sentence
+        say(Text(f"{row.name}: {error.message}"))
     return {**_facts(row, "failed"), "code": error.code.value}
 
 

@@ -75,8 +75,10 @@ def from_rpc_error(error: grpc.RpcError, partner: str) -> MutualsError:
     """What a failed call means to this side's operator; ``partner`` is the organisation that was called."""
     if not isinstance(error, grpc.Call):
         return MutualsError(ErrorCode.INTERNAL, f"The call to {partner} failed.")
-    code = _code_of(error) or _STATUS_CODES.get(error.code(), ErrorCode.INTERNAL)
-    details = error.details() or ""
+    code, details = _code_of(error), error.details() or ""
+    if code is ErrorCode.UNREACHABLE:
+        return PartnerRefused(code, f"{partner} gave up waiting for this side.", hint=_TRY_AGAIN)
+    code = code or _STATUS_CODES.get(error.code(), ErrorCode.INTERNAL)
     if code is ErrorCode.UNREACHABLE and error.code() is grpc.StatusCode.UNAVAILABLE:
         return _unavailable(details, partner)
     if code is ErrorCode.UNREACHABLE:

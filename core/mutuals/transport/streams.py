@@ -89,23 +89,26 @@ class Pipe(Generic[T]):
 class PipeStream(Generic[Outgoing, Incoming]):
     """The MessageStream of a run: what the drivers see of a call.
 
-    ``partner`` is the organisation at the other end; ``on_stall`` is called where it has not sent, or taken, a
-    message for ``idle`` seconds, before the error is raised.
+    ``partner`` is the organisation at the other end, which may let this side wait for ``idle`` seconds.
+    ``on_stuck`` is called where it has taken no message for so long: gRPC may be waiting for it too, and only
+    cancelling the call ends that.
     """
 
-    def __init__(self, partner: str, idle: float, on_stall: Callable[[], object]) -> None:
+    def __init__(self, partner: str, idle: float, on_stuck: Callable[[], object]) -> None:
         self.incoming: Pipe[Incoming] = Pipe()
         self.outgoing: Pipe[Outgoing] = Pipe()
         self._partner = partner
         self._idle = idle
-        self._on_stall = on_stall
+        self._on_stuck = on_stuck
 
     def send(self, message: Outgoing) -> None:
         """See ``MessageStream.send``."""
         try:
             self.outgoing.put(message, self._idle)
         except TimeoutError:
-            raise self._stalled("has taken no message") from None
+            error = self._stalled("has taken no message")
+            self._on_stuck()
+            raise error from None
         except Ended:
             raise self._ended_early() from None
 
@@ -130,7 +133,6 @@ class PipeStream(Generic[Outgoing, Incoming]):
             hint="Nothing is lost; try again.",
         )
         self.close(error)
-        self._on_stall()
         return error
 
     def _ended_early(self) -> PartnerFault:
