@@ -215,7 +215,7 @@ def _verified(
     facts = (statement.act, statement.subject, statement.operator, statement.preview)
     if facts != (row.act, subject, row.operator, preview):
         raise _Invalid("the stored authorisation is about something else")
-    if not statement.created_at <= now < statement.expires_at:
+    if now >= statement.expires_at:
         raise _Invalid("the authorisation has expired")
     return statement, Authorisation(row.id, row.act, row.operator, row.preview, statement.expires_at)
 

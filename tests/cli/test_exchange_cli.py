@@ -1,0 +1,152 @@
+"""``mutuals exchange`` and ``mutuals export``: what a person sees, what a program gets, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.pairing import PASSPHRASE, Company, Pair, contact
+from support.revealed import Snapshot, authorise, exchange, reveal_once
+
+from mutuals.models.run import RunState
+from mutuals_client import main
+
+LEFT = [contact(f"L{i}", f"p{i}@example.com", city=f"Planted {i}") for i in range(5)]
+RIGHT = [contact(f"R{i}", f"p{i}@example.com", score="high" if i == 1 else str(i)) for i in range(5)]
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return reveal_once(tmp_path_factory.mktemp("pair"), LEFT, RIGHT)
+
+
+@pytest.fixture
+def pair(snapshot: Snapshot, tmp_path: Path) -> Iterator[Pair]:
+    with snapshot.copy(tmp_path) as pair:
+        yield pair
+
+
+class CommandLine:
+    """Runs commands on a company's home, with its operator's passphrase on a descriptor."""
+
+    def __init__(self, company: Company, capture: pytest.CaptureFixture[str]) -> None:
+        self._home = str(company.peer.home.root)
+        self._capture = capture
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *arguments: str, secret: bytes = PASSPHRASE) -> int:
+        read, write = os.pipe()
+        os.write(write, secret + b"\n")
+        os.close(write)
+        try:
+            main.reset_settings()
+            code = main.run([*arguments, "--home", self._home, "--passphrase-fd", str(read)])
+        finally:
+            os.close(read)
+        self.out, self.err = self._capture.readouterr()
+        return code
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """The one JSON object of a command that succeeds."""
+        assert self(*arguments, "--json") == 0, self.out + self.err
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    def failure(self, *arguments: str, **options: Any) -> tuple[int, str]:
+        """Exit code and error code."""
+        code = self(*arguments, "--json", **options)
+        return code, json.loads(self.out)["error"]["code"]
+
+
+@pytest.fixture
+def left(pair: Pair, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(pair.left, capsys)
+
+
+@pytest.fixture
+def right(pair: Pair, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(pair.right, capsys)
+
+
+def test_dry_run_shows_counts_by_field_and_reason_and_signs_nothing(
+    pair: Pair, snapshot: Snapshot, right: CommandLine
+) -> None:
+    pair.right.write([row | {"suppressed": "true"} if row["contact_id"] == "R2" else row for row in RIGHT])
+    found = right.json("exchange", snapshot.run_id, "--dry-run")
+    assert (found["overlap_contacts"], found["contacts"], found["records"]) == (5, 4, 4)
+    assert found["withheld"] == {"suppressed": 1}
+    (score,) = found["fields"]
+    assert (score["name"], score["values"], score["withheld"]) == ("score", 3, {"not_an_integer": 1})
+    assert right("exchange", snapshot.run_id, "-n") == 0
+    assert "1 suppressed" in right.out
+    assert "1 not an integer" in right.out
+    with pair.right.peer.store.transaction() as tx:
+        assert tx.authorisations.current("exchange", snapshot.run_id, pair.right.clock()) is None
+
+
+def test_no_preview_shows_a_value(snapshot: Snapshot, left: CommandLine) -> None:
+    assert left("exchange", snapshot.run_id, "--dry-run") == 0
+    assert "Planted" not in left.out + left.err
+
+
+def test_responder_authorises_and_leaves_the_rest_to_its_server(
+    pair: Pair, snapshot: Snapshot, right: CommandLine
+) -> None:
+    found = right.json("exchange", snapshot.run_id, "--yes")
+    assert found == {"run": snapshot.run_id, "state": "revealed", "ready": True}
+    authorise(pair.left, snapshot.run_id)
+    assert not exchange(pair, snapshot.run_id).errors
+    done = right.json("exchange", snapshot.run_id)
+    assert (done["state"], done["contacts_sent"], done["contacts_received"]) == ("done", 5, 5)
+    assert done["fields_sent"] == ["score"]
+
+
+def test_initiator_without_a_reachable_partner_loses_nothing(
+    pair: Pair, snapshot: Snapshot, left: CommandLine
+) -> None:
+    assert left.failure("exchange", snapshot.run_id, "--yes") == (8, "UNREACHABLE")
+    assert pair.left.run(snapshot.run_id).state is RunState.REVEALED
+    authorise(pair.right, snapshot.run_id)
+    assert not exchange(pair, snapshot.run_id).errors
+
+
+def test_without_a_terminal_the_question_needs_yes(snapshot: Snapshot, right: CommandLine) -> None:
+    assert right.failure("exchange", snapshot.run_id) == (2, "USAGE")
+    assert right.failure("exchange", snapshot.run_id, "--yes", secret=b"not the passphrase") == (
+        3,
+        "NOT_ENTITLED",
+    )
+
+
+def test_a_changed_preview_stops_with_exit_code_3(pair: Pair, snapshot: Snapshot, right: CommandLine) -> None:
+    authorise(pair.right, snapshot.run_id)
+    pair.right.write(RIGHT[:-1])
+    assert right.failure("exchange", snapshot.run_id, "--yes") == (3, "PREVIEW_CHANGED")
+    assert right.json("exchange", snapshot.run_id, "--yes")["ready"] is True
+
+
+def test_export_writes_the_file_and_says_what_it_left_out(
+    pair: Pair, snapshot: Snapshot, left: CommandLine, tmp_path: Path
+) -> None:
+    out = tmp_path / "campaign.csv"
+    assert left.failure("export", snapshot.run_id, "--out", str(out)) == (1, "RUN_STATE")
+    for company in pair.sides.values():
+        authorise(company, snapshot.run_id)
+    exchange(pair, snapshot.run_id)
+    found = left.json("export", snapshot.run_id, "--out", str(out))
+    assert (found["rows"], found["fields"], found["left_out"]) == (5, ["score"], [])
+    assert sorted(out.read_text().split()) == ["L0,0", "L1,", "L2,2", "L3,3", "L4,4", "contact_id,score"]
+    assert left.failure("export", snapshot.run_id, "--out", str(out)) == (2, "USAGE")
+    assert left("export", snapshot.run_id.lower(), "--out", str(out), "--force") == 0
+    assert "Wrote 5 contacts" in left.out
+    assert left.failure("export", snapshot.run_id, "--out", str(tmp_path / "a.xlsx")) == (2, "USAGE")
+
+
+def test_an_unknown_run_is_one_sentence(left: CommandLine, tmp_path: Path) -> None:
+    for arguments in (["exchange", "R-NONE"], ["export", "R-NONE", "--out", str(tmp_path / "x.csv")]):
+        assert left.failure(*arguments) == (1, "RUN_UNKNOWN")
