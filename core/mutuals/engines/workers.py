@@ -15,9 +15,12 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -70,12 +73,22 @@ class InlinePool:
         return future
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    arguments: tuple[str, Operation, bytes, bytes] = field(repr=False)
+    future: Future[bytes] = field(default_factory=Future)
+
+
 class WorkerPool:
     """Spawned worker processes, ``processes`` of them (default: one for each core this process may use).
 
     Thread-safe. After a worker died, the futures in flight raise MutualsError (WORKER_DIED) and the next ``submit``
-    starts a fresh set of workers.
+    starts a fresh set of workers. A future that still waits for a worker can be cancelled.
     """
+
+    # The executor gets hardly more tasks than it has workers; the others wait here, where cancelling them is safe:
+    # in CPython 3.11 an executor that breaks with a cancelled future in its queue never finishes the other futures.
+    # No method of an executor is called while the lock is held: from 3.12 on it may call us holding one of its own.
 
     def __init__(self, processes: int | None = None) -> None:
         if processes is not None and processes < 1:
@@ -83,6 +96,8 @@ class WorkerPool:
         self.processes = processes or _usable_cores()
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
+        self._waiting: deque[_Task] = deque()
+        self._running = 0
         self._closed = False
 
     def start(self) -> None:
@@ -94,35 +109,31 @@ class WorkerPool:
             if self._closed:
                 raise RuntimeError("the pool is closed")
             if self._executor is None:
-                self._executor = self._spawn()
+                self._executor = _spawn(self.processes)
 
     def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
-        """See ``Pool.submit``. Starts the pool if nobody has."""
+        """See ``Pool.submit``. Starts the pool if nobody has, or if its workers are lost."""
+        task = _Task((engine, operation, key, data))
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is closed")
-            if self._executor is None:
-                self._executor = self._spawn()
-            try:
-                inner = self._executor.submit(perform, engine, operation, key, data)
-            except BrokenExecutor:
-                self._executor.shutdown(wait=False)
-                self._executor = self._spawn()
-                inner = self._executor.submit(perform, engine, operation, key, data)
-        return _translated(inner)
+            self._waiting.append(task)
+        self._dispatch(respawn=True)
+        return task.future
 
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers, for `mutuals doctor` and for tests that kill one."""
-        with self._lock:
-            # The executor has no public way to name its processes; the attribute is stable since Python 3.2.
-            processes: Any = getattr(self._executor, "_processes", None) or {}
-            return tuple(processes)
+        # The executor has no public way to name its processes; the attribute is stable since Python 3.2.
+        processes: Any = getattr(self._executor, "_processes", None) or {}
+        return tuple(processes)
 
     def close(self) -> None:
         """Drop what waits, let what runs end (a third of a second), end the workers. May be called twice."""
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
+            dropped = self._take_waiting()
+        _fail(dropped, _stopped())
         if executor is not None:
             executor.shutdown(wait=True, cancel_futures=True)
 
@@ -135,58 +146,111 @@ class WorkerPool:
     ) -> None:
         self.close()
 
-    def _spawn(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        barrier = context.Barrier(self.processes)
-        executor = ProcessPoolExecutor(
-            self.processes, mp_context=context, initializer=_prepare_worker, initargs=(barrier,)
-        )
-        # The executor starts a process for each task that finds no idle worker, and the barrier keeps a fast
-        # worker from taking two: after these tasks, all are up.
-        try:
-            with _InterruptsBlocked():
-                warm = [executor.submit(_warm_up) for _ in range(self.processes)]
-            for future in warm:
-                future.result(timeout=START_SECONDS)
-        except (BrokenExecutor, TimeoutError, threading.BrokenBarrierError) as error:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise MutualsError(
-                ErrorCode.WORKER_DIED,
-                "The worker processes did not come up.",
-                hint="Run `mutuals doctor`; memory limits and antivirus programs are the usual causes.",
-            ) from error
-        return executor
+    def _dispatch(self, *, respawn: bool = False) -> None:
+        """Hand waiting tasks to idle workers, and one more than there are, so that none waits for us."""
+        while True:
+            try:
+                turn = self._next(respawn)
+            except MutualsError as error:
+                with self._lock:
+                    lost = self._take_waiting()
+                _fail(lost, error)
+                return
+            if turn is None:
+                return
+            task, executor = turn
+            try:
+                inner = executor.submit(perform, *task.arguments)
+            except RuntimeError as error:  # BrokenExecutor is one
+                if respawn and isinstance(error, BrokenExecutor):
+                    self._put_back(task, executor)
+                    continue
+                inner = Future()
+                inner.set_exception(error)
+            inner.add_done_callback(partial(self._finished, task, executor))
 
+    def _next(self, respawn: bool) -> tuple[_Task, ProcessPoolExecutor] | None:
+        with self._lock:
+            while self._waiting and self._running <= self.processes:
+                if self._executor is None:
+                    if not respawn or self._closed:
+                        return None
+                    self._executor = _spawn(self.processes)
+                task = self._waiting.popleft()
+                if task.future.running() or task.future.set_running_or_notify_cancel():
+                    self._running += 1
+                    return task, self._executor
+            return None
 
-def _translated(inner: Future[bytes]) -> Future[bytes]:
-    """A future that follows ``inner`` and speaks of a lost worker in our words; cancelling it cancels ``inner``."""
-    outer: Future[bytes] = Future()
+    def _put_back(self, task: _Task, broken: ProcessPoolExecutor) -> None:
+        """The workers were lost while idle; this task is the first to notice, and nothing was lost with them."""
+        with self._lock:
+            self._running -= 1
+            self._waiting.appendleft(task)
+            if self._executor is broken:
+                self._executor = None
 
-    def follow(done: Future[bytes]) -> None:
-        if done.cancelled() or not outer.set_running_or_notify_cancel():
-            outer.cancel()
-            return
-        error = done.exception()
-        if error is None:
-            outer.set_result(done.result())
+    def _finished(self, task: _Task, executor: ProcessPoolExecutor, inner: Future[bytes]) -> None:
+        error = None if inner.cancelled() else inner.exception()
+        lost: list[_Task] = []
+        with self._lock:
+            self._running -= 1
+            if isinstance(error, BrokenExecutor) and self._executor is executor:
+                self._executor = None
+                lost = self._take_waiting()
+        if inner.cancelled():
+            task.future.set_exception(_stopped())
         elif isinstance(error, BrokenExecutor):
-            outer.set_exception(
-                MutualsError(
-                    ErrorCode.WORKER_DIED,
-                    "A worker process died; the run failed.",
-                    hint="Repeat the command.",
-                )
-            )
+            _fail([task, *lost], _worker_died())
+        elif error is not None:
+            task.future.set_exception(error)
         else:
-            outer.set_exception(error)
+            task.future.set_result(inner.result())
+        self._dispatch()
 
-    def give_up(cancelled: Future[bytes]) -> None:
-        if cancelled.cancelled():
-            inner.cancel()
+    def _take_waiting(self) -> list[_Task]:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
 
-    inner.add_done_callback(follow)
-    outer.add_done_callback(give_up)
-    return outer
+
+def _fail(tasks: list[_Task], error: MutualsError) -> None:
+    for task in tasks:
+        if task.future.running() or task.future.set_running_or_notify_cancel():
+            task.future.set_exception(error)
+
+
+def _stopped() -> MutualsError:
+    return MutualsError(ErrorCode.CANCELLED, "The workers were stopped; the run ended.")
+
+
+def _spawn(processes: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes)
+    executor = ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_prepare_worker, initargs=(barrier,)
+    )
+    # The executor starts a process for each task that finds no idle worker, and the barrier keeps a fast
+    # worker from taking two: after these tasks, all are up.
+    try:
+        with _InterruptsBlocked():
+            warm = [executor.submit(_warm_up) for _ in range(processes)]
+        for future in warm:
+            future.result(timeout=START_SECONDS)
+    except (BrokenExecutor, TimeoutError, threading.BrokenBarrierError) as error:
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise MutualsError(
+            ErrorCode.WORKER_DIED,
+            "The worker processes did not come up.",
+            hint="Memory limits and security software are the usual causes; see docs/operations.md.",
+        ) from error
+    return executor
+
+
+def _worker_died() -> MutualsError:
+    return MutualsError(
+        ErrorCode.WORKER_DIED, "A worker process died; the run failed.", hint="Repeat the command."
+    )
 
 
 def _usable_cores() -> int:

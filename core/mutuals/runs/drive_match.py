@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -173,7 +173,7 @@ class _MatchDrive:
             case _Done(work, points):
                 self._futures.discard(points)
                 self._running[work.operation] -= 1
-                self._take(self._session.finish(work, _result(points)))
+                self._take(self._session.finish(work, points.result()))
                 self._progress.advance(len(work))
             case _Broke(error):
                 raise error
@@ -244,10 +244,3 @@ class _Lane:
                 self._reports.put(_Broke(error))
                 return
             self._reports.put(report)
-
-
-def _result(points: Future[bytes]) -> bytes:
-    try:
-        return points.result()
-    except CancelledError as error:
-        raise MutualsError(ErrorCode.CANCELLED, "The workers were stopped; the match ended.") from error
