@@ -144,9 +144,7 @@ def batch_digest(records: Sequence[SealedRecord]) -> bytes:
 
 
 def envelope_digest(header: bytes, records: Sequence[SealedRecord]) -> bytes:
-    """Digest over an envelope's header and records; 32 bytes. What is acknowledged, and what the next one
-    names.
-    """
+    """Digest over header and records; 32 bytes. What is acknowledged, and what the next envelope names."""
     return digest(Context.ENVELOPE_DIGEST, header, (_record_bytes(record) for record in records))
 
 

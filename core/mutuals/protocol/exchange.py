@@ -117,9 +117,7 @@ def verify_ack(flow: Flow, envelope: bytes, ack: EnvelopeAck, recipient_key: Ver
 
 @dataclass(frozen=True)
 class Accepted:
-    """An envelope that passed every check. ``new`` is False where it was here before; the ack is then the
-    same.
-    """
+    """An envelope that passed every check. ``new`` is False, and ``ack`` the same, where it was here before."""
 
     header: EnvelopeHeader
     digest: bytes
@@ -255,9 +253,7 @@ class EnvelopeReceiver:
 
 
 class _Ranks:
-    """Which ranks records have named so far: every rank belongs to one contact, contacts come in ascending
-    order.
-    """
+    """Which ranks were named so far: each belongs to one contact, and contacts come in ascending order."""
 
     def __init__(self) -> None:
         self.claimed: set[int] = set()

@@ -1,5 +1,4 @@
-"""Sealing records so that the partner's operators can open them and nobody else can, its server included
-(DESIGN §7).
+"""Sealing records so that the partner's operators can open them and nobody else can (DESIGN §7).
 
     keys = RecordKeys(sid, Role.INITIATOR, new_secret())
     ciphertext = keys.seal(rank=4, retention_days=90, plaintext=b'{"plan":"pro"}')
@@ -42,9 +41,7 @@ def new_secret() -> bytes:
 
 
 def seal_secret(receiving_key: bytes, sid: bytes, direction: Role, secret: bytes) -> bytes:
-    """The secret, sealed to the partner's run receiving key (1,216 bytes). ``direction`` is the sender's
-    role.
-    """
+    """The secret, sealed to the partner's run receiving key (1,216 bytes); ``direction``: sender's role."""
     return hpke.seal(receiving_key, frame(Context.EXCHANGE_SECRET, sid, direction.value), secret)
 
 

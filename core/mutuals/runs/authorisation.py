@@ -122,9 +122,7 @@ def grant_mandate(
     max_runs: int,
     expires_at: datetime,
 ) -> Authorisation:
-    """Permit ``acts`` for at most ``max_runs`` runs of an agreement. Raises MutualsError (NOT_ENTITLED,
-    USAGE).
-    """
+    """Permit ``acts`` for at most ``max_runs`` runs of an agreement. Raises NOT_ENTITLED, USAGE."""
     require_role(keys, MANDATE_ROLES, "grant a mandate")
     now = peer.clock()
     if not acts or max_runs < 1 or expires_at <= now:

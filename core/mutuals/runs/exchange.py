@@ -160,9 +160,7 @@ def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
 
 
 class _Exchange:
-    """One stream's worth of an exchange. Making one checks all that must hold before the partner hears of
-    it.
-    """
+    """One stream's worth of an exchange. Making one checks what must hold before the partner hears of it."""
 
     def __init__(
         self, peer: Peer, run: Run, stream: ExchangeStream, progress: Progress, cancelled: Cancelled
@@ -288,9 +286,7 @@ class _Exchange:
 
 @contextmanager
 def _ending_on_faults(peer: Peer, run: Run) -> Iterator[None]:
-    """End the run where it cannot be taken up again: the partner cheated, or a contact was withdrawn
-    meanwhile.
-    """
+    """End the run where it cannot be taken up again: the partner cheated, or a contact was withdrawn."""
     try:
         yield
     except PartnerFault as fault:

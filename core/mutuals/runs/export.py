@@ -140,9 +140,7 @@ def _heading(name: str) -> str:
 
 
 class _ContentFault(ValueError):
-    """What an opened record or envelope has that it must not have; ``header`` is the envelope's, where
-    known.
-    """
+    """What an opened record or envelope has that it must not have; ``envelope`` where it is known."""
 
     def __init__(self, what: str, envelope: IncomingRow | None = None) -> None:
         super().__init__(what)

@@ -1,6 +1,4 @@
-"""The partner's direction of an exchange: what was checked is stored as ciphertext before it is
-acknowledged.
-"""
+"""The partner's direction of an exchange: checked, stored as ciphertext, and only then acknowledged."""
 
 from __future__ import annotations
 

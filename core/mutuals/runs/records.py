@@ -42,9 +42,7 @@ RanksByContact = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class FieldSummary:
-    """One agreed field over all records: ``values`` are sent, ``empty`` have none, ``withheld`` did not
-    fit.
-    """
+    """One agreed field over all records: ``values`` are sent, ``empty`` have none, ``withheld`` no fit."""
 
     shared: SharedField
     values: int
