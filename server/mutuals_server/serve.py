@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.text import valid_endpoint
 from mutuals.peer import Peer
 from mutuals.transport.credentials import server_credentials
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, server_options
@@ -61,10 +62,12 @@ class PeerServer:
 
     def start(self) -> int:
         """Begin to answer; the port. Raises MutualsError (LOCAL) where it cannot listen there."""
+        if not _valid(self._listen):  # gRPC would take port 99999 for another one
+            raise _cannot_listen(self._listen, "it is not host:port")
         try:
             port = self._server.add_secure_port(self._listen, server_credentials(self._peer))
         except RuntimeError as error:
-            raise _cannot_listen(self._listen) from error
+            raise _cannot_listen(self._listen, _why(self._listen)) from error
         self._server.start()
         for service in ("", SERVICE):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -83,23 +86,29 @@ class PeerServer:
         self._places.wait_until_empty(AFTERMATH_SECONDS)
 
 
-def _cannot_listen(listen: str) -> MutualsError:
-    """gRPC does not say why; binding once more does."""
+def _valid(listen: str) -> bool:
     host, _, port = listen.rpartition(":")
-    reason = "the address is not one of this machine"
+    return valid_endpoint(listen) or (port == "0" and valid_endpoint(f"{host}:1"))
+
+
+def _why(listen: str) -> str:
+    """Why gRPC cannot listen there, which it does not say: binding once more does."""
+    host, _, port = listen.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.bind(address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            reason = "another program already does, perhaps a second `mutuals serve`"
-        elif error.errno == errno.EACCES:
-            reason = "the system does not permit that port"
-    except ValueError:
-        reason = "it is not host:port"
+            return "another program already does, perhaps a second `mutuals serve`"
+        if error.errno == errno.EACCES:
+            return "the system does not permit that port"
+    return "the address is not one of this machine"
+
+
+def _cannot_listen(listen: str, reason: str) -> MutualsError:
     return MutualsError(
         ErrorCode.LOCAL,
         f"The server cannot listen on {listen}: {reason}.",
