@@ -22,7 +22,7 @@ ABANDONED_AFTER = timedelta(days=1)
 REVEAL_LASTS_AT_MOST = timedelta(hours=1)
 """A reveal that neither ended nor failed in this time was killed."""
 
-_KEEPS_RECEIVING_KEY = frozenset({RunState.DONE, RunState.HALF_REVEALED})
+_KEEPS_WHAT_ARRIVED = frozenset({RunState.DONE, RunState.HALF_REVEALED})
 
 
 def end_run(
@@ -34,8 +34,8 @@ def end_run(
     expect: Collection[RunState] | None = None,
     **facts: object,
 ) -> Run:
-    """Bring ``run`` to the final ``state``: spool key and file are destroyed, and the receiving keys too unless
-    something was received under them. Raises MutualsError (RUN_STATE) where it is no longer as expected.
+    """Bring ``run`` to the final ``state``: spool key and file are destroyed, and so are the receiving keys
+    and all that arrived under them, unless the exchange is complete. Raises MutualsError (RUN_STATE) where it is no longer as expected.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
@@ -48,8 +48,10 @@ def end_run(
             finished_at=now,
             **facts,
         )
-        if state not in _KEEPS_RECEIVING_KEY:
+        if state not in _KEEPS_WHAT_ARRIVED:
             tx.keys.destroy(subject(run.run_id))
+            tx.received.destroy(run.run_id)
+            tx.overlaps.destroy(run.run_id)
         log_run(tx, ended, state.value, now, reason=reason)
     destroy_spool(peer, run)
     return ended
