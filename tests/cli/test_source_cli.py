@@ -81,7 +81,6 @@ def mutuals(
 ) -> CommandLine:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main, "COMMAND_MODULES", ("source",))
     home = tmp_path / "home"
     shutil.copytree(fresh_home, home)
     return CommandLine(home, capsys)
