@@ -311,10 +311,6 @@ def _end(peer: Peer, run: Run, state: RunState, reason: str) -> None:
         if error.code is ErrorCode.RUN_STATE:
             return  # it had ended already; a run that is done is not undone by what comes after
         raise
-    # After the keys, which ``end_run`` destroyed: without them the rows are noise.
-    with peer.store.transaction() as tx:
-        tx.received.destroy(run.run_id)
-        tx.overlaps.destroy(run.run_id)
 
 
 def _resume_at(rows: list[OutgoingRow]) -> int:

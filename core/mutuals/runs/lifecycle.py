@@ -22,8 +22,6 @@ ABANDONED_AFTER = timedelta(days=1)
 REVEAL_LASTS_AT_MOST = timedelta(hours=1)
 """A reveal that neither ended nor failed in this time was killed."""
 
-_KEEPS_WHAT_ARRIVED = frozenset({RunState.DONE, RunState.HALF_REVEALED})
-
 
 def end_run(
     peer: Peer,
@@ -35,7 +33,8 @@ def end_run(
     **facts: object,
 ) -> Run:
     """Bring ``run`` to the final ``state``: spool key and file are destroyed, and so are the receiving keys
-    and all that arrived under them, unless the exchange is complete. Raises MutualsError (RUN_STATE) where it is no longer as expected.
+    and all that arrived under them, unless the run is done. Raises MutualsError (RUN_STATE) where it is no longer
+    as expected.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
@@ -48,7 +47,7 @@ def end_run(
             finished_at=now,
             **facts,
         )
-        if state not in _KEEPS_WHAT_ARRIVED:
+        if state is not RunState.DONE:
             tx.keys.destroy(subject(run.run_id))
             tx.received.destroy(run.run_id)
             tx.overlaps.destroy(run.run_id)
