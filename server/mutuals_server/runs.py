@@ -15,7 +15,9 @@ from typing import TypeVar
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run
+from mutuals.protocol.messages import Approve, ExchangeStart
 from mutuals.runs.ports import Cancelled, MessageStream
+from mutuals.shortid import short_id
 from mutuals.transport.options import Limits
 from mutuals.transport.streams import Ended, PipeStream
 from mutuals.transport.wire import Method
@@ -88,7 +90,8 @@ class RunAnswer:
         def work() -> None:
             try:
                 run = respond(stream, cancelled.is_set)
-                call.run_id = run.run_id if run is not None else None
+                if run is not None:
+                    call.run_id = run.run_id
                 stream.outgoing.finish()
             except BaseException as error:
                 if cancelled.is_set():  # nobody else will tell
@@ -101,7 +104,10 @@ class RunAnswer:
         def read() -> None:
             try:
                 for data in requests:
-                    stream.incoming.put(method.request.decode(data))
+                    message = method.request.decode(data)
+                    if call.run_id is None and isinstance(message, Approve | ExchangeStart):
+                        call.run_id = short_id("R", message.sid)
+                    stream.incoming.put(message)
                 stream.incoming.finish()
             except BaseException as error:  # malformed, or the call is over
                 stream.incoming.finish(error)

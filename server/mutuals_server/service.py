@@ -1,7 +1,7 @@
 """PeerService: what each call of a partner does (proto/mutuals/v1/peer.proto).
 
-Handlers take and give bytes; ``mutuals.transport.wire`` makes messages of them. There is no generated servicer:
-gRPC would parse requests before the guard, and answer a malformed one in its own words.
+Handlers take and give bytes, and a ``mutuals_server.guard.Call`` in place of gRPC's context. There is no generated
+servicer: gRPC would parse requests before the guard, and answer a malformed one in its own words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from mutuals.runs.reveal import respond_reveal
 from mutuals.transport.options import Limits
 from mutuals.transport.sync import answer_sync
 from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SERVICE, SYNC, Pong
-from mutuals_server.guard import Call
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.runs import RunAnswer, RunPlaces
 
@@ -89,6 +88,3 @@ class PeerService:
             call,
             lambda stream, cancelled: respond_exchange(self._peer, call.partner, stream, cancelled=cancelled),
         )
-
-
-__all__ = ["Call", "PeerService"]

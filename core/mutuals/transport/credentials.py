@@ -70,17 +70,21 @@ class PartnerTrust:
         """For every new connection: a new configuration, or nothing where it is as before.
 
         Never raises: gRPC would let the handshake go on regardless. Where home or store cannot be read the last
-        configuration stays in force; the guard refuses every call then.
+        configuration stays in force; the guard refuses every call then. Connections that come while one is
+        looking do not wait for it.
         """
+        if not self._lock.acquire(blocking=False):
+            return None
         try:
-            with self._lock:
-                if time.monotonic() - self._loaded_at < REFRESH_SECONDS:
-                    return None
-                before = self._loaded
-                configuration = self.load()
-                return None if self._loaded == before else configuration
+            if time.monotonic() - self._loaded_at < REFRESH_SECONDS:
+                return None
+            before = self._loaded
+            configuration = self.load()
+            return None if self._loaded == before else configuration
         except Exception:
             return None
+        finally:
+            self._lock.release()
 
     def _own(self) -> tuple[bytes, bytes]:
         """The own key and certificate, from the home again: ``mutuals card --renew`` may have replaced them."""
