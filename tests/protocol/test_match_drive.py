@@ -222,13 +222,17 @@ def test_budgets_are_charged_before_a_point_leaves_and_before_the_accept() -> No
 def test_a_guard_that_refuses_ends_the_match_before_a_point_left(role: Role) -> None:
     sent: list[type] = []
 
+    def watch(message: Any) -> list[Any]:
+        sent.append(type(message))
+        return [message]
+
     def refuse(_: Any) -> None:
         raise MutualsError(ErrorCode.BUDGET_EXHAUSTED, "The budget is used up.")
 
     def side(own: Role) -> Callable[[MemoryStream], Any]:
         def run(stream: MemoryStream) -> Any:
             if own is role:
-                stream.alter = lambda message: sent.append(type(message)) or [message]  # type: ignore[func-returns-value]
+                stream.alter = watch
             session = match_session(own, identifiers(range(4)))
             return drive(session, stream, on_agreed=refuse if own is role else lambda _: None)
 
