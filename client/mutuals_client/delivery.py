@@ -29,7 +29,7 @@ def try_sync(peer: Peer, partner: PartnerRow) -> str:
         waiting = _waiting(peer, partner)
         if error.code in _TEMPORARY:
             reason = "cannot be reached now" if can_be_called(partner) else "has no endpoint and has to call"
-            return f"{partner.name} {reason}; {waiting} in the outbox until it can be delivered."
+            return f"{partner.name} {reason}; {waiting} in the outbox."
         return f"{error.message} {waiting.capitalize()} in the outbox."
     if waiting := _waiting(peer, partner, none=""):
         return f"{partner.name} could not take everything; {waiting} in the outbox."

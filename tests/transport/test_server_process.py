@@ -52,6 +52,15 @@ def announced(process: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
+def wait_until_draining(company: Company) -> None:
+    """The line is written just before the server stops taking calls."""
+    deadline = time.monotonic() + STOPS_WITHIN
+    while all(line["event"] != "draining" for line in company.log_lines()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
+
+
 def test_it_announces_answers_and_drains_on_sigterm(pair: Pair) -> None:
     acme, beta = pair
     with server(acme) as process:
@@ -79,9 +88,9 @@ def test_a_drain_lets_a_call_under_way_finish_and_takes_no_new_one(pair: Pair) -
         with beta.call(acme, replace(QUICK, idle=20)) as connection:
             stream = connection.match()
             opened = stream.__enter__()
-            time.sleep(0.5)
+            connection.ping()  # so the stream, begun before it, has arrived as well
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
+            wait_until_draining(acme)
             with beta.call(acme) as late, pytest.raises(MutualsError) as refused:
                 late.ping()
             assert refused.value.exit_code == 8
@@ -102,9 +111,9 @@ def test_a_second_signal_does_not_wait(pair: Pair) -> None:
         announced(process)
         call = connection.match()
         call.__enter__()
-        time.sleep(0.5)
+        connection.ping()
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        wait_until_draining(acme)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
