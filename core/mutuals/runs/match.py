@@ -19,7 +19,7 @@ from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.models.run import Role, Run, RunState
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
-from mutuals.protocol.hello import MatchTerms
+from mutuals.protocol.hello import MatchTerms, check_hello
 from mutuals.protocol.match import Agreed, MatchSession
 from mutuals.protocol.messages import Hello, MatchMessage
 from mutuals.protocol.outcome import MatchOutcome
@@ -67,8 +67,8 @@ def initiate_match(
         partner = tx.partners.get(active.partner_fingerprint)
     if partner is None:
         raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this agreement was removed.")
-    own = prepare_match(peer, active)
-    execution = _Execution.prepare(peer, partner, active, own, Role.INITIATOR, count_only)
+    terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
+    execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.INITIATOR)
     return execution.carry_out(stream, pool, progress or Silent(), cancelled)
 
 
@@ -88,8 +88,10 @@ def respond_match(
     if not isinstance(opened, Hello) or opened.role is not Role.INITIATOR:
         raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Open.")
     active = agreement_with(peer, partner, opened.agreement)
-    own = prepare_match(peer, active)
-    execution = _Execution.prepare(peer, partner, active, own, Role.RESPONDER, opened.count_only)
+    terms = _terms(peer, partner, active, Role.RESPONDER, opened.count_only)
+    # The session checks it too; here, an Open that must be refused costs no reading of the source.
+    check_hello(opened, Role.INITIATOR, terms, partner_key(partner), arrived_at)
+    execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.RESPONDER)
     return execution.carry_out(stream, pool, progress or Silent(), cancelled, Arrived(opened, arrived_at))
 
 
@@ -132,7 +134,7 @@ class _Execution:
         ordered = order_items(own, active.agreement.matching)
         session = MatchSession(
             role,
-            _terms(peer, partner, active, role, count_only),
+            terms,
             ordered.items,
             signing_key=peer.signing_key,
             partner_key=partner_key(partner),
