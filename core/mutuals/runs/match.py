@@ -123,9 +123,9 @@ class _Execution:
         peer: Peer,
         partner: PartnerRow,
         active: ActiveAgreement,
+        terms: MatchTerms,
         own: OwnSet,
         role: Role,
-        count_only: bool,
     ) -> _Execution:
         """Everything of the own side, before the first message."""
         with peer.store.transaction() as tx:
