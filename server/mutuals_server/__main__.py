@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     stopping = _Stopping()
     if arguments.announce:
-        threading.Thread(target=_until_input_ends, args=(stopping,), daemon=True).start()
+        # Not by way of sys.stdin: its lock, held by a waiting thread, aborts the interpreter at its end.
+        stopping.follow(0, until_closed=True)
     with Peer.open(arguments.home) as peer:
         log = ServerLog(peer.clock, peer.home.log / "server.log")
         log.watch_threads()
@@ -79,23 +80,35 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 class _Stopping:
-    """Whether somebody asked the server to stop, and whether they asked again, for it to stop at once."""
+    """Whether somebody asked the server to stop, and whether they asked again, for it to stop at once.
+
+    A signal may reach any thread of gRPC's, and Python runs handlers in the main one alone, which may be asleep:
+    so the handlers do nothing, and a thread listens at the pipe that Python writes each signal to.
+    """
 
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.hurry = threading.Event()
+        listening, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.ask())
+            signal.signal(number, lambda *_: None)
+        self.follow(listening)
 
-    def ask(self) -> None:
+    def follow(self, descriptor: int, *, until_closed: bool = False) -> None:
+        """Take every byte that arrives, or else the end alone, as being asked."""
+
+        def listen() -> None:
+            while os.read(descriptor, 1):
+                if not until_closed:
+                    self._ask()
+            self._ask()
+
+        threading.Thread(target=listen, name="mutuals-stop", daemon=True).start()
+
+    def _ask(self) -> None:
         (self.hurry if self.asked.is_set() else self.asked).set()
-
-
-def _until_input_ends(stopping: _Stopping) -> None:
-    # Not by way of sys.stdin: its lock, held by a waiting thread, aborts the interpreter when it ends.
-    while os.read(0, 1024):
-        pass
-    stopping.ask()
 
 
 def _announce(**values: Any) -> None:
