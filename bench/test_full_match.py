@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from support.pairing import contact, paired
 
 from mutuals.engines.workers import WorkerPool
 from mutuals.models.agreement import Side
@@ -19,7 +20,6 @@ from mutuals.runs.match import initiate_match
 from mutuals.transport.connection import connect
 from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
-from support.pairing import contact, paired
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import click
 import typer
 
 from mutuals import __version__
-from mutuals.errors import ErrorCode, MutualsError
+from mutuals.errors import ErrorCode, MutualsError, place_of
 from mutuals_client.console import SETTINGS, reset_settings, result, stderr
 
 COMMAND_MODULES = (
@@ -90,21 +90,10 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # the last line of defence: no traceback, no data, to a person
-        _report(ErrorCode.INTERNAL, f"mutuals failed unexpectedly ({_where(error)}).", "Please report this.")
+        what = f"{type(error).__name__} at {place_of(error)}"
+        _report(ErrorCode.INTERNAL, f"mutuals failed unexpectedly ({what}).", "Please report this.")
         return 1
     return code if isinstance(code, int) else 0
-
-
-def _where(error: BaseException) -> str:
-    """The kind of error and the line of our code that raised it; never its text, which may hold data."""
-    trace = error.__traceback__
-    place = "unknown place"
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        if module.startswith("mutuals"):
-            place = f"{module}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"{type(error).__name__} at {place}"
 
 
 def _report(code: ErrorCode, message: str, hint: str | None) -> None:

@@ -148,3 +148,18 @@ class PartnerFault(MutualsError):
 
 class PartnerRefused(MutualsError):
     """The partner answered with one of the public error codes; ``message`` names the partner and the reason."""
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost line of our code that ``error`` passed, as ``module:line``: what may be told of any error.
+
+    The text of a foreign error may hold data and is never shown or logged.
+    """
+    trace = error.__traceback__
+    place = "unknown"
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.startswith("mutuals"):
+            place = f"{module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mutuals.clock import Clock
-from mutuals.errors import MutualsError
+from mutuals.errors import MutualsError, place_of
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5
@@ -71,19 +71,7 @@ def describe(error: BaseException) -> dict[str, str]:
     """What may be logged of an error: code and sentence of ours, type and place of any other."""
     if isinstance(error, MutualsError):
         return {"code": error.code.value, "message": error.message}
-    return {"code": "INTERNAL", "error": type(error).__name__, "at": _place(error)}
-
-
-def _place(error: BaseException) -> str:
-    """The innermost line of our code that the error passed."""
-    trace = error.__traceback__
-    place = "unknown"
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        if module.startswith("mutuals"):
-            place = f"{module}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
+    return {"code": "INTERNAL", "error": type(error).__name__, "at": place_of(error)}
 
 
 class _Layout(logging.Formatter):

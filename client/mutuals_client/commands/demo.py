@@ -19,7 +19,10 @@ def demo(
     contacts: int = typer.Option(3000, "--contacts", min=50, help="Customers of each company."),
     seed: int = typer.Option(7, "--seed", help="Another seed makes other lists."),
     folder: Path | None = typer.Option(
-        None, "--dir", file_okay=False, help="Where the two homes go. [default: a new folder mutuals-demo here]"
+        None,
+        "--dir",
+        file_okay=False,
+        help="Where the two homes go. [default: a new folder mutuals-demo here]",
     ),
 ) -> None:
     """Let two invented companies match and exchange for real, and tell the story.
@@ -31,7 +34,9 @@ def demo(
     place = (folder or _free_folder()).absolute()
     if place.exists() and any(place.iterdir()):
         raise MutualsError(
-            ErrorCode.USAGE, f"The folder {place} is not empty.", hint="Name another: mutuals demo --dir FOLDER"
+            ErrorCode.USAGE,
+            f"The folder {place} is not empty.",
+            hint="Name another: mutuals demo --dir FOLDER",
         )
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     result(**Story(place, contacts, seed, say).tell())
