@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -102,7 +102,8 @@ def renew_card(
     with _explained(home.root):
         write_private(home.next_tls_key, key)
         write_private(home.card, card_bytes(signed))
-        os.replace(home.next_tls_key, home.tls_key)
+        with suppress(FileNotFoundError):  # a server that opened the home just now has finished it
+            os.replace(home.next_tls_key, home.tls_key)
     return signed
 
 
