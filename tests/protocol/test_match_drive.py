@@ -303,7 +303,7 @@ def test_progress_counts_every_item_of_both_lists() -> None:
             for role in Role
         }
     )
-    assert tally.stages == [("greeting", 0), ("blinding", 3100), ("comparing", 0)]
+    assert tally.stages == [("asking the partner", 0), ("blinding both lists", 3100), ("comparing", 0)]
     assert tally.items == 3100
 
 

@@ -29,8 +29,8 @@ from mutuals.runs.ports import Cancelled, MessageStream, Progress
 POLL_SECONDS = 0.2
 """How soon a cancellation is noticed."""
 
-STAGE_HELLO = "greeting"
-STAGE_POINTS = "blinding"
+STAGE_HELLO = "asking the partner"
+STAGE_POINTS = "blinding both lists"
 STAGE_TAGS = "comparing"
 
 

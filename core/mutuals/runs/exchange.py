@@ -198,7 +198,7 @@ class _Exchange:
         sending: Iterator[OutgoingRow] | None = None
         more = True
         own_turn = self._run.role is Role.INITIATOR
-        self._progress.stage("Exchanging records", 0)
+        self._progress.stage("exchanging records", 0)
         while more or expecting:
             if own_turn and more:
                 if sending is None:

@@ -28,7 +28,7 @@ from mutuals.runs.guards import charge_match, check_may_match
 from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
 from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
-from mutuals.runs.prepare import OrderedItems, OwnSet, order_items, read_own_set
+from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
 from mutuals.shortid import short_id
 from mutuals.store.rows import PartnerRow
@@ -67,9 +67,11 @@ def initiate_match(
         partner = tx.partners.get(active.partner_fingerprint)
     if partner is None:
         raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this agreement was removed.")
+    progress = progress or Silent()
+    progress.stage(STAGE_READ, 0)
     terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
     execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.INITIATOR)
-    return execution.carry_out(stream, pool, progress or Silent(), cancelled)
+    return execution.carry_out(stream, pool, progress, cancelled)
 
 
 def respond_match(

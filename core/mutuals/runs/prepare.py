@@ -24,6 +24,8 @@ from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.participants import Participants, select_participants
 from mutuals.sources.readers import read_source
 
+STAGE_READ = "reading contacts"
+
 
 @dataclass(frozen=True)
 class OwnSet:

@@ -33,7 +33,7 @@ from mutuals.runs.guards import check_not_blocked
 from mutuals.runs.lifecycle import REVEAL_LASTS_AT_MOST, describe, end_run, expire_runs, log_run
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
-from mutuals.runs.prepare import OwnSet, read_own_set
+from mutuals.runs.prepare import STAGE_READ, OwnSet, read_own_set
 from mutuals.runs.spool import Matched, load_matched, save_overlap
 from mutuals.store.rows import PartnerRow
 
@@ -57,7 +57,9 @@ def initiate_reveal(
         run = tx.runs.get(run_id)
     if run is None or run.role is not Role.INITIATOR:
         raise MutualsError(ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.")
-    return _Execution.prepare(peer, run).carry_out(stream, progress or Silent(), cancelled)
+    progress = progress or Silent()
+    progress.stage(STAGE_READ, 0)
+    return _Execution.prepare(peer, run).carry_out(stream, progress, cancelled)
 
 
 def respond_reveal(
