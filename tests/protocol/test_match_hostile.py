@@ -101,6 +101,8 @@ HELLO_CHANGES: dict[str, tuple[dict[str, Any], ErrorCode]] = {
     "count only": ({"count_only": True}, ErrorCode.AGREEMENT_FORBIDS),
     "a short nonce": ({"nonce": b"\x01" * 31}, ErrorCode.BAD_MESSAGE),
     "no receiving key": ({"receiving_key": b""}, ErrorCode.BAD_MESSAGE),
+    "a receiving key that is none": ({"receiving_key": b"\xff" * 1216}, ErrorCode.BAD_MESSAGE),
+    "a receiving key of small order": ({"receiving_key": b"r" * 1184 + bytes(32)}, ErrorCode.BAD_MESSAGE),
     "a list over the maximum": ({"set_size": TERMS.max_set_size + 1}, ErrorCode.SET_TOO_LARGE),
     "a clock behind": ({"sent_at": int(NOW.timestamp()) - 301}, ErrorCode.CLOCK_SKEW),
     "a clock ahead": ({"sent_at": int(NOW.timestamp()) + 301}, ErrorCode.CLOCK_SKEW),

@@ -19,6 +19,7 @@ from support.talks import (
     reference_reveal,
 )
 
+from mutuals.crypto.hpke import generate_keypair
 from mutuals.models.run import Role
 from mutuals.protocol.messages import Tags
 from mutuals.shortid import short_id
@@ -67,7 +68,7 @@ def runs(draw: st.DrawFn) -> Fixed:
             hello_nonce=generator.randbytes(32),
             tag_nonce=generator.randbytes(32),
             random=generator.randbytes(64),
-            receiving_key=generator.randbytes(1216),
+            receiving_key=generate_keypair().public,
             sent_at=1_777_636_800 + generator.randrange(300),
         )
     return Fixed(generator.randbytes(32), "strict-v1", generator.randbytes(32), draw(st.booleans()), sides)

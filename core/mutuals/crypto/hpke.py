@@ -58,6 +58,15 @@ def seal(public: bytes, info: bytes, plaintext: bytes) -> bytes:
     return _SUITE.encrypt(plaintext, key, info)
 
 
+def usable(public: bytes) -> bool:
+    """Whether anything can be sealed to ``public``: right size, ML-KEM canonical, X25519 not of small order."""
+    try:
+        seal(public, b"", b"")
+    except ValueError:
+        return False
+    return True
+
+
 def open_sealed(private: bytes, info: bytes, sealed: bytes) -> bytes:
     """Decrypt what ``seal`` made for ``private`` (96 bytes) under the same ``info``. Raises ValueError."""
     if len(private) != PRIVATE_BYTES:

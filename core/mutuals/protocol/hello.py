@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mutuals.crypto import hpke
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.models.run import Role
@@ -75,9 +76,9 @@ def check_own_size(size: int, terms: MatchTerms) -> None:
 def check_hello(hello: Hello, role: Role, terms: MatchTerms, key: VerifyKey, now: datetime) -> None:
     """Check the Hello that arrived at ``now`` from the partner, whose role is ``role`` and whose key is ``key``.
 
-    Raises PartnerFault with the most telling code: VERSION, BAD_MESSAGE (role, signature, sizes of fields),
-    PEER_IDENTITY, AGREEMENT_UNKNOWN, ENGINE_MISMATCH, PROFILE_MISMATCH, AGREEMENT_FORBIDS (count only), CLOCK_SKEW,
-    SET_TOO_SMALL or SET_TOO_LARGE.
+    Raises PartnerFault with the most telling code: VERSION, BAD_MESSAGE (role, signature, sizes of fields, a receiving
+    key that is none), PEER_IDENTITY, AGREEMENT_UNKNOWN, ENGINE_MISMATCH, PROFILE_MISMATCH, AGREEMENT_FORBIDS (count
+    only), CLOCK_SKEW, SET_TOO_SMALL or SET_TOO_LARGE.
     """
     if hello.version != VERSION:
         raise PartnerFault(
@@ -115,6 +116,11 @@ def check_hello(hello: Hello, role: Role, terms: MatchTerms, key: VerifyKey, now
         )
     if len(hello.nonce) != NONCE_SIZE or len(hello.receiving_key) != RECEIVING_KEY_SIZE:
         raise PartnerFault(ErrorCode.BAD_MESSAGE, "A field of the partner's greeting has a wrong size.")
+    # Now, because after the reveal it would be too late: the overlap is known, and no record could be sealed.
+    if not hpke.usable(hello.receiving_key):
+        raise PartnerFault(
+            ErrorCode.BAD_MESSAGE, "Nothing can be sealed to the receiving key of the partner."
+        )
     _check_clock(hello.sent_at, now)
     _check_size(PartnerFault, "The partner's list", hello.set_size, terms)
 
