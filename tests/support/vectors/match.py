@@ -14,6 +14,7 @@ from mutuals.protocol.items import items_for
 from mutuals.protocol.messages import ConfirmMac, ConfirmShare, Hello, Positions
 from mutuals.protocol.padding import padded_size
 from mutuals.shortid import short_id
+from support.hpke import public_of
 from support.talks import (
     ENGINE,
     Fixed,
@@ -78,7 +79,7 @@ def _inputs(name: str) -> Json:
             "hello_nonce": stream(f"{name} {role} hello nonce", 32).hex(),
             "tag_nonce": stream(f"{name} {role} tag nonce", 32).hex(),
             "spake2_random": stream(f"{name} {role} spake2", 64).hex(),
-            "receiving_key": (bytes([number + 1]) * 1216).hex(),
+            "receiving_key": public_of(stream(f"{name} {role} receiving key", 96)).hex(),
             "sent_at": 1_777_636_800 + number,
         }
     return {
