@@ -14,6 +14,7 @@ import typer
 
 from mutuals import __version__
 from mutuals.errors import ErrorCode, MutualsError, place_of
+from mutuals.unhandled import keep_texts_quiet
 from mutuals_client.console import SETTINGS, reset_settings, result, stderr
 
 COMMAND_MODULES = (
@@ -67,6 +68,7 @@ def _version(wanted: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command line and exit with its code (docs/cli.md)."""
+    keep_texts_quiet("mutuals")
     reset_settings()
     sys.exit(run(arguments))
 

@@ -21,12 +21,14 @@ from mutuals.errors import MutualsError
 from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
 from mutuals.transport.options import DEFAULT_LIMITS
+from mutuals.unhandled import keep_texts_quiet
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.serve import PeerServer
 
 
 def main() -> None:
     """Run the server of the command line until a signal."""
+    keep_texts_quiet("mutuals server")
     sys.exit(run(_arguments()))
 
 

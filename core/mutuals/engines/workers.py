@@ -27,6 +27,7 @@ from typing import Any, Protocol, Self
 from mutuals.engines import engine_names, get_engine
 from mutuals.engines.base import ITEM_SIZE, Engine, Operation
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.unhandled import keep_texts_quiet
 
 START_SECONDS = 120
 """How long the workers may take to come up before ``start`` gives up."""
@@ -277,6 +278,7 @@ _barrier: Any = None
 
 
 def _prepare_worker(barrier: Any) -> None:
+    keep_texts_quiet("mutuals worker")
     global _barrier  # noqa: PLW0603 - the executor gives an initialiser no other place
     _barrier = barrier
     signal.signal(signal.SIGINT, signal.SIG_IGN)
