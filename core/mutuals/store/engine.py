@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -124,10 +125,14 @@ _SQLITE_REASONS: dict[int, tuple[str, str]] = {
 
 
 def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
-    """What ``error`` means, as one sentence: LOCAL, or INTERNAL where a row broke a rule of the schema."""
+    """What ``error`` means, as one sentence: LOCAL, or INTERNAL where a row broke a rule of the schema.
+
+    A driver's own words may quote the values of the statement it refused, so they are repeated only where there
+    was no statement: about a connection that could not be made. Otherwise the database's code for it must do.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
-    # The first line names a broken constraint; some databases go on to quote the values.
-    said = str(cause).partition("\n")[0]
+    connecting = isinstance(error, DBAPIError) and error.statement is None
+    said = str(cause).partition("\n")[0] if connecting else _code_of(cause)
     if isinstance(error, IntegrityError):
         return MutualsError(ErrorCode.INTERNAL, f"A row broke a rule of the store: {said}.")
     name = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
@@ -137,3 +142,12 @@ def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
         (f"cannot be used: {said}", "Check the store with `mutuals doctor`."),
     )
     return MutualsError(ErrorCode.LOCAL, f"The store {name} {reason}.", hint=hint)
+
+
+def _code_of(cause: BaseException | None) -> str:
+    """The database's name for what happened (SQLite's, or the SQLSTATE), or else the kind of exception."""
+    for name in ("sqlite_errorname", "sqlstate", "pgcode"):
+        code = getattr(cause, name, None)
+        if isinstance(code, str) and re.fullmatch(r"[A-Z0-9_]{1,40}", code):
+            return code
+    return type(cause).__name__
