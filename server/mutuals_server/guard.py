@@ -15,21 +15,23 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
 
 from mutuals.crypto.tls import BadCertificate, check_certificate
-from mutuals.errors import ErrorCode, MutualsError
+from mutuals.errors import ERRORS, ErrorCode, MutualsError
 from mutuals.identity.cards import tls_pin
 from mutuals.identity.partners import partner_card
 from mutuals.peer import Peer
 from mutuals.store.rows import PartnerRow
-from mutuals.transport.status import to_wire
+from mutuals.transport.status import WireStatus, to_wire
 from mutuals_server.log import ServerLog, describe
 
 TLS_VERSION = b"TLSv1.3"
+
+_FAILED = WireStatus(ErrorCode.INTERNAL, grpc.StatusCode.INTERNAL, ERRORS[ErrorCode.INTERNAL].public)
 
 
 class Call:
@@ -106,10 +108,14 @@ class Guard(grpc.ServerInterceptor):
             self._note(method, call, started, {"code": ErrorCode.CANCELLED.value})
             raise
         except BaseException as error:
-            self._note(method, call, started, describe(error))
-            seen = to_wire(error)
-            context.set_trailing_metadata(seen.trailers)
-            context.abort(seen.status, seen.public)
+            seen = _FAILED
+            try:
+                self._note(method, call, started, describe(error))
+                seen = to_wire(error)
+                context.set_trailing_metadata(seen.trailers)
+            finally:
+                # Whatever else leaves a handler, gRPC sends its text to the caller.
+                context.abort(seen.status, seen.public)
         else:
             self._note(method, call, started, {"code": "OK"})
 
@@ -141,14 +147,16 @@ class Guard(grpc.ServerInterceptor):
         return partner
 
     def _note(self, method: str, call: Call | None, started: float, outcome: dict[str, str]) -> None:
-        self._log.event(
-            "call",
-            method=method,
-            partner=call.partner.name if call else None,
-            run=call.run_id if call else None,
-            seconds=round(time.monotonic() - started, 3),
-            **outcome,
-        )
+        # A call that has been dealt with does not fail because it cannot be logged.
+        with suppress(Exception):
+            self._log.event(
+                "call",
+                method=method,
+                partner=call.partner.name if call else None,
+                run=call.run_id if call else None,
+                seconds=round(time.monotonic() - started, 3),
+                **outcome,
+            )
 
 
 def _reader(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[[Any], Any]:

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import grpc
+
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run
 from mutuals.protocol.messages import Approve, ExchangeStart
@@ -94,9 +96,10 @@ class RunAnswer:
                     call.run_id = run.run_id
                 stream.outgoing.finish()
             except BaseException as error:
-                if cancelled.is_set():  # nobody else will tell
-                    self._log.event("run_stopped", partner=call.partner.name, **describe(error))
+                abandoned = cancelled.is_set()
                 stream.outgoing.finish(error)
+                if abandoned:  # nobody else will tell
+                    self._log.event("run_stopped", partner=call.partner.name, **describe(error))
             finally:
                 self._places.leave(call.partner.fingerprint)
                 stream.incoming.close()
@@ -109,15 +112,21 @@ class RunAnswer:
                         call.run_id = short_id("R", message.sid)
                     stream.incoming.put(message)
                 stream.incoming.finish()
-            except BaseException as error:  # malformed, or the call is over
+            except grpc.RpcError:  # the call is over; nobody may be left to take an error from the other end
+                over()
+            except BaseException as error:  # malformed
                 stream.incoming.finish(error)
 
         self._places.take(call.partner.fingerprint)
-        for task in (work, read):
-            threading.Thread(target=task, name=f"mutuals-{task.__name__}", daemon=True).start()
-        if not call.context.add_callback(over):
-            over()
         try:
+            try:
+                threading.Thread(target=work, name="mutuals-work", daemon=True).start()
+            except BaseException:  # the system has no thread left
+                self._places.leave(call.partner.fingerprint)
+                raise
+            threading.Thread(target=read, name="mutuals-read", daemon=True).start()
+            if not call.context.add_callback(over):
+                over()
             yield from self._outgoing(method, stream)
         finally:
             over()
