@@ -21,20 +21,24 @@ class BadSignature(ValueError):
     """The signature is not this key's over these bytes."""
 
 
+class BadKey(ValueError):
+    """No public key to trust; the text is one clause a person can read."""
+
+
 class VerifyKey:
     """An Ed25519 public key of 32 raw bytes that is canonical and not of small order.
 
-    Raises ``ValueError`` otherwise: under a small-order key one signature fits many messages (CCTV Ed25519).
+    Raises ``BadKey`` otherwise: under a small-order key one signature fits many messages (CCTV Ed25519).
     """
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != 32:
-            raise ValueError("an Ed25519 public key has 32 bytes")
+            raise BadKey("an Ed25519 public key has 32 bytes")
         y = int.from_bytes(raw, "little") & (2**255 - 1)
         if y in _SMALL_ORDER_Y:
-            raise ValueError("the Ed25519 public key is of small order")
+            raise BadKey("the Ed25519 public key is of small order")
         if y >= _P:
-            raise ValueError("the Ed25519 public key is not canonical")
+            raise BadKey("the Ed25519 public key is not canonical")
         self.raw = raw
         self._key = Ed25519PublicKey.from_public_bytes(raw)
 

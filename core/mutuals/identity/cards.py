@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from mutuals.canonical import canonical_json
-from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
+from mutuals.crypto.signing import BadKey, BadSignature, SigningKey, VerifyKey
 from mutuals.crypto.tls import BadCertificate, certificate_pin, check_certificate
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
@@ -75,8 +75,10 @@ def parse_card(data: bytes, *, now: datetime | None = None) -> SignedCard:
         raise _refused("gives its time of issue without a time zone")
     try:
         key = VerifyKey(bytes.fromhex(card.signing_key))
-    except ValueError as error:
+    except BadKey as error:
         raise _refused(f"has a signing key that cannot be trusted: {error}") from error
+    except ValueError as error:
+        raise _refused("has a signing key that cannot be trusted") from error
     try:
         key.verify(_signed_bytes(card), bytes.fromhex(signed.signature))
     except BadSignature as error:

@@ -187,7 +187,7 @@ class EnvelopeReceiver:
         try:
             header = EnvelopeHeader.from_bytes(envelope.header)
         except ValueError as error:
-            raise _fault(f"sent an envelope that cannot be read: {error}") from error
+            raise _fault("sent an envelope whose header cannot be read") from error
         self._check_binding(header)
         # 3 The records: exactly those that were signed.
         if header.count != len(envelope.records) or header.batch != batch_digest(envelope.records):
