@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mutuals.engines import get_engine
+from mutuals.engines import get_engine, workers
 from mutuals.engines.base import Operation
 from mutuals.engines.workers import InlinePool, WorkerPool
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -29,6 +29,23 @@ def main():
     pool.start()
     print(*pool.worker_pids(), flush=True)
     time.sleep(60)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+STARTING = """
+import time
+from mutuals.engines.workers import WorkerPool
+
+def main():
+    print("starting", flush=True)
+    try:
+        WorkerPool(2).start()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
 
 if __name__ == "__main__":
     main()
@@ -178,3 +195,43 @@ def test_workers_do_not_answer_ctrl_c(pool: WorkerPool) -> None:
         key, bytes(32)
     )
     assert pool.worker_pids() == before
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 0.6, 0.9, 1.2])
+def test_ctrl_c_while_the_workers_come_up_leaves_no_word_and_no_process(
+    tmp_path: Path, seconds: float
+) -> None:
+    """A terminal sends it to every process of the group, at whatever moment."""
+    (tmp_path / "parent_program.py").write_text(STARTING)
+    parent = subprocess.Popen(
+        [sys.executable, "parent_program.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "starting\n"
+    time.sleep(seconds)
+    os.killpg(parent.pid, signal.SIGINT)
+    out, err = parent.communicate(timeout=20)  # until no process holds the pipes
+    assert (out, err, parent.returncode) == ("stopped\n", "", 0)
+
+
+def test_a_worker_that_cannot_take_its_orders_prints_nothing(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A missing barrier, as after a parent that was killed while its workers came up."""
+    process = workers._Context().Process(target=os.stat, args=(_Missing(),))
+    process.start()
+    process.join(20)
+    assert process.exitcode == 1
+    assert capfd.readouterr() == ("", "")
+
+
+class _Missing:
+    """Cannot be read by another process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.stat, ("/no/such/file",)

@@ -5,8 +5,9 @@
         points = future.result()
 
 Workers are spawned, never forked (gRPC and threads do not survive a fork), hold no state between tasks, ignore
-Ctrl-C, and end by themselves when their parent dies, however it dies. A ``submit`` is one chunk of a few thousand
-items: callers keep a bounded number in flight.
+Ctrl-C, and end by themselves when their parent dies, however it dies. Their standard error goes nowhere: what fails
+in a worker is told by the future, or by its end. A ``submit`` is one chunk of a few thousand items: callers keep a
+bounded number in flight.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -226,7 +228,7 @@ def _stopped() -> MutualsError:
 
 
 def _spawn(processes: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
+    context = _Context()
     barrier = context.Barrier(processes)
     executor = ProcessPoolExecutor(
         processes, mp_context=context, initializer=_prepare_worker, initargs=(barrier,)
@@ -238,14 +240,26 @@ def _spawn(processes: int) -> ProcessPoolExecutor:
             warm = [executor.submit(_warm_up) for _ in range(processes)]
         for future in warm:
             future.result(timeout=START_SECONDS)
-    except (BrokenExecutor, TimeoutError, threading.BrokenBarrierError) as error:
-        executor.shutdown(wait=False, cancel_futures=True)
-        raise MutualsError(
-            ErrorCode.WORKER_DIED,
-            "The worker processes did not come up.",
-            hint="Memory limits and security software are the usual causes; see docs/operations.md.",
-        ) from error
+    except BaseException as error:
+        # Also at Ctrl-C, and before the barrier goes: workers that are still coming up would look for it.
+        _kill(executor)
+        if isinstance(error, BrokenExecutor | TimeoutError | threading.BrokenBarrierError):
+            raise MutualsError(
+                ErrorCode.WORKER_DIED,
+                "The worker processes did not come up.",
+                hint="Memory limits and security software are the usual causes; see docs/operations.md.",
+            ) from error
+        raise
     return executor
+
+
+def _kill(executor: ProcessPoolExecutor) -> None:
+    """End the workers at once, whatever they do, and wait until they are gone."""
+    # No public way before Python 3.14; see ``worker_pids``. Nothing is cancelled: the futures end with the workers.
+    processes: Any = getattr(executor, "_processes", None) or {}
+    for process in list(processes.values()):
+        process.kill()
+    executor.shutdown(wait=True)
 
 
 def _worker_died() -> MutualsError:
@@ -272,9 +286,28 @@ class _InterruptsBlocked:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
 
+class _SilentProcess(SpawnProcess):
+    """A process that is silent before it takes over what its parent hands it, which may be gone by then."""
+
+    def __reduce__(self) -> tuple[Callable[[], SpawnProcess], tuple[()], dict[str, Any]]:
+        """The state is read after the call: Python would print a traceback of what fails there, and of tasks."""
+        return _silent_process, (), self.__dict__
+
+
+class _Context(SpawnContext):
+    Process = _SilentProcess
+
+
 # --- in the worker ------------------------------------------------------------------------------------------------
 
 _barrier: Any = None
+
+
+def _silent_process() -> SpawnProcess:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return _SilentProcess.__new__(_SilentProcess)
 
 
 def _prepare_worker(barrier: Any) -> None:
