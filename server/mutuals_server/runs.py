@@ -26,6 +26,9 @@ from mutuals.transport.wire import Method
 from mutuals_server.guard import Call
 from mutuals_server.log import ServerLog, describe
 
+BREAK_SHOWS_SECONDS = 0.3
+"""How long after the last message of a call it may turn out that the call broke."""
+
 Incoming = TypeVar("Incoming")
 Outgoing = TypeVar("Outgoing")
 
@@ -111,7 +114,10 @@ class RunAnswer:
                     if call.run_id is None and isinstance(message, Approve | ExchangeStart):
                         call.run_id = short_id("R", message.sid)
                     stream.incoming.put(message)
-                stream.incoming.finish()
+                # Of a call that broke, gRPC reports the end of its messages first and the break a moment later. Only
+                # a partner that is still there has ended the call itself.
+                if not cancelled.wait(BREAK_SHOWS_SECONDS):
+                    stream.incoming.finish()
             except grpc.RpcError:  # the call is over; nobody may be left to take an error from the other end
                 over()
             except BaseException as error:  # malformed

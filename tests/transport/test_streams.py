@@ -268,6 +268,44 @@ def test_a_connection_that_vanishes_stops_the_work_within_a_second(called: Calle
     assert stopped.wait(1)
 
 
+@pytest.mark.parametrize("how", ["cancelled", "lost"])
+def test_a_broken_call_is_not_one_that_the_partner_ended(called: Called, how: str) -> None:
+    """An exchange goes on after the one and fails for the other, so that the two must not be mixed up."""
+    heard: list[BaseException] = []
+    began, done = threading.Event(), threading.Event()
+
+    def respond(stream: Stream, _: Cancelled) -> None:
+        assert stream.receive() == FIRST
+        began.set()
+        try:
+            stream.receive()
+        except BaseException as error:
+            heard.append(error)
+            raise
+        finally:
+            done.set()
+
+    called.respond = respond
+    called.stack.enter_context(called.acme.serving())
+    for _ in range(10):
+        connection = called.beta.call(called.acme)
+
+        def break_off(stream: Stream, connection: PartnerConnection = connection) -> None:
+            stream.send(FIRST)
+            assert began.wait(5)
+            if how == "lost":
+                connection.close()
+            raise KeyboardInterrupt
+
+        began.clear()
+        done.clear()
+        with connection, pytest.raises(KeyboardInterrupt):
+            talk(connection, break_off)
+        assert done.wait(5)
+    assert [type(error) for error in heard] == [MutualsError] * 10
+    assert {error.code for error in heard if isinstance(error, MutualsError)} == {ErrorCode.CANCELLED}
+
+
 def test_a_server_that_goes_away_is_unreachable(called: Called) -> None:
     began = threading.Event()
 
