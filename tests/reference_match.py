@@ -490,8 +490,8 @@ def reveal(side: Side, terms: Terms, matched: Matched) -> Talk:
     spake = Spake2(
         own,
         password,
-        frame("mutuals/v1/confirm", "initiator", terms.initiator),
-        frame("mutuals/v1/confirm", "responder", terms.responder),
+        frame("mutuals/v1/confirm-identity", "initiator", terms.initiator),
+        frame("mutuals/v1/confirm-identity", "responder", terms.responder),
         side.random,
     )
     share = {"type": "ConfirmShare", "share": spake.share}

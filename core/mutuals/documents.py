@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from mutuals.agreement.lifecycle import receive_acceptance, receive_proposal, receive_rejection
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
-from mutuals.errors import ErrorCode, PartnerFault
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, digest, frame
-from mutuals.identity.partners import partner_card
+from mutuals.identity.partners import partner_key
 from mutuals.protocol.messages import Document, Receipt
+from mutuals.runs.ended import RUN_ENDED, receive_run_ended
 from mutuals.signed_documents import document_id, enqueue, sign_document, verify_document
 from mutuals.store.rows import PartnerRow
 
@@ -31,7 +32,6 @@ __all__ = [
     "enqueue",
     "make_receipt",
     "parse_receipt",
-    "partner_key",
     "receipt_bytes",
     "sign_document",
     "take_document",
@@ -45,6 +45,7 @@ HANDLERS: dict[str, Handler] = {
     "proposal": receive_proposal,
     "acceptance": receive_acceptance,
     "rejection": receive_rejection,
+    RUN_ENDED: receive_run_ended,
 }
 """What is done with each kind of document. A handler raises PartnerFault where the document must be refused."""
 
@@ -52,8 +53,8 @@ HANDLERS: dict[str, Handler] = {
 def take_document(peer: Peer, partner: PartnerRow, document: Document) -> Receipt:
     """Verify and handle a document that came from ``partner``; our signed receipt for it.
 
-    1. A document that the partner's key did not sign, or of a kind that this release does not know, is refused and
-       leaves no trace in the inbox: the next one, or the next release, may take it.
+    1. A document that the partner's key did not sign is refused and leaves no trace in the inbox. One of a kind that
+       this release does not know gets no receipt (MutualsError, VERSION), so that it waits for the next release.
     2. One that was dealt with before gets the receipt it got then.
     3. Handler and receipt are one transaction. A PartnerFault undoes what the handler did, is logged, and becomes a
        refusal that stays. Any other error propagates and leaves nothing behind: the partner will try again.
@@ -65,7 +66,11 @@ def take_document(peer: Peer, partner: PartnerRow, document: Document) -> Receip
         return make_receipt(peer.signing_key, identity, accepted=False, reason=ErrorCode.BAD_MESSAGE.value)
     handler = HANDLERS.get(document.kind)
     if handler is None:
-        return make_receipt(peer.signing_key, identity, accepted=False, reason=ErrorCode.BAD_MESSAGE.value)
+        raise MutualsError(
+            ErrorCode.VERSION,
+            "The partner sent a document of a kind that this release does not know.",
+            hint="Update mutuals; the document stays with the partner until then.",
+        )
     place = _inbox_place(partner.fingerprint, identity)
     try:
         with peer.store.transaction() as tx:
@@ -114,11 +119,6 @@ def parse_receipt(data: bytes) -> Receipt:
         )
     except (KeyError, TypeError) as error:
         raise ValueError("not a receipt") from error
-
-
-def partner_key(partner: PartnerRow) -> VerifyKey:
-    """The signing key on the partner's card, which was checked when it was imported and is checked again."""
-    return VerifyKey(bytes.fromhex(partner_card(partner).signing_key))
 
 
 def _refuse(

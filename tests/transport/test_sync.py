@@ -14,11 +14,11 @@ from mutuals.documents import (
     enqueue,
     make_receipt,
     parse_receipt,
-    partner_key,
     sign_document,
     verify_receipt,
 )
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.identity.partners import partner_key
 from mutuals.protocol.messages import Document
 from mutuals.store.outbox import Outbox
 from mutuals.store.rows import OutboxRow
@@ -115,11 +115,21 @@ def test_receipts_are_kept_and_show_the_partners_signature(
 
 def test_a_refused_document_is_delivered_and_counted(pair: Pair) -> None:
     acme, beta = pair
-    write(beta, acme, 1, kind="nonsense")
+    write(beta, acme, 1, kind="rejection")
     with acme.serving(), beta.call(acme) as connection:
         done = sync_partner(beta.peer, connection)
     assert (done.delivered, done.refused) == (1, 1)
     assert waiting(beta) == []
+
+
+def test_a_document_of_an_unknown_kind_stays_in_the_outbox_and_holds_up_no_other(pair: Pair) -> None:
+    acme, beta = pair
+    write(beta, acme, 1, kind="nonsense")
+    write(beta, acme, 1)
+    with acme.serving(), beta.call(acme) as connection:
+        done = sync_partner(beta.peer, connection)
+    assert (done.delivered, done.refused) == (1, 0)
+    assert len(waiting(beta)) == 1
 
 
 @pytest.mark.parametrize("lost", ["request", "answer"])

@@ -20,7 +20,6 @@ from mutuals.documents import (
     enqueue,
     make_receipt,
     parse_receipt,
-    partner_key,
     receipt_bytes,
     sign_document,
     take_document,
@@ -29,6 +28,7 @@ from mutuals.documents import (
 )
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, frame
+from mutuals.identity.partners import partner_key
 from mutuals.protocol.messages import Document
 
 
@@ -110,10 +110,11 @@ def test_forged_signature_does_not_block_the_true_document(pair: Pair, handled: 
     assert take_document(pair.globex.peer, pair.globex.partner(), document).accepted
 
 
-def test_unknown_kind_may_be_known_later(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_kind_waits_for_a_release_that_knows_it(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     document = sign_document(pair.acme.peer, "novelty", {})
-    receipt = take_document(pair.globex.peer, pair.globex.partner(), document)
-    assert (receipt.accepted, receipt.reason) == (False, "BAD_MESSAGE")
+    with pytest.raises(MutualsError) as caught:
+        take_document(pair.globex.peer, pair.globex.partner(), document)
+    assert caught.value.code is ErrorCode.VERSION
     monkeypatch.setitem(documents.HANDLERS, "novelty", lambda *_: None)
     assert take_document(pair.globex.peer, pair.globex.partner(), document).accepted
 

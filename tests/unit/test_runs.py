@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pairing import Pair, contact, paired
+from support.pairing import Pair, contact, deliver, paired
 
+from mutuals.documents import take_document
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Run, RunState
@@ -17,6 +18,7 @@ from mutuals.runs.authorisation import authorise_reveal
 from mutuals.runs.keys import subject
 from mutuals.runs.lifecycle import expire_runs
 from mutuals.runs.spool import load_overlap
+from mutuals.signed_documents import sign_document
 
 LEFT = [contact(f"L{i}", f"person{i}@example.com", city=f"City {i}") for i in range(8)]
 RIGHT = [contact(f"R{i}", f"Person{i}@Example.com ", score=str(i)) for i in range(4, 12)]
@@ -195,3 +197,64 @@ def test_padding_hides_the_size_and_changes_nothing_else(tmp_path: Path) -> None
         authorise(pair, left)
         left, _ = pair.reveal(left.run_id)
         assert load_overlap(pair.left.peer, left).count == 8
+
+
+def test_partner_is_told_that_a_run_became_stale(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        pair.left.write([row | {"suppressed": "true"} if row["contact_id"] == "L1" else row for row in LEFT])
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.STALE
+        assert pair.right.run(run.run_id).state is RunState.COUNTED
+        deliver(pair.left, pair.right)
+        ended = pair.right.run(run.run_id)
+        assert (ended.state, ended.spool_key) == (RunState.STALE, None)
+        expire_runs(pair.right.peer)
+        assert not spools(pair)
+
+
+def test_initiator_below_the_minimum_spares_the_partner_a_half_revealed_run(tmp_path: Path) -> None:
+    """One contact of the initiator holds what two of the responder hold: the minimum fails on one side alone."""
+    rows = {
+        Side.PROPOSER: [
+            contact("L1", "p1@example.com;p2@example.com"),
+            contact("L2", "p3@example.com"),
+        ],
+        Side.PARTNER: [contact(f"R{i}", f"p{i}@example.com") for i in (1, 2, 3)],
+    }
+    with paired(tmp_path, rows, matching={"min_overlap": 3}) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        assert refused(lambda: pair.reveal(run.run_id)) is ErrorCode.BELOW_THRESHOLD
+        deliver(pair.left, pair.right)
+        for side in pair.sides.values():
+            assert side.run(run.run_id).state is RunState.BELOW_THRESHOLD
+        assert not spools(pair)
+        assert pair.match()[0].count == 3
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"sid": "00" * 32, "state": "stale"},
+        {"sid": "zz", "state": "stale"},
+        {"state": "stale"},
+        {"sid": 7, "state": "stale"},
+        {"sid": "00" * 32, "state": "done"},
+        {"sid": "00" * 32, "state": ["stale"]},
+    ],
+)
+def test_a_note_about_no_run_of_ours_is_refused(tmp_path: Path, note: dict[str, Any]) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        document = sign_document(pair.left.peer, "run-ended", note)
+        assert not take_document(pair.right.peer, pair.right.partner(), document).accepted
+
+
+def test_a_note_does_not_undo_a_run_that_is_done_or_failed(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        with pair.right.peer.store.transaction() as tx:
+            tx.runs.update(run.run_id, {RunState.COUNTED}, state=RunState.DONE)
+        note = sign_document(pair.left.peer, "run-ended", {"sid": run.sid.hex(), "state": "stale"})
+        assert take_document(pair.right.peer, pair.right.partner(), note).accepted
+        assert pair.right.run(run.run_id).state is RunState.DONE

@@ -43,7 +43,7 @@ def make_rejection(
         name=name,
         role=role,
         public_key=key.public.raw.hex(),
-        signature=key.sign(_signed(digest, name, reason)).hex(),
+        signature=key.sign(_signed(digest, name, role, reason)).hex(),
     )
     at = now.astimezone(UTC).replace(microsecond=0)
     return Rejection(digest=digest, reason=reason, operator=signature, rejected_at=at)
@@ -58,7 +58,8 @@ def verify_rejection(body: bytes) -> Rejection:
             raise ValueError("not in its one byte form, or not plain text")
         key = VerifyKey(bytes.fromhex(rejection.operator.public_key))
         signature = bytes.fromhex(rejection.operator.signature)
-        key.verify(_signed(rejection.digest, rejection.operator.name, rejection.reason), signature)
+        by = rejection.operator
+        key.verify(_signed(rejection.digest, by.name, by.role, rejection.reason), signature)
     except BadSignature as error:
         raise BadStatement("a signature does not fit") from error
     except (ValueError, RecursionError) as error:
@@ -66,5 +67,5 @@ def verify_rejection(body: bytes) -> Rejection:
     return rejection
 
 
-def _signed(digest: str, name: str, reason: str) -> bytes:
-    return frame(Context.STATEMENT, "rejection", bytes.fromhex(digest), name, reason)
+def _signed(digest: str, name: str, role: str, reason: str) -> bytes:
+    return frame(Context.REJECTION, bytes.fromhex(digest), name, role, reason)

@@ -85,7 +85,7 @@ def make_statement(
                 name=name,
                 role=role,
                 public_key=signing.public.raw.hex(),
-                signature=signing.sign(_operator_frame(digest, side, name)).hex(),
+                signature=signing.sign(_operator_frame(digest, side, name, role, assessment)).hex(),
             )
             for name, role, signing in operators
         ),
@@ -123,7 +123,7 @@ def verify_statement(
     try:
         key.verify(frame(Context.STATEMENT, body), signature)
         for operator in statement.operators:
-            _verify_operator(operator, digest, side)
+            _verify_operator(operator, statement)
     except BadSignature as error:
         raise BadStatement("a signature does not fit") from error
     if len({operator.public_key for operator in statement.operators}) != len(statement.operators):
@@ -146,13 +146,18 @@ def _parse(body: bytes) -> Statement:
     return statement
 
 
-def _verify_operator(operator: OperatorSignature, digest: str, side: Side) -> None:
+def _verify_operator(operator: OperatorSignature, statement: Statement) -> None:
     try:
         key = VerifyKey(bytes.fromhex(operator.public_key))
     except ValueError as error:
         raise BadStatement("an operator's key is unusable") from error
-    key.verify(_operator_frame(digest, side, operator.name), bytes.fromhex(operator.signature))
+    signed = _operator_frame(
+        statement.digest, statement.side, operator.name, operator.role, statement.assessment
+    )
+    key.verify(signed, bytes.fromhex(operator.signature))
 
 
-def _operator_frame(digest: str, side: Side, name: str) -> bytes:
-    return frame(Context.STATEMENT, "operator", bytes.fromhex(digest), side.value, name)
+def _operator_frame(digest: str, side: Side, name: str, role: str, assessment: str | None) -> bytes:
+    """What an operator signs: the agreement, for which side, as whom and in which role, on which assessment."""
+    assessed = bytes.fromhex(assessment) if assessment else b""
+    return frame(Context.OPERATOR_STATEMENT, bytes.fromhex(digest), side.value, name, role, assessed)

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.cards import card_bytes, fingerprint_of, parse_card, tls_pin
 from mutuals.identity.words import fingerprint_words
@@ -170,6 +171,11 @@ def partner_card(row: PartnerRow) -> Card:
     if fingerprint_of(card).hex() != row.fingerprint:
         raise MutualsError(ErrorCode.PEER_IDENTITY, f"The stored card of {row.name} is another peer's.")
     return card
+
+
+def partner_key(row: PartnerRow) -> VerifyKey:
+    """The signing key on the partner's card, which was checked when it was imported and is checked again."""
+    return VerifyKey(bytes.fromhex(partner_card(row).signing_key))
 
 
 def _against_known(review: PartnerReview, known: PartnerRow) -> PartnerReview:

@@ -126,7 +126,7 @@ def confirm_password(th: bytes, handles: bytes) -> bytes:
 
 def confirm_identity(role: Role, fingerprint: bytes) -> bytes:
     """Step 18: who a side is to SPAKE2: its role and its card's fingerprint."""
-    return frame(Context.CONFIRM, role.value, fingerprint)
+    return frame(Context.CONFIRM_IDENTITY, role.value, fingerprint)
 
 
 def confirm_mac(key: bytes, role: Role, th: bytes, share_initiator: bytes, share_responder: bytes) -> bytes:

@@ -295,18 +295,21 @@ def _ending_on_faults(peer: Peer, run: Run) -> Iterator[None]:
     except MutualsError as error:
         if error.code is ErrorCode.STALE:
             refused = isinstance(error, PartnerRefused)
-            _end(
-                peer,
-                run,
-                RunState.STALE,
-                "The partner's side of it became stale." if refused else error.message,
-            )
+            reason = "The partner's side of it became stale." if refused else error.message
+            _end(peer, run, RunState.STALE, reason, tell_partner=not refused)
         raise
 
 
-def _end(peer: Peer, run: Run, state: RunState, reason: str) -> None:
+def _end(peer: Peer, run: Run, state: RunState, reason: str, *, tell_partner: bool = False) -> None:
     try:
-        end_run(peer, run, state, reason=reason, expect={RunState.REVEALED, RunState.EXCHANGING})
+        end_run(
+            peer,
+            run,
+            state,
+            reason=reason,
+            expect={RunState.REVEALED, RunState.EXCHANGING},
+            tell_partner=tell_partner,
+        )
     except MutualsError as error:
         if error.code is ErrorCode.RUN_STATE:
             return  # it had ended already; a run that is done is not undone by what comes after

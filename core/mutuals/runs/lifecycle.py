@@ -13,8 +13,12 @@ from mutuals.errors import MutualsError, PartnerFault
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
-from mutuals.runs.spool import destroy_spool
+from mutuals.runs.spool import destroy_spool, sweep_spools
+from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.database import Transaction
+
+RUN_ENDED = "run-ended"
+"""The kind of document by which a side says that it ended a run on its own."""
 
 ABANDONED_AFTER = timedelta(days=1)
 """A match that neither ended nor failed in this time was killed."""
@@ -30,29 +34,51 @@ def end_run(
     *,
     reason: str | None = None,
     expect: Collection[RunState] | None = None,
+    tell_partner: bool = False,
     **facts: object,
 ) -> Run:
-    """Bring ``run`` to the final ``state``: spool key and file are destroyed, and so are the receiving keys
-    and all that arrived under them, unless the run is done. Raises MutualsError (RUN_STATE) where it is no longer
-    as expected.
+    """Bring ``run`` to the final ``state`` and destroy what it had to remember; the run as it then is.
+
+    ``tell_partner`` puts a note into the outbox for the other side, which may know nothing of it. Raises MutualsError
+    (RUN_STATE) where the run is no longer in one of the states ``expect`` (default: its own).
+    """
+    with peer.store.transaction() as tx:
+        ended = close_run(tx, peer, run, state, reason=reason, expect=expect, **facts)
+        if tell_partner:
+            note = {"sid": run.sid.hex(), "state": state.value}
+            enqueue(tx, peer, run.partner, sign_document(peer, RUN_ENDED, note))
+    destroy_spool(peer, run)
+    return ended
+
+
+def close_run(
+    tx: Transaction,
+    peer: Peer,
+    run: Run,
+    state: RunState,
+    *,
+    reason: str | None,
+    expect: Collection[RunState] | None = None,
+    **facts: object,
+) -> Run:
+    """``end_run`` as part of a transaction: the spool key goes, so that its file means nothing any more, and unless
+    the run is done, so do the receiving keys and all that arrived under them.
     """
     now = peer.clock()
-    with peer.store.transaction() as tx:
-        ended = tx.runs.update(
-            run.run_id,
-            expect if expect is not None else {run.state},
-            state=state,
-            reason=reason,
-            spool_key=None,
-            finished_at=now,
-            **facts,
-        )
-        if state is not RunState.DONE:
-            tx.keys.destroy(subject(run.run_id))
-            tx.received.destroy(run.run_id)
-            tx.overlaps.destroy(run.run_id)
-        log_run(tx, ended, state.value, now, reason=reason)
-    destroy_spool(peer, run)
+    ended = tx.runs.update(
+        run.run_id,
+        expect if expect is not None else {run.state},
+        state=state,
+        reason=reason,
+        spool_key=None,
+        finished_at=now,
+        **facts,
+    )
+    if state is not RunState.DONE:
+        tx.keys.destroy(subject(run.run_id))
+        tx.received.destroy(run.run_id)
+        tx.overlaps.destroy(run.run_id)
+    log_run(tx, ended, state.value, now, reason=reason)
     return ended
 
 
@@ -77,7 +103,10 @@ def describe(error: BaseException) -> str:
 
 
 def expire_runs(peer: Peer) -> list[Run]:
-    """End what is overdue: runs whose date for reveal or exchange has passed, and matches that were killed."""
+    """End what is overdue: runs whose date for reveal or exchange has passed, and matches that were killed.
+
+    Also removes what is left of the spools of runs that have ended. Returns the runs it ended.
+    """
     now = peer.clock()
     with peer.store.transaction() as tx:
         runs = tx.runs.list()
@@ -92,6 +121,7 @@ def expire_runs(peer: Peer) -> list[Run]:
             )
         elif run.state is RunState.REVEALING and run.reveal_by is not None and run.reveal_by < now:
             expired.append(end_run(peer, run, RunState.HALF_REVEALED, reason="The reveal was interrupted."))
+    sweep_spools(peer, {run.run_id for run in runs if run.spool_key is not None})
     return expired
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mutuals.agreement.active import ActiveAgreement, load_active
-from mutuals.documents import partner_key
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer

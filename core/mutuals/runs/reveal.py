@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.crypto.hpke import seal
-from mutuals.documents import partner_key
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
+from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Approve, RevealMessage
@@ -105,7 +105,7 @@ class _Execution:
         try:
             own.require(matched.outcome.items[real])
         except MutualsError as error:
-            end_run(peer, run, RunState.STALE, reason=error.message)
+            end_run(peer, run, RunState.STALE, reason=error.message, tell_partner=True)
             raise
         return cls(peer, run, active, partner, own, matched)
 
@@ -188,7 +188,9 @@ class _Execution:
         below = isinstance(error, MutualsError) and error.code is ErrorCode.BELOW_THRESHOLD
         state = RunState.BELOW_THRESHOLD if below else RunState.HALF_REVEALED
         with suppress(MutualsError):  # the first error is the one to tell
-            end_run(self.peer, self.run, state, reason=describe(error))
+            # The partner's positions may be in, ours are out: only our word spares it a half-revealed run.
+            tell = below and not isinstance(error, PartnerRefused)
+            end_run(self.peer, self.run, state, reason=describe(error), tell_partner=tell)
 
 
 def _check(peer: Peer, run: Run) -> tuple[ActiveAgreement, PartnerRow]:

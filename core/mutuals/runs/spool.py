@@ -7,9 +7,9 @@ padding) until the reveal, then ``overlap`` (own contact ids by rank) until the 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,14 @@ def load_overlap(peer: Peer, run: Run) -> Overlap:
 
 def destroy_spool(peer: Peer, run: Run) -> None:
     """Remove the file; the caller clears ``Run.spool_key`` in the store, which alone already ends it."""
-    with contextlib.suppress(FileNotFoundError):
-        _path(peer, run).unlink()
+    _path(peer, run).unlink(missing_ok=True)
+
+
+def sweep_spools(peer: Peer, alive: Collection[str]) -> None:
+    """Remove the files of all runs but those named; without their keys they are noise, but noise takes room."""
+    for path in peer.home.spool.glob("*.spool"):
+        if path.stem not in alive:
+            path.unlink(missing_ok=True)
 
 
 def _path(peer: Peer, run: Run) -> Path:

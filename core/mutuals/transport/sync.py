@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mutuals.crypto.signing import BadSignature
-from mutuals.documents import partner_key, receipt_bytes, take_document, verify_receipt
+from mutuals.documents import receipt_bytes, take_document, verify_receipt
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.identity.partners import partner_key
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Document, Receipt
 from mutuals.store.rows import OutboxRow, PartnerRow

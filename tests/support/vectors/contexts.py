@@ -275,8 +275,8 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {},
         lambda _: transcript.confirm_password(TH, b"\x01" * 32 + b"\x02" * 32),
     ),
-    "confirm, identity": (
-        Context.CONFIRM,
+    "confirm-identity": (
+        Context.CONFIRM_IDENTITY,
         "frame",
         ("responder", FP_R),
         {},
@@ -311,17 +311,17 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {"seed": SEEDS["proposer"]},
         _signature("statement", 0),
     ),
-    "statement, operator": (
-        Context.STATEMENT,
+    "operator-statement": (
+        Context.OPERATOR_STATEMENT,
         "ed25519",
-        ("operator", bytes.fromhex(agreement_digest(_AGREEMENT_BYTES)), "proposer", "anna"),
+        (bytes.fromhex(agreement_digest(_AGREEMENT_BYTES)), "proposer", "anna", "steward", b""),
         {"seed": SEEDS["anna"]},
         _operator_signature,
     ),
-    "statement, rejection": (
-        Context.STATEMENT,
+    "rejection": (
+        Context.REJECTION,
         "ed25519",
-        ("rejection", AGREEMENT, "bert", "Too long."),
+        (AGREEMENT, "bert", "steward", "Too long."),
         {"seed": SEEDS["bert"]},
         _rejection,
     ),
