@@ -115,7 +115,7 @@ def test_receipts_are_kept_and_show_the_partners_signature(
 
 def test_a_refused_document_is_delivered_and_counted(pair: Pair) -> None:
     acme, beta = pair
-    write(beta, acme, 1, kind="rejection")
+    write(beta, acme, 1, kind="nonsense")
     with acme.serving(), beta.call(acme) as connection:
         done = sync_partner(beta.peer, connection)
     assert (done.delivered, done.refused) == (1, 1)
@@ -124,7 +124,7 @@ def test_a_refused_document_is_delivered_and_counted(pair: Pair) -> None:
 
 def test_a_document_of_an_unknown_kind_stays_in_the_outbox_and_holds_up_no_other(pair: Pair) -> None:
     acme, beta = pair
-    write(beta, acme, 1, kind="nonsense")
+    write(beta, acme, 1, kind="novelty")
     write(beta, acme, 1)
     with acme.serving(), beta.call(acme) as connection:
         done = sync_partner(beta.peer, connection)
