@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.commands.runs import find_run, run_facts, waits_for
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.commands.runs import find_run, run_facts
+from mutuals_client.console import SETTINGS, OperatorCommand, confirm, open_peer, result, say
 from mutuals_client.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def reveal(
                 f"Run {run.run_id} is {run.state.value.replace('_', ' ')}"
                 + (f" ({run.reason})" if run.reason else "")
                 + "; only a counted run can be revealed.",
-                hint=f"It waits for {waits_for(run)}."
-                if waits_for(run)
-                else "Start a new one: mutuals match",
+                hint="Start a new one: mutuals match"
+                if run.state.final
+                else "See what it waits for: mutuals runs",
             )
         with peer.store.transaction() as tx:
             active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
@@ -71,15 +71,19 @@ def reveal(
 
 def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:
     from mutuals.runs.authorisation import authorise_reveal, require_authorisation
-    from mutuals_client.session import unlock_operator
+    from mutuals_client.session import acting_operator, unlock_operator
 
+    if SETTINGS.operator is not None:
+        acting_operator(peer)  # whoever is named must be there, even where nobody has to sign any more
     try:
         with peer.store.transaction() as tx:
-            require_authorisation(tx, "reveal", run, active, peer.clock())
+            authorised = require_authorisation(tx, "reveal", run, active, peer.clock())
     except MutualsError as error:
         if error.code is not ErrorCode.NOT_AUTHORISED_YET:
             raise
     else:
+        how = "standing mandate" if authorised.by_mandate else "authorisation"
+        say(f"Covered by the {how} of {authorised.operator}.")
         return
     partner = active.agreement.party(active.own_side.other).organisation
     say(
@@ -104,9 +108,21 @@ def _carry_out(peer: Peer, run: Run, wait: bool) -> Run:
             ):
                 return initiate_reveal(peer, run.run_id, stream, progress=progress)
         except MutualsError as error:
+            if error.code in (ErrorCode.STALE, ErrorCode.BELOW_THRESHOLD):
+                _tell_partner(peer, run)
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 raise
         time.sleep(POLL_SECONDS)
+
+
+def _tell_partner(peer: Peer, run: Run) -> None:
+    """Deliver the note that the run ended here, so that nobody there waits for it."""
+    from mutuals_client.delivery import try_sync
+
+    with peer.store.transaction() as tx:
+        partner = tx.partners.get(run.partner)
+    if partner is not None:
+        try_sync(peer, partner)
 
 
 def _await_partner(peer: Peer, run: Run) -> Run:
@@ -118,7 +134,9 @@ def _await_partner(peer: Peer, run: Run) -> Run:
         time.sleep(POLL_SECONDS)
         expire_runs(peer)
         current = find_run(peer, run.run_id)
-    if current.state.final and current.state is not RunState.DONE:
+    if current.state is RunState.HALF_REVEALED or (
+        current.state.final and current.state is not RunState.DONE
+    ):
         raise MutualsError(
             ErrorCode.RUN_STATE, f"Run {run.run_id} ended: {current.reason or current.state.value}"
         )

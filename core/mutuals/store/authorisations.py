@@ -31,6 +31,16 @@ class Authorisations:
             order=(authorisations.c.created_at.desc(), authorisations.c.id),
         )
 
+    def voided(self, act: Act, subject: str) -> bool:
+        """Whether a permission for ``act`` on ``subject`` was ever withdrawn."""
+        found = self._table.one(
+            authorisations.c.act == act,
+            authorisations.c.subject == subject,
+            authorisations.c.voided_at.is_not(None),
+            order=(authorisations.c.created_at.desc(), authorisations.c.id),
+        )
+        return found is not None
+
     def void(self, id: str, at: datetime) -> None:
         """Withdraw a permission; nothing happens to one that already is."""
         self._table.update(

@@ -1,0 +1,61 @@
+"""What a run waits for, and on whom: the sentence `mutuals runs` shows, from what this side knows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mutuals.agreement.active import load_active
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.run import Role, Run, RunState
+from mutuals.runs.authorisation import RunAct, require_authorisation
+from mutuals.store.database import Transaction
+
+_ACTS: dict[RunState, RunAct] = {RunState.COUNTED: "reveal", RunState.REVEALED: "exchange"}
+
+_OTHERWISE = {
+    RunState.MATCHING: "the match to end",
+    RunState.REVEALING: "the reveal to end",
+    RunState.HALF_REVEALED: "a person: mutuals runs clear",
+}
+
+
+def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
+    """What has to happen next, or nothing where the run has ended.
+
+    ``your …`` where an operator of this side has to act, ``the partner …`` where this side has done its part.
+    """
+    until = f" by {run.reveal_by:%Y-%m-%d}" if run.reveal_by else ""
+    if run.state is RunState.EXCHANGING:
+        return f"{_whose_turn(run, 'exchange')}{until}"
+    act = _ACTS.get(run.state)
+    if act is None:
+        return _OTHERWISE.get(run.state)
+    obstacle = _obstacle(tx, act, run, now)
+    if obstacle is not None:
+        return f"{obstacle}{until}"
+    return f"{_whose_turn(run, act)}{until}"
+
+
+def _whose_turn(run: Run, act: RunAct) -> str:
+    """This side has authorised; the side that started the run carries it out, once the other has authorised too."""
+    if run.role is Role.INITIATOR:
+        return f"the partner to authorise, then your mutuals {act}"
+    return f"the partner, who carries it out: mutuals {act}"
+
+
+def _obstacle(tx: Transaction, act: RunAct, run: Run, now: datetime) -> str | None:
+    try:
+        active = load_active(tx, run.agreement, now)
+        if act == "exchange" and not active.agreement.sends(active.own_side):
+            return None  # nothing of ours leaves, so nothing has to be authorised
+        require_authorisation(tx, act, run, active, now)
+    except MutualsError as error:
+        if error.code is not ErrorCode.NOT_AUTHORISED_YET:
+            return f"nothing: {error.message}"
+        again = (
+            " again, because what it would send has changed"
+            if tx.authorisations.voided(act, run.run_id)
+            else ""
+        )
+        return f"your mutuals {act}{again}"
+    return None
