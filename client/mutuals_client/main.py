@@ -6,7 +6,10 @@ mutuals match A-7Q3K2M9X
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -33,6 +36,9 @@ COMMAND_MODULES = (
     "export",
     "demo",
 )
+
+_SPEAKERS = frozenset({"click.utils", "json", "mutuals_client.console", "rich.console"})
+"""The modules that write to standard output."""
 
 
 def build_app() -> typer.Typer:
@@ -76,26 +82,78 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code. Errors are printed, never raised."""
     try:
-        code = build_app()(arguments, standalone_mode=False)
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except OSError as error:  # of standard output: every other one has been reported
+        return _cannot_speak(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = build_app()(arguments, prog_name="mutuals", standalone_mode=False)
     except MutualsError as error:
         _report(error.code, error.message, error.hint)
         return error.exit_code
     except click.ClickException as error:
-        if SETTINGS.json:
-            _report(ErrorCode.USAGE, error.format_message(), None)
-        else:
+        SETTINGS.json |= _asks_for_json(arguments)  # it may stand behind the argument that is wrong
+        if not SETTINGS.json and isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
             error.show()
+        else:
+            _report(ErrorCode.USAGE, _sentence(error), _usage(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
+        result(error={"code": ErrorCode.CANCELLED.value, "message": "Stopped.", "hint": None})
         stderr().print("Stopped.")
         return 1
-    except BrokenPipeError:
-        return 1
     except Exception as error:  # the last line of defence: no traceback, no data, to a person
+        if isinstance(error, OSError) and _of_output(error):
+            raise
         what = f"{type(error).__name__} at {place_of(error)}"
         _report(ErrorCode.INTERNAL, f"mutuals failed unexpectedly ({what}).", "Please report this.")
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return "--json" in arguments[:end]
+
+
+def _sentence(error: click.ClickException) -> str:
+    """What Click has to say, punctuated as everything else here."""
+    # Typer and Click may both propose what was meant.
+    text = error.message if "Did you mean" in error.message else error.format_message()
+    text = re.sub(r"'([^']*)'", r"“\1”", " ".join(text.split()))
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _usage(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return None
+    return f"{' '.join(context.get_usage().split())}  (more: {context.command_path} --help)"
+
+
+def _of_output(error: OSError) -> bool:
+    """Whether ``error`` came of writing to standard output: Python forgets what it could not write."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") in _SPEAKERS
+
+
+def _cannot_speak(error: OSError) -> int:
+    """The exit code where nobody can be told, or nobody listens, as in ``mutuals runs | head -1``."""
+    with suppress(OSError, ValueError):  # or Python would try once more at the end, and complain
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    if not isinstance(error, BrokenPipeError):
+        SETTINGS.json = False  # there is only standard error left
+        with suppress(OSError):
+            _report(ErrorCode.LOCAL, f"Standard output cannot be written: {error.strerror}.", None)
+    return 1
 
 
 def _report(code: ErrorCode, message: str, hint: str | None) -> None:
