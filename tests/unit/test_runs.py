@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pairing import Pair, contact, deliver, paired
+from support.pairing import Company, Pair, contact, deliver, paired
 
 from mutuals.documents import take_document
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Run, RunState
-from mutuals.runs.authorisation import authorise_reveal
+from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.keys import subject
 from mutuals.runs.lifecycle import expire_runs
+from mutuals.runs.outgoing import authorisation_for
+from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap
+from mutuals.runs.waiting import waits_for
 from mutuals.signed_documents import sign_document
 
 LEFT = [contact(f"L{i}", f"person{i}@example.com", city=f"City {i}") for i in range(8)]
@@ -258,3 +261,36 @@ def test_a_note_does_not_undo_a_run_that_is_done_or_failed(tmp_path: Path) -> No
         note = sign_document(pair.left.peer, "run-ended", {"sid": run.sid.hex(), "state": "stale"})
         assert take_document(pair.right.peer, pair.right.partner(), note).accepted
         assert pair.right.run(run.run_id).state is RunState.DONE
+
+
+def waiting(company: Company, run: Run) -> str | None:
+    with company.peer.store.transaction() as tx:
+        return waits_for(tx, company.run(run.run_id), company.clock())
+
+
+def test_each_side_is_told_whose_turn_it_is(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        for company in (pair.left, pair.right):
+            assert str(waiting(company, run)).startswith("your mutuals reveal by 20")
+        authorise(pair, run)
+        assert str(waiting(pair.left, run)).startswith("the partner to authorise, then your mutuals reveal")
+        assert str(waiting(pair.right, run)).startswith("the partner, who carries it out: mutuals reveal")
+        pair.reveal(run.run_id)
+        preview = preview_exchange(pair.right.peer, run.run_id)
+        authorise_exchange(pair.right.peer, preview.run, ["score"], preview.digest, pair.right.keys)
+        assert str(waiting(pair.left, run)).startswith("your mutuals exchange by")
+        assert str(waiting(pair.right, run)).startswith("the partner, who carries it out: mutuals exchange")
+
+
+def test_an_authorisation_that_lapsed_is_this_sides_turn_again(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        pair.reveal(run.run_id)
+        preview = preview_exchange(pair.right.peer, run.run_id)
+        authorise_exchange(pair.right.peer, preview.run, ["score"], preview.digest, pair.right.keys)
+        pair.right.write([row | {"score": "99"} for row in RIGHT])
+        changed = preview_exchange(pair.right.peer, run.run_id)
+        assert refused(lambda: authorisation_for(pair.right.peer, changed)) is ErrorCode.PREVIEW_CHANGED
+        assert "because what it would send has changed" in str(waiting(pair.right, run))
