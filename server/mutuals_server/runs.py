@@ -21,13 +21,10 @@ from mutuals.protocol.messages import Approve, ExchangeStart
 from mutuals.runs.ports import Cancelled, MessageStream
 from mutuals.shortid import short_id
 from mutuals.transport.options import Limits
-from mutuals.transport.streams import Ended, PipeStream
+from mutuals.transport.streams import Ended, PipeStream, left_early
 from mutuals.transport.wire import Method
 from mutuals_server.guard import Call
 from mutuals_server.log import ServerLog, describe
-
-BREAK_SHOWS_SECONDS = 0.3
-"""How long after the last message of a call it may turn out that the call broke."""
 
 Incoming = TypeVar("Incoming")
 Outgoing = TypeVar("Outgoing")
@@ -90,7 +87,7 @@ class RunAnswer:
 
         def over() -> None:
             cancelled.set()
-            stream.close(MutualsError(ErrorCode.CANCELLED, f"{call.partner.name} left the call."))
+            stream.close(left_early(call.partner.name))
 
         def work() -> None:
             try:
@@ -114,10 +111,8 @@ class RunAnswer:
                     if call.run_id is None and isinstance(message, Approve | ExchangeStart):
                         call.run_id = short_id("R", message.sid)
                     stream.incoming.put(message)
-                # Of a call that broke, gRPC reports the end of its messages first and the break a moment later. Only
-                # a partner that is still there has ended the call itself.
-                if not cancelled.wait(BREAK_SHOWS_SECONDS):
-                    stream.incoming.finish()
+                # The partner is done, or the call broke: gRPC reports the end of its messages a moment before that.
+                stream.incoming.finish()
             except grpc.RpcError:  # the call is over; nobody may be left to take an error from the other end
                 over()
             except BaseException as error:  # malformed

@@ -16,10 +16,11 @@ from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Run, RunState
 from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.keys import subject
-from mutuals.runs.lifecycle import expire_runs
+from mutuals.runs.lifecycle import describe, expire_runs
 from mutuals.runs.outgoing import authorisation_for
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap
+from mutuals.transport.streams import left_early
 from mutuals.runs.waiting import waits_for
 from mutuals.signed_documents import sign_document
 
@@ -264,8 +265,9 @@ def test_a_note_does_not_undo_a_run_that_is_done_or_failed(tmp_path: Path) -> No
 
 
 def waiting(company: Company, run: Run) -> str | None:
+    current = company.run(run.run_id)
     with company.peer.store.transaction() as tx:
-        return waits_for(tx, company.run(run.run_id), company.clock())
+        return waits_for(tx, current, company.clock())
 
 
 def test_each_side_is_told_whose_turn_it_is(tmp_path: Path) -> None:
@@ -294,3 +296,8 @@ def test_an_authorisation_that_lapsed_is_this_sides_turn_again(tmp_path: Path) -
         changed = preview_exchange(pair.right.peer, run.run_id)
         assert refused(lambda: authorisation_for(pair.right.peer, changed)) is ErrorCode.PREVIEW_CHANGED
         assert "because what it would send has changed" in str(waiting(pair.right, run))
+
+
+def test_a_run_that_somebody_stopped_says_so_and_blames_nobody() -> None:
+    assert describe(KeyboardInterrupt()) == "Stopped by hand on this side."
+    assert describe(left_early("Beta SA")) == "Beta SA left before the end."

@@ -99,6 +99,8 @@ def describe(error: BaseException) -> str:
         return f"The partner broke the protocol: {error.message}"
     if isinstance(error, MutualsError):
         return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped by hand on this side."
     return f"This peer failed ({type(error).__name__})."
 
 

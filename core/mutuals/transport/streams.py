@@ -135,8 +135,13 @@ class PipeStream(Generic[Outgoing, Incoming]):
         self.close(error)
         return error
 
-    def _ended_early(self) -> PartnerFault:
-        return PartnerFault(ErrorCode.BAD_MESSAGE, f"{self._partner} ended the call early.")
+    def _ended_early(self) -> MutualsError:
+        return left_early(self._partner)
+
+
+def left_early(partner: str) -> MutualsError:
+    """The error where ``partner`` went away in the middle of a run: somebody stopped it there, and no evidence."""
+    return MutualsError(ErrorCode.CANCELLED, f"{partner} left before the end.", hint="Try again.")
 
 
 class ClientStream(Generic[Outgoing, Incoming]):
@@ -220,4 +225,4 @@ class ClientStream(Generic[Outgoing, Incoming]):
         self._stream.outgoing.close(error)
 
 
-__all__ = ["ClientStream", "Ended", "Pipe", "PipeStream"]
+__all__ = ["ClientStream", "Ended", "Pipe", "PipeStream", "left_early"]
