@@ -20,9 +20,9 @@ from mutuals.runs.lifecycle import describe, expire_runs
 from mutuals.runs.outgoing import authorisation_for
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap
-from mutuals.transport.streams import left_early
 from mutuals.runs.waiting import waits_for
 from mutuals.signed_documents import sign_document
+from mutuals.transport.streams import left_early
 
 LEFT = [contact(f"L{i}", f"person{i}@example.com", city=f"City {i}") for i in range(8)]
 RIGHT = [contact(f"R{i}", f"Person{i}@Example.com ", score=str(i)) for i in range(4, 12)]
