@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def partner_connection(peer: Peer, fingerprint: str) -> Iterator[PartnerConnection]:
+def partner_connection(
+    peer: Peer, fingerprint: str, *, to_match: str | None = None
+) -> Iterator[PartnerConnection]:
     """A connection to the partner with this fingerprint (hex), after documents were exchanged both ways.
+
+    ``to_match`` is the agreement whose match this side wants to start; else it carries on a run it has started.
 
     Raises MutualsError: PEER_IDENTITY where the partner was removed, UNREACHABLE where it has no endpoint or does
     not answer.
@@ -31,7 +35,15 @@ def partner_connection(peer: Peer, fingerprint: str) -> Iterator[PartnerConnecti
             "The partner of this agreement was removed.",
             hint="Add its card again: mutuals partner add FILE",
         )
-    connection = connect(peer, partner)
+    if to_match is None:
+        otherwise = (
+            f"This side started the run, so it has to call. Ask {partner.name} for a card with an endpoint."
+        )
+    else:
+        otherwise = (
+            f"Keep “mutuals serve” running, and ask {partner.name} to start it: mutuals match {to_match}"
+        )
+    connection = connect(peer, partner, otherwise=otherwise)
     try:
         sync_partner(peer, connection)
         yield connection

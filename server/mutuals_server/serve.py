@@ -102,7 +102,7 @@ def _why(listen: str) -> str:
             probe.bind(address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return "another program already does, perhaps a second `mutuals serve`"
+            return "another program already does, perhaps a second “mutuals serve”"
         if error.errno == errno.EACCES:
             return "the system does not permit that port"
     return "the address is not one of this machine"

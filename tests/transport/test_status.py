@@ -43,7 +43,22 @@ def test_every_code_has_a_status_and_comes_back(code: ErrorCode) -> None:
     assert SECRET not in repr(seen)
     back = from_rpc_error(FailedCall(seen.status, seen.public, seen.trailers), "Beta SA")
     assert back.code is shown
-    assert "Beta SA" in back.message or code is ErrorCode.CANCELLED
+    assert "Beta SA" in back.message
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_refusal_says_what_to_do(code: ErrorCode) -> None:
+    seen = to_wire(MutualsError(code, "A sentence."))
+    hint = from_rpc_error(FailedCall(seen.status, seen.public, seen.trailers), "{Beta} SA").hint
+    assert hint
+    assert "{partner}" not in hint
+
+
+def test_a_set_of_the_wrong_size_is_said_to_be_the_partners() -> None:
+    seen = to_wire(MutualsError(ErrorCode.SET_TOO_SMALL, "A sentence."))
+    hint = from_rpc_error(FailedCall(seen.status, seen.public, seen.trailers), "Beta SA").hint
+    assert hint is not None
+    assert hint.startswith("It must be the set of Beta SA")
 
 
 @pytest.mark.parametrize(

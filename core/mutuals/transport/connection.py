@@ -98,8 +98,13 @@ class PartnerConnection:
         return method.response.decode(data)
 
 
-def connect(peer: Peer, partner: PartnerRow, limits: Limits = DEFAULT_LIMITS) -> PartnerConnection:
+def connect(
+    peer: Peer, partner: PartnerRow, limits: Limits = DEFAULT_LIMITS, *, otherwise: str | None = None
+) -> PartnerConnection:
     """A connection to ``partner`` at the endpoint of its card, as ``peer``.
+
+    ``otherwise`` is the hint where the card has none: how else what the caller is about can be done; by default that
+    the partner synchronises.
 
     Raises MutualsError: UNREACHABLE where its card has no endpoint, PEER_IDENTITY where the partner was removed.
     """
@@ -114,7 +119,7 @@ def connect(peer: Peer, partner: PartnerRow, limits: Limits = DEFAULT_LIMITS) ->
         raise MutualsError(
             ErrorCode.UNREACHABLE,
             f"{partner.name} cannot be called: its card has no endpoint. It has to call you.",
-            hint=f"Keep `mutuals serve` running, and ask {partner.name} to run: mutuals sync",
+            hint=otherwise or f"Keep “mutuals serve” running, and ask {partner.name} to run: mutuals sync",
         )
     channel = grpc.secure_channel(
         card.endpoint,

@@ -20,19 +20,35 @@ ERROR_METADATA = "mutuals-error-bin"
 # This side's own troubles are no business of the partner's: it learns that the peer failed.
 _KEPT_PRIVATE = frozenset({ErrorCode.LOCAL, ErrorCode.USAGE})
 
+_SAME_RELEASE = "Install the same release on both sides."
+_THEIR_SET = "It must be the set of {partner}, as yours was checked before the call. Ask it to run: mutuals source check"
+
+# What a person can do about a refusal by ``{partner}``.
 _HINTS: dict[ErrorCode, str] = {
-    ErrorCode.INTERNAL: "Ask the partner's operator to look at its log.",
-    ErrorCode.VERSION: "Install the same release on both sides.",
+    ErrorCode.INTERNAL: "Ask {partner} to look at its log: log/server.log",
+    ErrorCode.BAD_MESSAGE: f"{_SAME_RELEASE} If they have it, please report this.",
+    ErrorCode.VERSION: _SAME_RELEASE,
     ErrorCode.CLOCK_SKEW: "Check the clock of both machines (time synchronisation).",
-    ErrorCode.PEER_IDENTITY: "Send the partner your current card: mutuals card",
+    ErrorCode.PEER_IDENTITY: "Send {partner} your current card: mutuals card",
     ErrorCode.AGREEMENT_UNKNOWN: "See whether the proposal was delivered: mutuals agreement list",
     ErrorCode.AGREEMENT_NOT_ACTIVE: "See where it stands: mutuals agreement list",
-    ErrorCode.PROFILE_MISMATCH: "Install the same release on both sides.",
-    ErrorCode.INPUT_QUALITY: "Ask the partner to run: mutuals source check",
-    ErrorCode.NOT_AUTHORISED_YET: "Ask the partner to authorise it, then repeat the command.",
-    ErrorCode.STALE: "Start a new match.",
+    ErrorCode.AGREEMENT_FORBIDS: "See what was agreed: mutuals agreement show",
+    ErrorCode.PROFILE_MISMATCH: _SAME_RELEASE,
+    ErrorCode.ENGINE_MISMATCH: _SAME_RELEASE,
+    ErrorCode.SET_TOO_LARGE: _THEIR_SET,
+    ErrorCode.SET_TOO_SMALL: _THEIR_SET,
+    ErrorCode.BUDGET_EXHAUSTED: "{partner} counts what you put in. See what was agreed: mutuals agreement show",
+    ErrorCode.BELOW_THRESHOLD: "Nothing was kept. See the agreed minimum: mutuals agreement show",
+    ErrorCode.NOT_AUTHORISED_YET: "Ask {partner} to authorise it, then repeat the command.",
+    ErrorCode.PREVIEW_CHANGED: "Ask {partner} to authorise it again, then repeat the command.",
+    ErrorCode.STALE: "Start a new match: mutuals match",
+    ErrorCode.RUN_UNKNOWN: "Compare the runs of both sides: mutuals runs",
+    ErrorCode.RUN_STATE: "Compare where it stands on both sides: mutuals runs",
+    ErrorCode.BLOCKED: "Look into it together with {partner}: mutuals runs",
+    ErrorCode.CONFIRMATION_FAILED: "Find out why together with {partner} before the next run.",
+    ErrorCode.INPUT_QUALITY: "Ask {partner} to run: mutuals source check",
+    ErrorCode.NOT_ENTITLED: "Ask {partner} who may do it there.",
     ErrorCode.BUSY: "Try again in a few minutes.",
-    ErrorCode.BLOCKED: "Look into it together with the partner: mutuals runs",
     ErrorCode.WORKER_DIED: "Repeat the command.",
 }
 _TRY_AGAIN = "Nothing is lost; try again."
@@ -84,10 +100,12 @@ def from_rpc_error(error: grpc.RpcError, partner: str) -> MutualsError:
     if code is ErrorCode.UNREACHABLE:
         return MutualsError(code, f"{partner} did not answer in time.", hint=_TRY_AGAIN)
     if code is ErrorCode.CANCELLED:
-        return MutualsError(code, f"The call to {partner} was cancelled.")
+        return MutualsError(code, f"The call to {partner} was cancelled.", hint="Try again.")
     if code is ErrorCode.BUSY and "larger than max" in details:  # gRPC's own words, on this side
         return PartnerFault(ErrorCode.BAD_MESSAGE, f"A message to or from {partner} is over the limit.")
-    return PartnerRefused(code, f"{partner} refused: {ERRORS[code].public}", hint=_HINTS.get(code))
+    return PartnerRefused(
+        code, f"{partner} refused: {ERRORS[code].public}", hint=_HINTS[code].format(partner=partner)
+    )
 
 
 def _code_of(error: grpc.Call) -> ErrorCode | None:
