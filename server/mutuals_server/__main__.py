@@ -72,7 +72,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 )
             else:
                 print(f"listening on {address} as {peer.name} ({words})", flush=True)
-            log.event("listening", address=address, organisation=peer.name, workers=pool.processes)
+            log.file_event("listening", address=address, organisation=peer.name, workers=pool.processes)
             stopping.asked.wait()
             log.event("draining", seconds=DEFAULT_LIMITS.drain)
             server.stop(DEFAULT_LIMITS.drain, stopping.hurry)

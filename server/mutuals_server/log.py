@@ -34,16 +34,24 @@ class ServerLog:
         self._handlers: list[logging.Handler] = []
         if stderr:
             self._add(logging.StreamHandler(sys.stderr), _people)
+        self._has_file = path is not None
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._add(_PrivateFile(path), _machines)
 
     def event(self, event: str, **fields: Any) -> None:
         """Write one line; fields that are None are left out. Never raises."""
+        self._write(self._handlers, event, fields)
+
+    def file_event(self, event: str, **fields: Any) -> None:
+        """As ``event``, but in the file alone: what standard error need not say, for people were told."""
+        self._write(self._handlers[-1:] if self._has_file else [], event, fields)
+
+    def _write(self, handlers: list[logging.Handler], event: str, fields: dict[str, Any]) -> None:
         shown = {name: value for name, value in fields.items() if value is not None}
         record = logging.LogRecord("mutuals", logging.INFO, "", 0, "", None, None)
         record.mutuals = (self._clock(), event, shown)
-        for handler in self._handlers:
+        for handler in handlers:
             handler.handle(record)
 
     def close(self) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pairing import PASSPHRASE, Company, Pair, contact
+from support.pairing import PASSPHRASE, Company, Pair, contact, paired
 from support.revealed import Snapshot, authorise, exchange, reveal_once
 
+from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import RunState
 from mutuals_client import main
 
@@ -30,6 +33,9 @@ def pair(snapshot: Snapshot, tmp_path: Path) -> Iterator[Pair]:
         yield pair
 
 
+_UNSIGNED = {"match", "runs", "sync"}
+
+
 class CommandLine:
     """Runs commands on a company's home, with its operator's passphrase on a descriptor."""
 
@@ -45,7 +51,8 @@ class CommandLine:
         os.close(write)
         try:
             main.reset_settings()
-            code = main.run([*arguments, "--home", self._home, "--passphrase-fd", str(read)])
+            secret_option = [] if arguments[0] in _UNSIGNED else ["--passphrase-fd", str(read)]
+            code = main.run([*arguments, "--home", self._home, *secret_option])
         finally:
             os.close(read)
         self.out, self.err = self._capture.readouterr()
@@ -143,10 +150,107 @@ def test_export_writes_the_file_and_says_what_it_left_out(
     assert sorted(out.read_text().split()) == ["L0,0", "L1,", "L2,2", "L3,3", "L4,4", "contact_id,score"]
     assert left.failure("export", snapshot.run_id, "--out", str(out)) == (2, "USAGE")
     assert left("export", snapshot.run_id.lower(), "--out", str(out), "--force") == 0
-    assert "Wrote 5 contacts" in left.out
+    assert left.out.splitlines()[0].endswith(": contact_id and score.")
     assert left.failure("export", snapshot.run_id, "--out", str(tmp_path / "a.xlsx")) == (2, "USAGE")
 
 
 def test_an_unknown_run_is_one_sentence(left: CommandLine, tmp_path: Path) -> None:
     for arguments in (["exchange", "R-NONE"], ["export", "R-NONE", "--out", str(tmp_path / "x.csv")]):
         assert left.failure(*arguments) == (1, "RUN_UNKNOWN")
+
+
+def test_a_run_is_shown_to_people_by_names_and_minutes(
+    pair: Pair, snapshot: Snapshot, left: CommandLine
+) -> None:
+    with pair.left.peer.store.transaction() as tx:
+        (partner,) = tx.partners.list()
+        (agreement,) = tx.agreements.list()
+        tx.partners.remove(partner.fingerprint, pair.left.clock())
+    facts = left.json("runs", "show", snapshot.run_id)
+    assert (facts["agreement"], facts["agreement_id"]) == (agreement.digest, agreement.agreement_id)
+    assert (facts["partner"], facts["partner_name"]) == (partner.fingerprint, partner.name)
+    assert left("runs", "show", snapshot.run_id) == 0
+    assert agreement.agreement_id in left.out
+    assert partner.name in left.out
+    assert f"{pair.left.run(snapshot.run_id).opened_at:%Y-%m-%d %H:%M} UTC\n" in left.out
+    assert not re.search(r"[0-9a-f]{12}", left.out)
+    assert left("runs") == 0
+    assert partner.name in left.out
+    assert left.json("runs")["runs"][0]["partner_name"] == partner.name
+
+
+def test_the_preview_reads_as_a_sentence(snapshot: Snapshot, left: CommandLine) -> None:
+    assert left("exchange", snapshot.run_id, "--dry-run") == 0
+    assert "as it is" in left.out
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"),
+    [
+        (RunState.COUNTED, "Reveal it first: mutuals reveal R-"),
+        (RunState.REVEALED, "Exchange it first: mutuals exchange R-"),
+        (RunState.EXCHANGING, "Finish it: mutuals exchange R-"),
+        (RunState.HALF_REVEALED, "mutuals runs clear R-"),
+        (RunState.STALE, "Start a new match: mutuals match A-"),
+        (RunState.FAILED, "Start a new match: mutuals match A-"),
+        (RunState.EXPIRED, "Start a new match: mutuals match A-"),
+        (RunState.COUNT_ONLY, "Start a new match: mutuals match A-"),
+        (RunState.BELOW_THRESHOLD, "Start a new match: mutuals match A-"),
+    ],
+)
+def test_export_of_a_run_that_is_not_done_says_what_comes_first(
+    pair: Pair, snapshot: Snapshot, left: CommandLine, tmp_path: Path, state: RunState, hint: str
+) -> None:
+    with pair.left.peer.store.transaction() as tx:
+        tx.runs.update(snapshot.run_id, {RunState.REVEALED}, state=state)
+    assert left("export", snapshot.run_id, "--out", str(tmp_path / "x.csv")) == 1
+    assert hint in left.err
+
+
+def test_a_match_that_cannot_be_calls_nobody(
+    pair: Pair, left: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*_: object, **__: object) -> None:
+        raise AssertionError("the partner was called")
+
+    monkeypatch.setattr("mutuals_client.calls.partner_connection", call)
+    with pair.left.peer.store.transaction() as tx:
+        (agreement,) = tx.agreements.list()
+        tx.agreements.set_state(agreement.digest, AgreementState.ENDED, pair.left.clock())
+    assert left.failure("match", agreement.agreement_id) == (6, "AGREEMENT_NOT_ACTIVE")
+
+
+def test_a_match_under_a_proposed_agreement_fetches_documents_and_opens_no_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronised: list[str] = []
+
+    @contextmanager
+    def connected(_peer: object, fingerprint: str, **_: object) -> Iterator[object]:
+        synchronised.append(fingerprint)
+        yield object()  # no call can be made over it
+
+    monkeypatch.setattr("mutuals_client.calls.partner_connection", connected)
+    monkeypatch.setattr("mutuals.engines.workers.WorkerPool", lambda _: nullcontext())
+    rows = {Side.PROPOSER: LEFT, Side.PARTNER: RIGHT}
+    with paired(tmp_path, rows, endpoint="right.example:8443") as pair:
+        with pair.left.peer.store.transaction() as tx:
+            (agreement,) = tx.agreements.list()
+            tx.agreements.set_state(agreement.digest, AgreementState.PROPOSED, pair.left.clock())
+        left = CommandLine(pair.left, capsys)
+        assert left.failure("match", agreement.agreement_id) == (6, "AGREEMENT_NOT_ACTIVE")
+        assert synchronised == [agreement.partner]
+
+
+def test_a_partner_that_cannot_be_called_is_asked_for_what_helps_here(
+    pair: Pair, snapshot: Snapshot, left: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mutuals.engines.workers.WorkerPool", lambda _: nullcontext())
+    with pair.left.peer.store.transaction() as tx:
+        (agreement,) = tx.agreements.list()
+    assert left("match", agreement.agreement_id) == 8
+    assert f"to start it: mutuals match {agreement.agreement_id}" in left.err
+    assert left("exchange", snapshot.run_id, "--yes") == 8
+    assert "This side started the run, so it has to call." in left.err
+    assert left("sync", "Right SA") == 8
+    assert "ask Right SA to run: mutuals sync" in left.err

@@ -76,6 +76,7 @@ def test_it_announces_answers_and_drains_on_sigterm(pair: Pair) -> None:
     assert process.returncode == 0
     assert out == ""
     assert "Traceback" not in err
+    assert "listening" not in err  # who started it was told, and says so
     events = [line["event"] for line in acme.log_lines()]
     assert events == ["listening", "call", "draining", "stopped"]
 

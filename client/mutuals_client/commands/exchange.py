@@ -213,7 +213,7 @@ def _tell(peer: Peer, run: Run) -> None:
 def _transformed(transform: str) -> str:
     name, _, argument = transform.partition(":")
     words = {
-        "none": "it is",
+        "none": "as it is",
         "year": "year",
         "month": "month",
         "lower": "lower case",

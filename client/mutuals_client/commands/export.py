@@ -41,8 +41,8 @@ def export(
         keys = unlock_operator(peer, roles=READ_ROLES, act="read received records")
         received = open_received(peer, run.run_id, keys)
         write_export(peer, received, out, keys, force=force, raw=raw)
-    say(f"Wrote [bold]{len(received.rows):,}[/] contacts to {escape(str(out))}: contact_id and")
-    say(f"{', '.join(item.name for item in received.fields)}.")
+    fields = ", ".join(item.name for item in received.fields)
+    say(f"Wrote [bold]{len(received.rows):,}[/] contacts to {escape(str(out))}: contact_id and {fields}.")
     if received.left_out:
         say(f"Left out, for other departments: {', '.join(received.left_out)}.")
     if received.expired:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mutuals_client.commands.runs import run_facts
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.commands.runs import partner_names, run_facts
 from mutuals_client.console import Command, open_peer, result, say
 from mutuals_client.progress import progress_bars
 
 if TYPE_CHECKING:
+    from mutuals.agreement.active import ActiveAgreement
     from mutuals.models.run import Run
     from mutuals.peer import Peer
+    from mutuals.store.rows import AgreementRow
 
 
 def register(app: typer.Typer) -> None:
@@ -31,48 +34,63 @@ def match(
 
     Charges one run of the budget. Example: mutuals match A-7Q3K2M9X
     """
-    from mutuals.agreement.active import load_active
     from mutuals.runs.lifecycle import expire_runs
     from mutuals.runs.match import prepare_match
 
     with open_peer() as peer:
         expire_runs(peer)
-        partner = _partner_of(peer, agreement)
         if dry_run:
-            with peer.store.transaction() as tx:
-                active = load_active(tx, agreement, peer.clock(), own=peer.fingerprint.hex())
+            active = _active(peer, agreement)
             own = prepare_match(peer, active)
             say(f"[bold]{len(own.items):,}[/] identifiers would take part. Nothing was sent.")
             result(agreement=active.agreement_id, own_size=len(own.items), dry_run=True)
             return
-        run = _carry_out(peer, agreement, partner, count_only)
+        run = _carry_out(peer, agreement, count_only)
         _tell(run, count_only)
-        result(**run_facts(run))
+        result(**run_facts(run, partner_names(peer).get(run.partner)))
 
 
-def _partner_of(peer: Peer, reference: str) -> str:
-    from mutuals.agreement.active import find_agreement
+def _active(peer: Peer, reference: str) -> ActiveAgreement:
+    from mutuals.agreement.active import load_active
 
     with peer.store.transaction() as tx:
-        return find_agreement(tx, reference).partner
+        return load_active(tx, reference, peer.clock(), own=peer.fingerprint.hex())
 
 
-def _carry_out(peer: Peer, agreement: str, partner: str, count_only: bool) -> Run:
+def _carry_out(peer: Peer, reference: str, count_only: bool) -> Run:
     from mutuals.engines.workers import WorkerPool
     from mutuals.runs.match import initiate_match
     from mutuals_client.calls import partner_connection
 
-    pool = WorkerPool(peer.workers)
-    pool.start()  # before the channel exists: DESIGN §11
+    row = _usable_or_proposed(peer, reference)
+    with (
+        WorkerPool(peer.workers) as pool,  # before the channel exists: DESIGN §11
+        partner_connection(peer, row.partner, to_match=row.agreement_id) as connection,
+    ):
+        active = _active(peer, row.digest)  # the partner's acceptance may just have come
+        with progress_bars() as progress, connection.match() as stream:
+            return initiate_match(peer, active.digest, stream, pool, progress=progress, count_only=count_only)
+
+
+def _usable_or_proposed(peer: Peer, reference: str) -> AgreementRow:
+    """The agreement, if it can be matched under now or once the partner's acceptance has come.
+
+    So nobody is called in vain. Raises what ``load_active`` raises.
+    """
+    from mutuals.agreement.active import find_agreement
+    from mutuals.identity.partners import partner_card
+    from mutuals.models.agreement import AgreementState
+
+    with peer.store.transaction() as tx:
+        row = find_agreement(tx, reference)
+        partner = tx.partners.get(row.partner)
     try:
-        with (
-            partner_connection(peer, partner) as connection,
-            progress_bars() as progress,
-            connection.match() as stream,
-        ):
-            return initiate_match(peer, agreement, stream, pool, progress=progress, count_only=count_only)
-    finally:
-        pool.close()
+        _active(peer, row.digest)
+    except MutualsError as error:
+        proposed = error.code is ErrorCode.AGREEMENT_NOT_ACTIVE and row.state is AgreementState.PROPOSED
+        if not proposed or partner is None or partner_card(partner).endpoint is None:
+            raise
+    return row
 
 
 def _tell(run: Run, count_only: bool) -> None:

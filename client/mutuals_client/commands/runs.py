@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,7 +44,7 @@ def list_runs() -> None:
         expire_runs(peer)
         with peer.store.transaction() as tx:
             runs = sorted(tx.runs.list(), key=lambda run: run.opened_at, reverse=True)
-            partners = {row.fingerprint: row.name for row in tx.partners.list()}
+        names = partner_names(peer)
         if not runs:
             say("No runs yet. Start one: mutuals match AGREEMENT")
         else:
@@ -53,7 +54,7 @@ def list_runs() -> None:
                 [
                     (
                         run.run_id,
-                        partners.get(run.partner, run.partner[:12]),
+                        names.get(run.partner, run.partner[:12]),
                         run.opened_at.strftime("%Y-%m-%d %H:%M"),
                         run.state.value.replace("_", " "),
                         "" if run.count is None else f"{run.count:,}",
@@ -62,7 +63,7 @@ def list_runs() -> None:
                     for run in runs
                 ],
             )
-        result(runs=[run_facts(run) for run in runs])
+        result(runs=[run_facts(run, names.get(run.partner)) for run in runs])
 
 
 def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
@@ -70,12 +71,13 @@ def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
 
     Example: mutuals runs show R-7Q3K2M9X
     """
+    from rich.text import Text
+
     with open_peer() as peer:
         run = find_run(peer, run_id)
-        facts = run_facts(run)
-        for name, value in facts.items():
-            if value is not None:
-                say(f"{name.replace('_', ' '):>16}  {value}")
+        facts = run_facts(run, partner_names(peer).get(run.partner))
+        for name, value in _for_people(facts).items():
+            say(Text(f"{name.replace('_', ' '):>16}  {value}"))
         result(**facts)
 
 
@@ -129,12 +131,37 @@ def waits_for(run: Run) -> str:
     }.get(run.state, "")
 
 
-def run_facts(run: Run) -> dict[str, object]:
-    """A run for ``--json``: no keys, no receiving keys."""
+def partner_names(peer: Peer) -> dict[str, str]:
+    """Organisation by fingerprint (hex), of partners that were removed too: their runs stay."""
+    with peer.store.transaction() as tx:
+        return {row.fingerprint: row.name for row in tx.partners.list(include_removed=True)}
+
+
+def _for_people(facts: dict[str, object]) -> dict[str, str]:
+    """What a person wants to read of a run's facts: names in place of digests, minutes in UTC."""
+    names = {"agreement": facts["agreement_id"], "partner": facts["partner_name"] or facts["partner"]}
+    told = {name: value for name, value in facts.items() if name not in {"agreement_id", "partner_name"}}
+    return {name: _text(value) for name, value in (told | names).items() if value is not None}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def run_facts(run: Run, partner_name: str | None = None) -> dict[str, object]:
+    """A run for ``--json``: no keys, no receiving keys. ``partner_name`` as in ``partner_names``."""
+    from mutuals.agreement.document import agreement_id
+
     return {
         "run": run.run_id,
         "agreement": run.agreement,
+        "agreement_id": agreement_id(run.agreement),
         "partner": run.partner,
+        "partner_name": partner_name,
         "role": run.role.value,
         "engine": run.engine,
         "state": run.state.value,

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.agreement.document import agreement_id
 from mutuals.canonical import parse_canonical
 from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -72,7 +73,7 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
             raise MutualsError(
                 ErrorCode.RUN_STATE,
                 f"Run {run.run_id} is {run.state.value.replace('_', ' ')}; only a finished exchange can be exported.",
-                hint=f"Finish it: mutuals exchange {run.run_id}",
+                hint=_way_to_done(run),
             )
         active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
         private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys)
@@ -98,6 +99,24 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
         expired=len(records) - len(alive),
         ambiguous=ambiguous,
     )
+
+
+def _way_to_done(run: Run) -> str:
+    """What brings the run to where it can be exported, or another run that can be."""
+    command = _NEXT.get(run.state)
+    if command is None:
+        return f"This run ends here. Start a new match: mutuals match {agreement_id(run.agreement)}"
+    return f"{command} {run.run_id}"
+
+
+_NEXT = {
+    RunState.MATCHING: "Wait for the match to end: mutuals runs show",
+    RunState.COUNTED: "Reveal it first: mutuals reveal",
+    RunState.REVEALING: "Wait for the reveal to end: mutuals runs show",
+    RunState.REVEALED: "Exchange it first: mutuals exchange",
+    RunState.EXCHANGING: "Finish it: mutuals exchange",
+    RunState.HALF_REVEALED: "Find out with the partner why it broke off, then: mutuals runs clear",
+}
 
 
 def write_export(

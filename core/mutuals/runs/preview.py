@@ -88,7 +88,7 @@ def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tu
 
 def wrong_state(run: Run) -> MutualsError:
     """The refusal of a run that is not revealed, or no longer."""
-    why = f": {run.reason}" if run.reason else ""
+    why = f": {run.reason}" if run.reason else "."
     return MutualsError(
         ErrorCode.RUN_STATE,
         f"Run {run.run_id} is {run.state.value.replace('_', ' ')}, and only a revealed run can be exchanged{why}",

@@ -21,7 +21,9 @@ ERROR_METADATA = "mutuals-error-bin"
 _KEPT_PRIVATE = frozenset({ErrorCode.LOCAL, ErrorCode.USAGE})
 
 _SAME_RELEASE = "Install the same release on both sides."
-_THEIR_SET = "It must be the set of {partner}, as yours was checked before the call. Ask it to run: mutuals source check"
+_THEIR_SET = (
+    "It must be the set of {partner}, since yours was checked before. Ask it to run: mutuals source check"
+)
 
 # What a person can do about a refusal by ``{partner}``.
 _HINTS: dict[ErrorCode, str] = {
