@@ -88,22 +88,19 @@ def tell_check(
     from rich.markup import escape
 
     say(f"[bold]{definition.name}[/]  {escape(definition.path)}", "")
-    rejected = (
-        f"{count_of(found.rejected_rows, 'row')} cannot be used" if found.rejected_rows else "all usable"
-    )
-    say(f"[bold]{count_of(found.contacts, 'contact')}[/] in {count_of(found.rows, 'row')}; {rejected}.")
-    _tell_refusals(found.rejected)
+    say(f"[bold]{count_of(found.contacts, 'contact')}[/] in {count_of(found.rows, 'row')}; {_usable(found)}.")
+    tell_refusals(found.rejected)
     say("", f"Identifiers, normalised by {profile}")
     counts = [
         (kind, f"{checked.written:,}", f"{checked.usable:,}", f"{checked.distinct:,}")
         for kind, checked in found.identifiers.items()
     ]
     _numbers(("", "Written", "Usable", "Distinct"), counts)
-    _tell_refusals([refusal for checked in found.identifiers.values() for refusal in checked.refused])
+    tell_refusals([refusal for checked in found.identifiers.values() for refusal in checked.refused])
     if found.participants is not None and rule is not None:
         under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
         _tell_participants(found.participants, under)
-    else:
+    elif found.contacts:
         _tell_purposes(found.purposes)
     for hint in found.hints:
         say("", f"[yellow]{escape(hint)}[/]")
@@ -114,7 +111,23 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _tell_refusals(refusals: tuple[Refusal, ...] | list[Refusal]) -> None:
+def _usable(found: SourceCheck) -> str:
+    if not found.rows:
+        return "headings only"
+    if not found.rejected_rows:
+        return "all usable"
+    return f"{count_of(found.rejected_rows, 'row')} cannot be used"
+
+
+def refusal_clauses(refusals: Sequence[Refusal]) -> str:
+    """“consent_at is not a date written as YYYY-MM-DD (60 rows: 2, 3, …)”, one clause a reason."""
+    return "; ".join(
+        f"{r.column} is {REASONS[r.reason]} ({count_of(r.count, 'row')}: {_row_numbers(r)})" for r in refusals
+    )
+
+
+def tell_refusals(refusals: Sequence[Refusal]) -> None:
+    """The values refused, counted by column and reason, with the numbers of the first rows."""
     if refusals:
         say("")
         rows = [(f"  {r.column}", REASONS[r.reason], f"{r.count:,}", _row_numbers(r)) for r in refusals]

@@ -277,6 +277,56 @@ def test_a_column_left_unmapped_is_noticed(mutuals: CommandLine, tmp_path: Path)
     assert hint in mutuals.json("check", "crm")["hints"]
 
 
+def test_an_empty_column_is_nothing_to_speak_of(mutuals: CommandLine, tmp_path: Path) -> None:
+    contacts(tmp_path / "crm.csv", "c1,a@x.de,,,,,,")
+    assert mutuals.json("add", "crm", "--path", "crm.csv")["hints"] == []
+    assert mutuals.json("check", "crm")["hints"] == []
+
+
+def test_add_says_why_rows_cannot_be_used(mutuals: CommandLine, messy: Path) -> None:
+    assert mutuals("add", "crm", "--path", str(messy)) == 0
+    assert "2 rows cannot be used" in mutuals.out
+    assert "not a date written as YYYY-MM-DD" in mutuals.out
+    assert "neither true nor false" in mutuals.out
+
+
+def test_a_file_without_a_usable_row_is_refused_with_the_reasons(
+    mutuals: CommandLine, tmp_path: Path
+) -> None:
+    good = contacts(tmp_path / "good.csv", MESSY[0])
+    contacts(tmp_path / "crm.csv", *(f"c{number},a@x.de,,,1.5.2026,,vielleicht," for number in range(60)))
+    refused = mutuals.json("add", "crm", "--path", "crm.csv")
+    assert refused["code"] == 7
+    message = refused["error"]["message"]
+    assert "crm.csv: none of its 60 rows can be used" in message
+    assert "consent_at is not a date written as YYYY-MM-DD (60 rows: 2, 3," in message
+    assert "suppressed is neither true nor false (60 rows" in message
+    assert "vielleicht" not in message
+    assert mutuals.stored() == []
+    mutuals("add", "crm", "--path", str(good))
+    shutil.copy(tmp_path / "crm.csv", good)
+    assert mutuals("check", "crm") == 0
+    assert "60 rows cannot be used" in mutuals.out
+    assert "granted" not in mutuals.out
+
+
+def test_headings_alone_can_be_added_and_are_called_that(mutuals: CommandLine, tmp_path: Path) -> None:
+    contacts(tmp_path / "crm.csv")
+    hint = "The file has headings but no contacts yet, so nobody takes part."
+    assert mutuals("add", "crm", "--path", "crm.csv") == 0
+    assert hint in mutuals.out
+    assert mutuals("check", "crm", "--purpose", "sharing") == 0
+    assert hint in mutuals.out
+    assert "headings only" in mutuals.out
+    assert mutuals.json("check", "crm")["hints"] == [hint]
+
+
+def test_a_field_of_an_agreement_is_mapped_elsewhere(mutuals: CommandLine, messy: Path) -> None:
+    assert mutuals("add", "crm", "--path", str(messy), "--map", "ltv=City") == 2
+    assert "mutuals agreement propose" in mutuals.err
+    assert "--map FIELD=HEADING" in mutuals.err
+
+
 def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: Path) -> None:
     mutuals("add", "crm", "--path", str(messy), "--default-country", "DE")
     asked = ("check", "crm", "--purpose", "sharing", "--max-age-days", "3650")

@@ -238,6 +238,23 @@ def test_an_unusable_file_is_refused_in_one_sentence_that_holds_no_value(file: P
     assert "\n" not in error.message
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"Customers 2026\n\n{HEADINGS}\n{GOOD}\n",
+        f"Customers, 2026\n{HEADINGS}\n{GOOD}\n",
+        f"Customers,,,,,,\n{HEADINGS}\n{GOOD}\n",
+        f"\n{HEADINGS}\n{GOOD}\n",
+    ],
+)
+def test_a_title_above_the_headings_is_said_to_be_one(file: Path, data: str) -> None:
+    assert "headings must be in row 1" in (refusal(file, data).hint or "") + refusal(file, data).message
+
+
+def test_a_short_row_is_not_taken_for_a_title(file: Path) -> None:
+    assert "row 1" not in (refusal(file, f"{HEADINGS}\n{GOOD}\nc2,x\n").hint or "")
+
+
 def test_a_mapped_heading_that_is_missing_is_named(file: Path) -> None:
     error = refusal(file, f"{HEADINGS}\n{GOOD}\n", phone="Mobile Phone")
     assert "no column “Mobile Phone”" in error.message
@@ -267,7 +284,7 @@ def test_a_path_that_is_no_regular_file_is_refused(path: str) -> None:
     ("change", "expected"),
     [
         ({"name": "My CRM"}, "cannot be the name"),
-        ({"columns": {"mail": "E-Mail"}}, "not a column that can be mapped"),
+        ({"columns": {"mail": "E-Mail"}}, "not a column that a source maps"),
         ({"columns": {"email": " "}}, "is empty"),
         ({"columns": {"email": "Contact", "phone": "Contact"}}, "would serve both email and phone"),
         ({"columns": {"email": "phone"}}, "would serve both"),

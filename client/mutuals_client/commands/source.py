@@ -15,6 +15,7 @@ from mutuals_client.console import Command, ListingGroup, confirm, open_peer, re
 if TYPE_CHECKING:
     from mutuals.peer import Peer
     from mutuals.sources.check import ParticipationRule
+    from mutuals.sources.contacts import ContactTable
     from mutuals.sources.definition import SourceDefinition
     from mutuals.store.rows import SourceRow
 
@@ -60,9 +61,9 @@ def add(
     from rich.markup import escape
 
     from mutuals.sources import define_source, read_source
-    from mutuals.sources.check import unread_hints
+    from mutuals.sources.check import row_refusals, source_hints
     from mutuals.store.rows import SourceRow
-    from mutuals_client.source_report import count_of
+    from mutuals_client.source_report import count_of, tell_refusals
 
     location = str(path.expanduser().absolute())
     definition = define_source(name, location, _parse_mapping(mapping or []), default_country, source_format)
@@ -70,7 +71,8 @@ def add(
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
         contacts = read_source(definition)
-        hints = unread_hints(contacts)
+        refusals, hints = row_refusals(contacts), source_hints(contacts)
+        _refuse_useless(contacts, path.name)
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
@@ -78,6 +80,8 @@ def add(
     say(f"Added source [bold]{name}[/] with {count_of(usable, 'contact')}.")
     if rejected:
         say(f"{count_of(rejected, 'row')} cannot be used and will take no part.")
+        tell_refusals(refusals)
+        say("")
     say(*(f"[yellow]{escape(hint)}[/]" for hint in hints), f"See what is in it: mutuals source check {name}")
     result(
         source=_definition_facts(definition),
@@ -208,6 +212,20 @@ def _parse_mapping(pairs: list[str]) -> dict[str, str]:
             raise MutualsError(ErrorCode.USAGE, f"--map names {column} twice.")
         mapping[column] = heading
     return mapping
+
+
+def _refuse_useless(contacts: ContactTable, file: str) -> None:
+    """Refuse a file that has rows, none of which can be used; headings alone are a source to be filled."""
+    from mutuals.sources.check import row_refusals
+    from mutuals_client.source_report import count_of, refusal_clauses
+
+    if contacts.rejected and contacts.frame.is_empty():
+        rows = count_of(len({fault.row for fault in contacts.rejected}), "row")
+        raise MutualsError(
+            ErrorCode.INPUT_QUALITY,
+            f"{file}: none of its {rows} can be used: {refusal_clauses(row_refusals(contacts))}.",
+            hint="Correct the file, or map the column under another heading (docs/sources.md).",
+        )
 
 
 def _refuse_existing(row: SourceRow | None, name: str, replace: bool) -> None:

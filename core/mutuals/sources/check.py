@@ -87,12 +87,17 @@ def check_source(
         rows=len(table.frame) + rejected_rows,
         contacts=len(table.frame),
         rejected_rows=rejected_rows,
-        rejected=_refusals((fault.column, fault.reason.value, fault.row) for fault in table.rejected),
+        rejected=row_refusals(table),
         identifiers=identifiers,
         purposes=_purposes(table),
         participants=None if rule is None else _participants(table, collected, rule, today),
-        hints=(*unread_hints(table), *_country_hints(definition, identifiers)),
+        hints=(*source_hints(table), *_country_hints(definition, identifiers)),
     )
+
+
+def row_refusals(table: ContactTable) -> tuple[Refusal, ...]:
+    """Why rows cannot be used, most frequent reason first."""
+    return _refusals((fault.column, fault.reason.value, fault.row) for fault in table.rejected)
 
 
 def _identifier_check(collected: pl.DataFrame, kind: str) -> IdentifierCheck:
@@ -132,14 +137,18 @@ def _participants(
     return participants_among(table, wanted, rule.consent, today, include_shared=rule.include_shared)
 
 
-def unread_hints(table: ContactTable) -> tuple[str, ...]:
-    """A sentence for each type of identifier of which the source holds none: its column may need mapping."""
-    if table.frame.is_empty():
-        return ()
-    return tuple(
+def source_hints(table: ContactTable) -> tuple[str, ...]:
+    """Sentences about a source that could be read but is perhaps not what was meant.
+
+    It holds headings only, or lacks the column of a type of identifier. A column that is there and empty is
+    nothing to speak of.
+    """
+    empty = table.frame.is_empty() and not table.rejected
+    nobody = ("The file has headings but no contacts yet, so nobody takes part.",) if empty else ()
+    return nobody + tuple(
         f'No {called} were read; if the file has some, name their column with --map {kind}="HEADING".'
         for kind, called in (("email", "e-mail addresses"), ("phone", "phone numbers"))
-        if table.frame[kind].list.len().sum() == 0
+        if kind in table.absent
     )
 
 

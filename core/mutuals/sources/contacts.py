@@ -53,10 +53,11 @@ class ContactTable:
     ``frame`` has a line per usable contact: STANDARD_SCHEMA, then every further column as text under its
     heading (``field_names``, in the file's order), as written. ``rejected`` lists the faults of the rows left
     out, and ``rejected_identifiers`` (IDENTIFIER_SCHEMA) what those rows hold: an identifier of theirs still
-    counts as held when it is asked who shares it.
+    counts as held when it is asked who shares it. ``absent`` names the standard columns the file does not have.
     """
 
     frame: pl.DataFrame
     rejected: tuple[Rejected, ...]
     field_names: tuple[str, ...]
     rejected_identifiers: pl.DataFrame = field(default_factory=_no_identifiers)
+    absent: tuple[str, ...] = ()

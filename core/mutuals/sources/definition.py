@@ -53,8 +53,9 @@ def define_source(
         if column not in STANDARD_COLUMNS:
             raise MutualsError(
                 ErrorCode.USAGE,
-                f"“{column}” is not a column that can be mapped.",
-                hint=f"Map one of {', '.join(STANDARD_COLUMNS)}; further columns need no mapping.",
+                f"“{column}” is not a column that a source maps.",
+                hint=f"A source maps {', '.join(STANDARD_COLUMNS)}. The fields of an agreement are mapped where you "
+                "sign it: mutuals agreement propose (or accept) … --map FIELD=HEADING",
             )
     stripped = {column: heading.strip() for column, heading in columns.items()}
     _refuse_double_use(stripped)

@@ -12,7 +12,7 @@ import polars as pl
 from mutuals.normalisation import TRIMMED
 from mutuals.sources.contacts import STANDARD_SCHEMA, ContactTable, Rejected, RowFault
 from mutuals.sources.definition import STANDARD_COLUMNS, SourceDefinition, StandardColumn
-from mutuals.sources.sheet import Sheet, input_fault, read_csv
+from mutuals.sources.sheet import HEADINGS_HINT, Sheet, input_fault, read_csv
 
 # An absent notice column means that nobody was notified, which is safe; an absent suppression column would
 # mean that nobody objected, which is not.
@@ -59,6 +59,7 @@ def contacts_from_sheet(sheet: Sheet, definition: SourceDefinition) -> ContactTa
         rejected=_rejected(bad, faults),
         field_names=tuple(fields),
         rejected_identifiers=bad.select("row", "email", "phone"),
+        absent=tuple(column for column in STANDARD_COLUMNS if column not in positions),
     )
 
 
@@ -81,6 +82,8 @@ def _positions(sheet: Sheet, definition: SourceDefinition) -> dict[StandardColum
 
 def _refuse_missing(sheet: Sheet, definition: SourceDefinition, found: dict[StandardColumn, str]) -> None:
     hint = 'Name the right heading with --map, for example --map {0}="Heading in the file".'
+    if sum(map(bool, sheet.headings)) == 1:
+        hint = HEADINGS_HINT
     if not any(column in found for column in _EITHER):
         email, phone = (definition.heading(column) for column in _EITHER)
         raise input_fault(f"{sheet.name} has no column “{email}” and none “{phone}”.", hint.format("email"))

@@ -20,6 +20,7 @@ from mutuals.errors import ErrorCode, MutualsError
 
 _CHUNK_ROWS = 50_000
 _UTF8_HINT = "Save it as “CSV UTF-8”."
+HEADINGS_HINT = "The column headings must be in row 1; remove a title or a blank line above them."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def read_csv(path: Path, trimmed: str) -> Sheet:
     records = _records(text, path.name)
     headings = tuple(heading.strip(trimmed) for heading in next(records)[1])
     if not any(headings):
-        raise input_fault(f"{path.name}: row 1 is blank.", "The first row must hold the column headings.")
+        raise input_fault(f"{path.name}: row 1 is blank.", HEADINGS_HINT)
     if len(headings) == 1:
         _refuse_other_separator(headings, path.name)
     cells, rows = _cells(records, len(headings), path.name)
@@ -138,8 +139,16 @@ def _lines(
         elif any(record):
             raise input_fault(
                 f"{name}, row {row} has {_count(len(record))} where the headings have {width}.",
-                "Put quotation marks around cells that hold a comma or a line break.",
+                _width_hint(len(record), width),
             )
+
+
+def _width_hint(cells: int, width: int) -> str:
+    """What most often makes a row longer or shorter than the headings."""
+    quotes = "Put quotation marks around cells that hold a comma or a line break."
+    if width == 1:
+        return HEADINGS_HINT
+    return f"{quotes} {HEADINGS_HINT}" if cells > width else quotes
 
 
 def _count(cells: int) -> str:
