@@ -197,11 +197,11 @@ def test_unknown_keys_are_refused_by_name_without_their_control_characters() -> 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "not a card"),
-        (b"[]", "not a card"),
-        (b"\xff\xfe", "not a card"),
-        (b'{"card": {}}', "lacks card.organisation"),
-        (b'{"card": ' * 5000, "not a card"),
+        (b"", "something else than a card"),
+        (b"[]", "something else than a card"),
+        (b"\xff\xfe", "something else than a card"),
+        (b'{"card": {}}', "the key card.organisation is missing"),
+        (b'{"card": ' * 5000, "something else than a card"),
         (b" " * (64 * 1024 + 1), "larger than 64 KiB"),
         (resigned(serial=0), "not allowed under card.serial"),
         (resigned(issued_at=datetime(2026, 5, 1)), "without a time zone"),

@@ -12,6 +12,8 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import Command, ListingGroup, confirm, interactive, open_peer, result, say, table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mutuals.identity.partners import PartnerReview
     from mutuals.peer import Peer
 
@@ -44,6 +46,7 @@ def add(
 
     data = _read(file)
     with open_peer() as peer:
+        _check_card(file, data, peer.clock())
         with peer.store.transaction() as tx:
             review = review_card(tx, data, own=peer.card.card, now=peer.clock())
         _show(review)
@@ -147,7 +150,22 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             return stream.read(MAX_CARD_BYTES + 1)
     except OSError as error:
-        raise MutualsError(ErrorCode.USAGE, f"{file} cannot be read: {error.strerror}.") from error
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"{file} cannot be read: {error.strerror}.",
+            hint="Give the path of the card file your partner sent you.",
+        ) from error
+
+
+def _check_card(file: Path, data: bytes, now: datetime) -> None:
+    """Refuse what is no sound card, in a sentence that names the file."""
+    from mutuals.identity.cards import parse_card
+
+    try:
+        parse_card(data, now=now)
+    except MutualsError as error:
+        name = "standard input" if str(file) == "-" else str(file)
+        raise MutualsError(error.code, f"{name}: {error.message}", hint=error.hint) from error
 
 
 def _show(review: PartnerReview) -> None:

@@ -24,6 +24,8 @@ from mutuals.identity.text import valid_endpoint
 from mutuals.models.card import Card, SignedCard
 
 MAX_CARD_BYTES = 64 * 1024
+_ASK_AGAIN = "Ask them for the file again, as they wrote it: mutuals card > FILE"
+_ASK_FOR_CARD = "Ask your partner for the file that they write with: mutuals card > FILE"
 
 
 def issue_card(
@@ -60,31 +62,31 @@ def parse_card(data: bytes, *, now: datetime | None = None) -> SignedCard:
     Raises MutualsError (PEER_IDENTITY) with a sentence for the first thing that is wrong.
     """
     if len(data) > MAX_CARD_BYTES:
-        raise _refused(f"is larger than {MAX_CARD_BYTES // 1024} KiB")
+        raise _refused(f"is larger than {MAX_CARD_BYTES // 1024} KiB, which no card is", _ASK_FOR_CARD)
     try:
         signed = SignedCard.model_validate_json(data, strict=True)
     except ValidationError as error:
-        raise _refused(_fault(error)) from None  # the error holds the stranger's input
+        raise _refused(*_fault(error)) from None  # the error holds the stranger's input
     card = signed.card
     fault = deceptive_text(card)
     if fault:
-        raise _refused(f"is misleading: {fault}")
+        raise _refused(f"is misleading: {fault}", "Talk to them before you trust it.")
     if card.endpoint is not None and not valid_endpoint(card.endpoint):
-        raise _refused("names an endpoint that is not host:port")
+        raise _refused("names an endpoint that is not host:port", _ASK_AGAIN)
     if card.issued_at.utcoffset() is None:
-        raise _refused("gives its time of issue without a time zone")
+        raise _refused("gives its time of issue without a time zone", _ASK_AGAIN)
     try:
         key = VerifyKey(bytes.fromhex(card.signing_key))
     except BadKey as error:
-        raise _refused(f"has a signing key that cannot be trusted: {error}") from error
+        raise _refused(f"has a signing key that cannot be trusted: {error}", _ASK_AGAIN) from error
     except ValueError as error:
-        raise _refused("has a signing key that cannot be trusted") from error
+        raise _refused("has a signing key that cannot be trusted", _ASK_AGAIN) from error
     try:
         key.verify(_signed_bytes(card), bytes.fromhex(signed.signature))
     except BadSignature as error:
         raise _refused(
             "is not signed by its own key, so it was changed on the way or is a forgery",
-            "Ask them for the file again.",
+            _ASK_AGAIN,
         ) from error
     try:
         check_certificate(card.tls_certificate.encode(), key.fingerprint, now)
@@ -111,16 +113,17 @@ def _refused(clause: str, hint: str | None = None) -> MutualsError:
     return MutualsError(ErrorCode.PEER_IDENTITY, f"The card {clause}.", hint=hint)
 
 
-def _fault(error: ValidationError) -> str:
+def _fault(error: ValidationError) -> tuple[str, str]:
+    """What is wrong with the file's shape, as a clause after “The card”, and what to do."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # Part of the location may be a key the stranger chose.
     key = re.sub(r"[^A-Za-z0-9_.]", "?", ".".join(str(part) for part in first["loc"]))[:80]
+    whole = len(first["loc"]) < 2  # not even the two parts every card has
     match first["type"]:
-        case "json_invalid" | "model_type":
-            return "is not a card: the file holds something else"
-        case "extra_forbidden":
-            return f"has an unknown key, {key}; it may come from a newer release"
-        case "missing":
-            return f"lacks {key}"
-        case _:
-            return f"has a value that is not allowed under {key}"
+        case "extra_forbidden" if not whole:
+            return f"has an unknown key, {key}", "It may come from a newer release of mutuals; use the same."
+        case "missing" if not whole:
+            return f"is incomplete: the key {key} is missing", _ASK_AGAIN
+        case _ if not whole:
+            return f"has a value that is not allowed under {key}", _ASK_AGAIN
+    return "cannot be read: the file holds something else than a card", _ASK_FOR_CARD
