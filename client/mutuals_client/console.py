@@ -150,6 +150,15 @@ def say(*lines: Any) -> None:
             console.print(line)
 
 
+def say_commands(*lines: str) -> None:
+    """Print command lines to copy, each on one line however narrow the terminal; nothing with ``--json``."""
+    from rich.text import Text
+
+    if not SETTINGS.json:
+        for line in lines:
+            stdout().print(Text(f"  {line}", "dim" if line.startswith("#") else ""), soft_wrap=True)
+
+
 def result(**values: Any) -> None:
     """Print the command's one JSON object; nothing without ``--json``."""
     if SETTINGS.json:
@@ -203,6 +212,11 @@ def new_passphrase(operator: str, descriptor: int | None) -> bytes:
     return _passphrase(operator, descriptor, "--new-passphrase-fd", new=True)
 
 
+def asks_for_passphrase(operator: str) -> bool:
+    """Whether ``passphrase`` would ask a person, who may mistype it."""
+    return SETTINGS.passphrase_fd is None and interactive() and _passphrase_from_keyring(operator) is None
+
+
 def _passphrase(operator: str, descriptor: int | None, option: str, *, new: bool) -> bytes:
     if descriptor is not None:
         return _passphrase_from_descriptor(descriptor, option)
@@ -215,9 +229,26 @@ def _passphrase(operator: str, descriptor: int | None, option: str, *, new: bool
             f"The passphrase of operator {operator} is needed, and there is no terminal to ask on.",
             hint=f"Give it with {option}, for example: {option} 3 3< passphrase-file",
         )
-    label = f"New passphrase for operator {operator}" if new else f"Passphrase of operator {operator}"
-    text: str = click.prompt(label, hide_input=True, confirmation_prompt=new, err=True)
+    if new:
+        return _ask_new_passphrase(operator)
+    text: str = click.prompt(f"Passphrase of operator {operator}", hide_input=True, err=True)
     return text.encode()
+
+
+def _ask_new_passphrase(operator: str) -> bytes:
+    """A passphrase that is good enough, typed the same twice; asked again until it is."""
+    from mutuals.identity.operators import check_passphrase
+
+    while True:
+        text: str = click.prompt(f"New passphrase for operator {operator}", hide_input=True, err=True)
+        try:
+            check_passphrase(text.encode())
+        except MutualsError as error:
+            click.echo(f"{error.message} {error.hint}", err=True)
+            continue
+        if click.prompt("The same again", hide_input=True, err=True) == text:
+            return text.encode()
+        click.echo("The two differ.", err=True)
 
 
 def _passphrase_from_descriptor(descriptor: int, option: str) -> bytes:
@@ -238,9 +269,13 @@ def _passphrase_from_descriptor(descriptor: int, option: str) -> bytes:
 def _passphrase_from_keyring(operator: str) -> bytes | None:
     try:
         import keyring
+        import keyring.errors
     except ImportError:  # the optional extra mutuals[keyring] is not installed
         return None
-    value = keyring.get_password("mutuals", operator)
+    try:
+        value = keyring.get_password("mutuals", operator)
+    except keyring.errors.KeyringError:  # no keyring on this machine, or it stayed locked: a person is asked
+        return None
     return value.encode() if value else None
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import click
+
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.console import SETTINGS, passphrase
+from mutuals_client.console import SETTINGS, asks_for_passphrase, passphrase
 
 if TYPE_CHECKING:
     from mutuals.identity.operators import OperatorKeys
     from mutuals.peer import Peer
     from mutuals.store.rows import OperatorRow
+
+_TRIES = 3
 
 
 def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str = "do this") -> OperatorKeys:
@@ -19,13 +23,21 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
 
     That is ``--operator`` (``MUTUALS_OPERATOR``) or else the only one there is. Where ``roles`` is given the
     operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes
-    “may not …”. Raises USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
+    “may not …”. A person at a terminal has three tries, so that a slip does not cost what they just read. Raises
+    USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
     """
     from mutuals.identity.operators import require_role, unlock
 
     row = acting_operator(peer)
     if roles is not None:
         require_role(row, roles, act)
+    for _ in range(_TRIES - 1 if asks_for_passphrase(row.name) else 0):
+        try:
+            return unlock(row, passphrase(row.name))
+        except MutualsError as error:
+            if error.code is not ErrorCode.NOT_ENTITLED:
+                raise
+            click.echo(error.message, err=True)
     return unlock(row, passphrase(row.name))
 
 

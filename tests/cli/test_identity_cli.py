@@ -145,12 +145,60 @@ def test_init_prints_one_object_for_programs(mutuals: Shell, tmp_path: Path) -> 
 
 
 def test_init_asks_a_person_for_what_is_missing(mutuals: Shell, tmp_path: Path, person: Answering) -> None:
-    asked = person("Acme Ltd", "", "anna", "sales", PASSPHRASE.decode())
+    asked = person("Acme  Ltd", "", "anna", "sales", *[PASSPHRASE.decode()] * 2)
     assert mutuals("init", "--home", tmp_path / "acme") == 0
-    assert len(asked) == 5
-    assert asked[-1] == "New passphrase for operator anna"
+    assert len(asked) == 6
+    assert asked[3] == "Your department, as agreements name it"
+    assert asked[4] == "New passphrase for operator anna"
     with open_peer(tmp_path / "acme") as peer:
         assert (peer.name, peer.card.card.endpoint) == ("Acme Ltd", None)
+
+
+def test_a_short_or_mistyped_new_passphrase_is_asked_for_again(
+    mutuals: Shell, tmp_path: Path, person: Answering
+) -> None:
+    words = PASSPHRASE.decode()
+    asked = person("short", words, "correct house", words, words)
+    given = ("--org", "Acme", "--operator", "anna", "--department", "sales")
+    assert mutuals("init", "--home", tmp_path / "acme", *given) == 0
+    assert [question.split()[0] for question in asked] == ["New", "New", "The", "New", "The"]
+    assert mutuals.err.index("shorter than 8") < mutuals.err.index("The two differ")
+
+
+def test_what_is_wrong_is_said_before_a_passphrase_is_asked_for(
+    mutuals: Shell, tmp_path: Path, person: Answering
+) -> None:
+    asked = person("anna", "Sales Dept")
+    assert mutuals("init", "--org", "Acme", "--home", tmp_path / "acme") == 2
+    assert len(asked) == 2
+    assert "lower case" in mutuals.err
+
+
+def test_the_next_commands_can_be_copied(
+    mutuals: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    home = tmp_path / ("long-" * 20 + "name")
+    assert mutuals("init", "--org", "Acme", "--home", home, "--passphrase-fd", mutuals.secret()) == 0
+    lines = mutuals.out.splitlines()
+    at = lines.index("  # give this file to your partner")
+    assert lines[at + 1] == f"  mutuals card --home {home} > acme.card.json"
+    assert lines[at + 2].startswith("  # ")
+
+
+def test_a_mistyped_passphrase_may_be_typed_three_times(
+    mutuals: Shell, acme: Path, person: Answering
+) -> None:
+    add = ("operator", "add", "bea", "--role", "analyst", "--department", "sales", "--home", acme)
+    new = (*add, "--new-passphrase-fd", mutuals.secret())
+    asked = person("wrong one", "wrong two", PASSPHRASE.decode())
+    assert mutuals(*new) == 0
+    assert asked == ["Passphrase of operator anna"] * 3
+    assert mutuals.err.count("The passphrase is not the one of operator anna.") == 2
+    asked = person(*["wrong"] * 9)
+    assert mutuals("operator", "disable", "bea", "--operator", "anna", "--home", acme) == 3
+    assert len(asked) == 3
+    assert mutuals.err.count("The passphrase is not the one of operator anna.") == 3
 
 
 @pytest.mark.parametrize(
@@ -328,6 +376,13 @@ def test_cards_that_are_not_genuine_are_refused(
     )
     assert mutuals("partner", "add", changed, "--home", acme, "--fingerprint", words(globex)) == 4
     assert "not signed by its own key" in mutuals.err
+    assert "changed.json: The card" in mutuals.err.replace("\n", "")
+    for text in ("{}", "hello", '{"card": {}, "signature": "00"}'):
+        changed.write_text(text)
+        refused = mutuals.json("partner", "add", changed, "--home", acme)
+        assert refused["code"] == 4
+        assert refused["error"]["message"].startswith(f"{changed}: The card ")
+        assert "mutuals card > FILE" in refused["error"]["hint"]
     assert mutuals("partner", "add", acme / "card.json", "--home", acme) == 4
     assert "your own card" in mutuals.err
     changed.write_bytes(b" " * 70_000)

@@ -128,6 +128,11 @@ def test_a_configuration_without_an_organisation_or_in_latin1_is_refused(tmp_pat
         load_config(home)
 
 
+@pytest.mark.parametrize("written", ["Globex  SA", " Globex SA", "Globex \u00a0 SA "])
+def test_blanks_in_an_organisation_are_single(written: str) -> None:
+    assert Config(organisation=written).organisation == "Globex SA"
+
+
 def test_a_configuration_cannot_change_once_read() -> None:
     with pytest.raises(ValidationError):
         Config(organisation="Acme").organisation = "Other"  # type: ignore[misc]  # that is what is tested

@@ -18,6 +18,7 @@ from mutuals_client.console import (
     passphrase,
     result,
     say,
+    say_commands,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def init(
     from mutuals.clock import utc_now
     from mutuals.identity.home import Home, parse_config
     from mutuals.identity.initialise import FirstOperator, check_vacant, init_home
+    from mutuals.identity.operators import check_details
 
     home = Home(home_path().expanduser().absolute())
     check_vacant(home)
@@ -91,8 +93,10 @@ def init(
         ask("Your name as an operator", _user_name()) if interactive() else _user_name()
     )
     if department is None:
-        department = ask("Your department", DEFAULT_DEPARTMENT) if interactive() else DEFAULT_DEPARTMENT
+        question = "Your department, as agreements name it"
+        department = ask(question, DEFAULT_DEPARTMENT) if interactive() else DEFAULT_DEPARTMENT
     operator = FirstOperator(name=name, department=department)
+    check_details(operator.name, operator.roles, operator.department)
     signed = init_home(home, config, operator, passphrase(name, new=True), utc_now())
     _tell(home, signed, operator)
 
@@ -128,8 +132,7 @@ def _tell(home: Home, signed: SignedCard, operator: FirstOperator) -> None:
         (f"mutuals partner add{where} FILE", "import theirs"),
         (f"mutuals source add{where} NAME --path FILE", "name the file your contacts are read from"),
     ):
-        # A command on several lines could not be copied.
-        say(Text.assemble(f"  {command}", (f"   # {why}", "dim"), no_wrap=True, overflow="ignore"))
+        say_commands(f"# {why}", command)
     result(
         home=str(home.root),
         card=str(home.card),

@@ -50,9 +50,10 @@ def add(
     Example: mutuals operator add bea --role analyst --department marketing
     """
     from mutuals.identity.accountability import open_accountability, wrap_accountability
-    from mutuals.identity.operators import READ_ROLES, create_operator
+    from mutuals.identity.operators import READ_ROLES, check_details, create_operator
     from mutuals_client.session import unlock_operator
 
+    check_details(name, role, department)
     with open_peer() as peer:
         admin = unlock_operator(peer, roles={"admin"}, act="add operators")
         with peer.store.transaction() as tx:

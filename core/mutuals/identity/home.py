@@ -10,6 +10,7 @@ reaches partners with the next ``mutuals card --renew``.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,13 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _single_spaced(value: str) -> str:
+    """Two blanks look like one, and names on cards and in agreements are compared exactly."""
+    return re.sub(r"[ \u00a0\u2000-\u200a\u202f\u3000]+", " ", value).strip()
+
+
 Endpoint = Annotated[Line, AfterValidator(_endpoint)]
+Organisation = Annotated[Line, AfterValidator(_single_spaced)]
 
 
 class Kdf(BaseModel):
@@ -53,7 +60,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    organisation: Line
+    organisation: Organisation
     introduction: Paragraph = ""
     privacy_policy: Paragraph = ""
     data_handling: Paragraph = ""

@@ -67,15 +67,8 @@ def create_operator(
     name: str, roles: Sequence[str], department: str, passphrase: bytes, *, kdf: Kdf, now: datetime
 ) -> OperatorRow:
     """A new operator with fresh keys, not yet stored. Raises MutualsError (USAGE) for what is not allowed."""
-    _check_name(name)
-    _check_roles(roles)
-    if not _SLUG.fullmatch(department):
-        raise MutualsError(
-            ErrorCode.USAGE,
-            "A department is named in lower case without spaces.",
-            hint="For example: --department marketing; agreements name departments the same way.",
-        )
-    _check_passphrase(passphrase)
+    check_details(name, roles, department)
+    check_passphrase(passphrase)
     signing = SigningKey.generate()
     wrapping = generate_keypair()
     public = (signing.public.raw, wrapping.public)
@@ -90,6 +83,18 @@ def create_operator(
         created_at=now,
         disabled_at=None,
     )
+
+
+def check_details(name: str, roles: Sequence[str], department: str) -> None:
+    """Refuse what cannot be an operator's name, roles or department. Raises MutualsError (USAGE)."""
+    _check_name(name)
+    _check_roles(roles)
+    if not _SLUG.fullmatch(department):
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "A department is named in lower case without spaces.",
+            hint="For example: --department marketing; agreements name departments the same way.",
+        )
 
 
 def unlock(row: OperatorRow, passphrase: bytes) -> OperatorKeys:
@@ -215,7 +220,8 @@ def _check_roles(roles: Sequence[str]) -> None:
         )
 
 
-def _check_passphrase(passphrase: bytes) -> None:
+def check_passphrase(passphrase: bytes) -> None:
+    """Refuse a passphrase that is too short. Raises MutualsError (USAGE)."""
     if len(passphrase.decode(errors="replace")) < MIN_PASSPHRASE:
         raise MutualsError(
             ErrorCode.USAGE,
