@@ -187,7 +187,8 @@ def test_bad_input_has_its_exit_code_and_writes_nothing(agreement: Shell, tmp_pa
     for old, new, code, expected in (
         ("min_set_size", "min_set_siz", 7, "matching.min_set_siz: unknown key; did you mean min_set_size?"),
         ('name = "last_purchase"', 'name = "shoe_size"', 7, "proposer_sends[2].name: field 'shoe_size'"),
-        ("[matching]", "[matching", 7, "is not valid TOML"),
+        ("[matching]", "[matching", 7, ": the name of a section is not closed"),
+        ("organisation = ", 'organisation = "Evil Corp" # ', 7, "is not the name on your card, “Acme Ltd”"),
         ("valid_from = 20", "valid_from = 2001-01-01 # ", 7, "is more than ten years after valid_from"),
     ):
         path.write_text(text.replace(old, new, 1))
@@ -224,6 +225,25 @@ def test_mandate_is_granted_with_the_signature(agreement: Shell, tmp_path: Path)
         row = tx.authorisations.current("mandate", proposed["digest"], peer.clock())
     assert row is not None
     assert json.loads(row.statement)["acts"] == ["exchange"]
+
+
+def test_the_same_draft_is_proposed_once(agreement: Shell, tmp_path: Path) -> None:
+    path = agreement.draft(tmp_path / "a.toml")
+    first = propose(agreement, path)
+    again = propose(agreement, path)
+    assert again["code"] == 2
+    assert f"agreement {first['id']} is proposed" in again["error"]["message"]
+    assert len(agreement.json("acme", "list")["agreements"]) == 1
+
+
+def test_the_command_after_a_draft_can_be_copied(
+    agreement: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = tmp_path / ("long-" * 20 + "name") / "a draft.toml"
+    path.parent.mkdir()
+    assert agreement("acme", "draft", "--with", "globex", "--out", path) == 0
+    assert f"  mutuals agreement propose '{path}' --with 'Globex GmbH' --source NAME\n" in agreement.out
 
 
 def test_unknown_agreement_has_its_exit_code(agreement: Shell) -> None:

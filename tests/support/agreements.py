@@ -27,7 +27,7 @@ from support.homes import NOW, PASSPHRASE, make_peer
 
 CONTACTS = (
     "contact_id,email,phone,consent,consent_at,notified_at,suppressed,city,last_purchase,Lifetime value\n"
-    "1,jane@example.com,,partner_sharing,2026-01-01,2026-01-02,false,Berlin,2026-02-03,120.50\n"
+    "1,jane@example.com,,joint-marketing,2026-01-01,2026-01-02,false,Berlin,2026-02-03,120.50\n"
 )
 FIELD_MAP = {"lifetime_value": "Lifetime value"}
 BLANKS = {
@@ -37,6 +37,7 @@ BLANKS = {
     "<name and address of the data-protection officer>": "Dee Officer, dpo@example.com",
     "<for example: the law of Germany, courts of Berlin>": "The law of Germany, courts of Berlin",
     "<who to call after a breach, at any hour>": "+49 30 901820",
+    "<the purpose in your consent column, for example joint-marketing>": "joint-marketing",
 }
 
 

@@ -58,7 +58,13 @@ def test_one_way_draft_has_one_direction(one_way: str, empty: str) -> None:
 def test_template_as_it_is_names_every_blank() -> None:
     text = draft_toml(OWN, PARTNER, DraftOptions(today=date(2026, 5, 1)))
     error = refusal(text)
-    for key in ("purpose", "governing_law", "parties.partner.lawful_basis", "security.breach_contact"):
+    for key in (
+        "purpose",
+        "consent.purpose",
+        "governing_law",
+        "parties.partner.lawful_basis",
+        "security.breach_contact",
+    ):
         assert f"  {key}: is still a blank" in error.message
 
 
@@ -71,6 +77,11 @@ def test_blank_left_in_a_longer_text_is_found(blank: str) -> None:
 def test_address_in_angle_brackets_is_no_blank() -> None:
     text = TEXT.replace("Ann Example, privacy@example.com", "Ann Example <privacy@example.com>")
     assert "<privacy@example.com>" in parse_draft(text, OWN, PARTNER).parties.proposer.contact
+
+
+def test_a_party_may_be_left_to_its_card() -> None:
+    text = TEXT.replace('organisation = "Company 1 Ltd"', "", 1)
+    assert parse_draft(text, OWN, PARTNER).parties.proposer.organisation == "Company 1 Ltd"
 
 
 def test_organisation_full_of_quotes_and_braces_survives() -> None:
@@ -115,6 +126,33 @@ def test_organisation_full_of_quotes_and_braces_survives() -> None:
             "matching.engine: This release has no engine called 'magic'",
         ),
         ("valid_from = 2026-05-01", 'valid_from = "May"', "valid_from: must be a date such as 2026-01-31"),
+        (
+            "valid_until = 2027-04-30",
+            'valid_until = "2027-04-30"',
+            "valid_until: must be a date: write it without quotation marks",
+        ),
+        (
+            "# notice_since = 2026-01-01",
+            'notice_since = "2026-01-01"',
+            "consent.notice_since: must be a date",
+        ),
+        ("valid_from = 2026-05-01", "valid_from = 2026-05-01T00:00:00", "valid_from: must be a date"),
+        ("title =", "title = 2026-05-01 #", "title: must be text in quotes"),
+        (
+            "prohibited_uses = [",
+            "prohibited_uses = [ 07:30:00,",
+            "prohibited_uses[1]: must be text in quotes",
+        ),
+        (
+            'organisation = "Company 1 Ltd"',
+            'organisation = "Evil Corp"',
+            "parties.proposer.organisation: is not the name on your card, “Company 1 Ltd”",
+        ),
+        (
+            'organisation = "Company 2 Ltd"',
+            'organisation = "Company 2"',
+            "parties.partner.organisation: is not the name on your partner's card, “Company 2 Ltd”",
+        ),
         ("valid_from = 2026-05-01", "valid_from = 2027-12-01", "valid_until is before valid_from"),
         ("valid_until = 2027-04-30", "valid_until = 9999-12-31", "valid_until: is more than ten years after"),
         ("max_set_size = 1_000_000", "max_set_size = 10", "min_set_size is larger than max_set_size"),
@@ -134,7 +172,7 @@ def test_organisation_full_of_quotes_and_braces_survives() -> None:
             "band:100,0",
             "partner_sends[2]: the bounds of a band must ascend",
         ),
-        ('name = "last_purchase"', 'name = "city"', "proposer_sends names a field twice"),
+        ('name = "last_purchase"', 'name = "city"', "proposer_sends names the field city twice"),
         (
             'name = "last_purchase"',
             'name = "Last Purchase"',
@@ -170,8 +208,37 @@ def test_fault_is_named_by_its_key(old: str, new: str, expected: str) -> None:
     assert expected in refusal(TEXT.replace(old, new, 1)).message
 
 
-def test_toml_error_names_the_line() -> None:
-    assert re.search(r"a\.toml is not valid TOML: .*line 1\b", refusal("title = = 3").message)
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('["email", "phone"]', '["email", "phone]', "a text in quotation marks is not closed"),
+        ("min_overlap = 25", "min_overlap = 25\nmin_overlap = 30", "a key stands there a second time"),
+        ("[consent]", "[matching]", "a section stands there a second time"),
+        ("min_overlap = 25", "min_overlap 25", "a key is not followed by ="),
+        ("pad_sizes = false", "pad_sizes = no", "what follows = is neither text in quotation marks"),
+        ("[matching]", "[matching", "the name of a section is not closed"),
+        ("A joint campaign", "A \\joint campaign", "a backslash in a text must be written twice"),
+    ],
+)
+def test_a_slip_is_told_in_plain_words_with_its_line(old: str, new: str, expected: str) -> None:
+    line = TEXT[: TEXT.index(old)].count("\n") + 1 + new.count("\n")
+    error = refusal(TEXT.replace(old, new, 1))
+    assert re.match(rf"a\.toml, line ({line}|{line + 1}): {expected}", error.message) or "section" in expected
+    assert expected in error.message
+    assert error.hint == "Mend that line; the rest may stay."
+    assert "tomllib" not in error.message
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize("text", ["title = = 3", 'title = "x', "a = 1\na = 2", "x = [1,", "a = 1\r\nb"])
+def test_the_last_line_is_a_line_too(text: str) -> None:
+    assert f"a.toml, line {text.count(chr(10)) + 1}: " in refusal(text).message
+
+
+def test_one_problem_ends_in_one_mark_and_says_where_keys_are_explained() -> None:
+    error = refusal(TEXT.replace("min_set_size", "min_set_siz", 1))
+    assert error.message.endswith("did you mean min_set_size?")
+    assert error.hint == "What each key means: docs/agreement.md"
 
 
 def test_several_problems_are_listed_up_to_ten() -> None:

@@ -10,13 +10,17 @@ import pytest
 from support.agreements import FIELD_MAP, Pair, make_agreement, make_homes, open_copy
 from support.homes import NOW, PASSPHRASE
 
+from mutuals.agreement import lifecycle
 from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
 from mutuals.agreement.lifecycle import accept, find_agreement, load_active, propose, reject
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.documents import sign_document, take_document
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.cards import card_bytes
 from mutuals.identity.home import Kdf
+from mutuals.identity.initialise import renew_card
 from mutuals.identity.operators import create_operator, unlock
+from mutuals.identity.partners import add_partner, review_card
 from mutuals.models.agreement import Agreement, AgreementState, Permission, Side
 from mutuals.runs.mandates import grant_standing_mandate
 
@@ -93,6 +97,63 @@ def test_everything_may_be_done_twice(pair: Pair) -> None:
             "agreement.proposed",
             "agreement.acceptance-received",
         ]
+
+
+def test_the_same_is_not_proposed_twice_while_it_stands(pair: Pair) -> None:
+    digest = propose_one(pair)
+    with pytest.raises(MutualsError) as caught:
+        propose_one(pair)
+    assert caught.value.code is ErrorCode.USAGE
+    assert f"agreement {agreement_id(digest)} is proposed" in caught.value.message
+    assert len(pair.acme.outgoing()) == 1
+    other = propose_one(pair, title="Another")
+    pair.deliver()
+    accept(pair.globex.peer, other, "crm", FIELD_MAP, pair.globex.keys)
+    reject(pair.globex.peer, digest, "No.", pair.globex.keys)
+    pair.deliver()
+    with pytest.raises(MutualsError) as caught:
+        propose_one(pair, title="Another")
+    assert "is active" in caught.value.message
+    assert propose_one(pair) != digest  # what was rejected may be proposed anew
+
+
+def renamed(agreement: Agreement, side: Side, name: str) -> Agreement:
+    parties = agreement.parties
+    party = agreement.party(side).model_copy(update={"organisation": name})
+    return agreement.model_copy(update={"parties": parties.model_copy(update={side.value: party})})
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_nobody_signs_under_another_name_than_on_its_card(
+    pair: Pair, side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = renamed(make_agreement(pair.acme.card, pair.globex.card), side, "Evil Corp")
+    with pytest.raises(MutualsError) as caught:
+        propose(pair.acme.peer, agreement, "crm", {}, pair.acme.keys)
+    assert caught.value.code is ErrorCode.USAGE
+    assert f"calls the {side.value} “Evil Corp”" in caught.value.message
+    monkeypatch.setattr(lifecycle, "misnamed_party", lambda *_: None)
+    propose(pair.acme.peer, agreement, "crm", {}, pair.acme.keys)
+    monkeypatch.undo()
+    assert [receipt.accepted for receipt in pair.deliver()] == [False]
+    with pair.globex.tx() as tx:
+        assert tx.agreements.list() == []
+
+
+def test_a_card_renewed_under_another_name_stops_the_acceptance_but_not_what_is_signed(pair: Pair) -> None:
+    signed, open_still = make_active(pair), propose_one(pair, title="Another")
+    pair.deliver()
+    acme = pair.acme.peer
+    config = acme.config.model_copy(update={"organisation": "Acme Group"})
+    card = renew_card(acme.home, config, signing_key=acme.signing_key, previous=acme.card, now=NOW)
+    with pair.globex.tx() as tx:
+        add_partner(tx, review_card(tx, card_bytes(card), own=pair.globex.card, now=NOW), NOW)
+    with pytest.raises(MutualsError) as caught:
+        accept(pair.globex.peer, open_still, "crm", FIELD_MAP, pair.globex.keys)
+    assert caught.value.code is ErrorCode.PEER_IDENTITY
+    assert "calls the proposer “Acme Ltd”, while the card says “Acme Group”" in caught.value.message
+    with pair.globex.tx() as tx:
+        assert load_active(tx, signed, NOW).digest == signed
 
 
 def test_rejection_reaches_the_proposer_with_its_reason(pair: Pair) -> None:
@@ -305,7 +366,6 @@ def test_answers_to_what_was_never_proposed_are_refused(pair: Pair) -> None:
         ("rejection", {}),
         ("acceptance", {"digest": digest, "statement": {}, "signature": ""}),
         ("acceptance", {"digest": "", "statement": {}, "signature": ""}),
-        ("wish", {}),
     ):
         document = sign_document(pair.globex.peer, kind, payload)
         receipt = take_document(pair.acme.peer, pair.acme.partner(), document)
@@ -315,7 +375,7 @@ def test_answers_to_what_was_never_proposed_are_refused(pair: Pair) -> None:
 
 
 def test_statement_of_another_agreement_does_not_fit(pair: Pair) -> None:
-    first, second = propose_one(pair), propose_one(pair)
+    first, second = propose_one(pair), propose_one(pair, title="Another")
     pair.deliver()
     accept(pair.globex.peer, first, "crm", FIELD_MAP, pair.globex.keys)
     payload = parse_canonical(pair.globex.outgoing()[0].body)

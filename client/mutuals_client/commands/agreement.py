@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,6 +18,7 @@ from mutuals_client.console import (
     open_peer,
     result,
     say,
+    say_commands,
     table,
 )
 
@@ -88,9 +90,9 @@ def draft(
         say(Text(text, end=""))
     else:
         _write_new(out, text)
-        say(
-            Text(f"Wrote {out}. Fill in every <blank>, then:"),
-            Text(f"  mutuals agreement propose {out} --with {card.organisation!r} --source NAME"),
+        say(Text(f"Wrote {out}. Fill in every <blank>, then:"))
+        say_commands(
+            f"mutuals agreement propose {quote(str(out))} --with {quote(card.organisation)} --source NAME"
         )
     result(file=str(out) if out else None, draft=text)
 
@@ -200,6 +202,7 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
     from mutuals.agreement.active import check_not_over
     from mutuals.agreement.binding import check_available
     from mutuals.agreement.lifecycle import accept as sign_and_accept
+    from mutuals.agreement.proposal_checks import refuse_misnamed
     from mutuals.identity.operators import SIGN_ROLES
     from mutuals.runs.mandates import grant_standing_mandate
     from mutuals_client.session import unlock_operator
@@ -209,6 +212,7 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
         row, agreement, partner = _proposal(peer, reference)
         check_not_over(row.agreement_id, agreement, peer.clock())
         check_available(agreement)
+        refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
         _show_for_decision(peer, row, agreement, partner)
         if not confirm(_question("Sign this agreement with", partner.name, agreement)):
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
@@ -259,8 +263,11 @@ def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: di
     """Say what is wrong before a person reads and signs."""
     from mutuals.agreement.active import check_not_over
     from mutuals.agreement.binding import bind_source, check_available
+    from mutuals.agreement.proposal_checks import refuse_repeated
     from mutuals.models.agreement import Side
 
+    with peer.store.transaction() as tx:
+        refuse_repeated(tx, agreement)
     check_not_over(f"“{agreement.title}”", agreement, peer.clock())
     check_available(agreement)
     bind_source(peer, agreement, Side.PROPOSER, source, columns)

@@ -13,13 +13,16 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import date
-from typing import Any
+from datetime import date, datetime, time
+from functools import reduce
+from operator import getitem
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from mutuals.agreement.problems import Problem, explain, key_path, report
+from mutuals.agreement.problems import Problem, explain, key_path, report, wants_date
 from mutuals.agreement.rules import broken_rules
+from mutuals.agreement.toml_faults import toml_fault
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context
 from mutuals.identity.cards import fingerprint_of
@@ -59,15 +62,18 @@ def parse_draft(
     most ten, one a line; nothing else.
     """
     values = _read_toml(text, file)
-    problems = list(_problems_before(values))
+    problems = [*_problems_before(values), *_other_names(values, own, partner)]
+    _clear_stray_dates(values)
     _fill_in(values, own, partner, randbytes)
     agreement = None
     try:
-        agreement = Agreement.model_validate_json(json.dumps(values, default=_plain), strict=True)
+        agreement = Agreement.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         problems.extend(explain(error))
     except (ValueError, RecursionError) as error:
-        raise _unreadable(file, "holds a value that no agreement can have") from error
+        raise _unreadable(
+            file, " holds a value that no agreement can have", "What each key means: docs/agreement.md"
+        ) from error
     if agreement is not None:
         problems.extend(Problem(key, sentence) for key, sentence in broken_rules(agreement))
     problems.extend(_unavailable(values))
@@ -78,15 +84,16 @@ def parse_draft(
 
 def _read_toml(text: str, file: str) -> dict[str, Any]:
     if len(text) > MAX_DRAFT_CHARACTERS:
-        raise _unreadable(file, f"is longer than {MAX_DRAFT_CHARACTERS:,} characters")
+        raise _unreadable(file, f" is longer than {MAX_DRAFT_CHARACTERS:,} characters", "Shorten its texts.")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        reason = "".join(character if character.isprintable() else "?" for character in str(error))
-        raise _unreadable(file, f"is not valid TOML: {reason}") from error
+        raise _unreadable(
+            file, f", {toml_fault(error, text)}", "Mend that line; the rest may stay."
+        ) from None
     except (ValueError, RecursionError) as error:  # an absurdly long number; absurdly deep nesting
         raise _unreadable(
-            file, "is not usable TOML: a number is too long or a value nested too deep"
+            file, " holds a number that is too long, or a value nested too deep", "Correct that value."
         ) from error
 
 
@@ -95,6 +102,9 @@ def _problems_before(values: dict[str, Any]) -> Iterator[Problem]:
     for path, value in _leaves(values, ()):
         if path in _FILLED_IN:
             yield Problem(key_path(path), "is filled in by mutuals; leave it out")
+        if wants_date(path) and (isinstance(value, datetime) or _is_date(value)):
+            example = "write it without quotation marks and without a time, such as 2026-01-31"
+            yield Problem(key_path(path), f"must be a date: {example}")
         if not isinstance(value, str):
             continue
         if _BLANK.search(value):
@@ -102,6 +112,36 @@ def _problems_before(values: dict[str, Any]) -> Iterator[Problem]:
         character = deceptive_character(value, lines=True)
         if character is not None:
             yield Problem(key_path(path), f"holds the control or invisible character {character}")
+
+
+def _is_date(value: Any) -> bool:
+    """Whether a text is a date in quotation marks; any other text is refused by the model."""
+    try:
+        return isinstance(value, str) and bool(date.fromisoformat(value.strip()))
+    except ValueError:
+        return False
+
+
+def _other_names(values: dict[str, Any], own: Card, partner: Card) -> Iterator[Problem]:
+    """A party by another name than its card's: the key is what signs, and the partner compared that card."""
+    parties = values.get("parties")
+    for side, card, whose in (("proposer", own, "your"), ("partner", partner, "your partner's")):
+        party = parties.get(side) if isinstance(parties, dict) else None
+        name = party.get("organisation") if isinstance(party, dict) else None
+        if isinstance(name, str) and name.strip() != card.organisation:
+            yield Problem(
+                f"parties.{side}.organisation", f"is not the name on {whose} card, “{card.organisation}”"
+            )
+
+
+def _clear_stray_dates(values: dict[str, Any]) -> None:
+    """Replace each date or time that stands where none belongs by nothing, which no other key takes.
+
+    As JSON a date is a text, and would pass for one.
+    """
+    for path, value in list(_leaves(values, ())):
+        if isinstance(value, date | time) and not wants_date(path):
+            reduce(getitem, path[:-1], cast(Any, values))[path[-1]] = None
 
 
 def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -163,14 +203,5 @@ def _unavailable(values: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(f"matching.{key}", error.message.rstrip("."), error.hint)
 
 
-def _plain(value: Any) -> str:
-    """TOML dates and times as JSON texts; the model takes a date only where it wants one."""
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
-
-
-def _unreadable(file: str, what: str) -> MutualsError:
-    return MutualsError(
-        ErrorCode.INPUT_QUALITY, f"{file} {what}.", hint="Start from a fresh one: mutuals agreement draft"
-    )
+def _unreadable(file: str, what: str, hint: str) -> MutualsError:
+    return MutualsError(ErrorCode.INPUT_QUALITY, f"{file}{what}.", hint=hint)

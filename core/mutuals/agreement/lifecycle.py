@@ -25,6 +25,7 @@ from mutuals.agreement.active import (
 )
 from mutuals.agreement.binding import bind_source, check_available
 from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id, parse_agreement
+from mutuals.agreement.proposal_checks import misnamed_party, refuse_misnamed, refuse_repeated
 from mutuals.agreement.rejection import Rejection, make_rejection, verify_rejection
 from mutuals.agreement.rules import broken_rules
 from mutuals.agreement.statements import BadStatement, make_statement, verify_statement
@@ -62,8 +63,9 @@ def propose(
 ) -> str:
     """Sign ``agreement`` as its proposer, bind the own source, and put the proposal into the outbox; the digest.
 
-    Raises MutualsError: USAGE where this peer is not the proposer or the partner is unknown, AGREEMENT_NOT_ACTIVE
-    where the term is over, INPUT_QUALITY (a field the source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    Raises MutualsError: USAGE where this peer is not the proposer, a party is not called as on its card, or the same
+    was proposed before, PEER_IDENTITY for an unknown partner, AGREEMENT_NOT_ACTIVE where the term is over,
+    INPUT_QUALITY (a field the source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
     """
     now = peer.clock()
     own = peer.fingerprint.hex()
@@ -78,6 +80,12 @@ def propose(
         if tx.agreements.get(digest) is not None:
             return digest
         partner = _known_partner(tx, agreement.party(Side.PARTNER).fingerprint)
+        misnamed = misnamed_party(agreement, peer.card.card, partner, Side.PROPOSER)
+        if misnamed is not None:
+            raise MutualsError(
+                ErrorCode.USAGE, f"The agreement {misnamed}.", hint="Draft it anew: mutuals agreement draft"
+            )
+        refuse_repeated(tx, agreement)
         role = signing_role(tx, operator_keys, agreement)
         body, signature = make_statement(
             agreement,
@@ -128,6 +136,9 @@ def receive_proposal(tx: Transaction, peer: Peer, partner: PartnerRow, body: byt
         raise _fault("The proposal names somebody else as proposer.")
     if agreement.party(Side.PARTNER).fingerprint != peer.fingerprint.hex():
         raise _fault("The proposal is made to somebody else.")
+    misnamed = misnamed_party(agreement, peer.card.card, partner, Side.PARTNER)
+    if misnamed is not None:
+        raise _fault(f"The proposal {misnamed}.")
     if agreement.version != 1 or agreement.replaces is not None:
         raise _fault("The proposal is an amendment, which this release does not know.")
     digest = agreement_digest(document)
@@ -167,7 +178,8 @@ def accept(
     """Sign a received proposal, bind the own source, make it active, and put the acceptance into the outbox.
 
     ``digest`` may be the id too. Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE (rejected, over, or not
-    what was signed), USAGE (we proposed it), INPUT_QUALITY, PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    what was signed), USAGE (we proposed it), PEER_IDENTITY (a party is not called as on its card), INPUT_QUALITY,
+    PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
@@ -184,6 +196,7 @@ def accept(
         if row.state is AgreementState.ACTIVE:
             return
         partner = _known_partner(tx, row.partner)
+        refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
         role = signing_role(tx, operator_keys, agreement)
         body, signature = make_statement(
             agreement,

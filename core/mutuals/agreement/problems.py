@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement
 
 MOST_SHOWN = 10
+_KEYS = "What each key means: docs/agreement.md"
 
 _TYPES = {
     "missing": "is missing",
@@ -53,13 +55,13 @@ def report(file: str, problems: Iterable[Problem]) -> MutualsError:
         first.setdefault(problem.key, problem)
     found = list(first.values())
     if len(found) == 1:
-        return MutualsError(ErrorCode.INPUT_QUALITY, f"{file}: {found[0]}.", hint=found[0].hint)
+        sentence = str(found[0]).removesuffix("?")
+        end = "." if sentence == str(found[0]) else "?"
+        return MutualsError(ErrorCode.INPUT_QUALITY, f"{file}: {sentence}{end}", hint=found[0].hint or _KEYS)
     lines = [f"{file} has {len(found)} problems:", *(f"  {problem}" for problem in found[:MOST_SHOWN])]
     if len(found) > MOST_SHOWN:
         lines.append(f"  and {len(found) - MOST_SHOWN} more")
-    return MutualsError(
-        ErrorCode.INPUT_QUALITY, "\n".join(lines), hint="What each key means: docs/agreement.md"
-    )
+    return MutualsError(ErrorCode.INPUT_QUALITY, "\n".join(lines), hint=_KEYS)
 
 
 def explain(error: ValidationError) -> list[Problem]:
@@ -77,6 +79,13 @@ def key_path(location: tuple[str | int, ...]) -> str:
         else:
             path += ("." if path else "") + _printable(part)
     return path
+
+
+def wants_date(location: tuple[str | int, ...]) -> bool:
+    """Whether the key at this place of the file is a date."""
+    model = _model_at(location[:-1])
+    field = model.model_fields.get(str(location[-1])) if model else None
+    return field is not None and date in (field.annotation, *get_args(field.annotation))
 
 
 def _sentence(item: Any) -> str:

@@ -131,7 +131,7 @@ liabilities = "Each party is liable for its own breach of this agreement and of 
 
 _PARTY = """\
 [parties.{side}]   # {whose}
-organisation = {organisation}
+organisation = {organisation}   # as on the card (enforced)
 # "independent controller", "joint controller" or "processor"
 role = "independent controller"
 lawful_basis = {lawful_basis}
@@ -169,7 +169,8 @@ reveal_within_days = 14   # a count that is not followed by a reveal in this tim
 
 _CONSENT_AND_PERMISSION = """\
 [consent]   # who takes part at all (enforced)
-purpose = "partner_sharing"   # must be among the purposes in the source's "consent" column
+# The purpose must be among those in the source's "consent" column, spelt the same.
+purpose = "<the purpose in your consent column, for example joint-marketing>"
 max_age_days = 730            # since "consent_at"
 notice_required = true        # "notified_at" must be there ...
 # notice_since = 2026-01-01   # ... and not before this day
@@ -193,7 +194,8 @@ _FIELDS_INTRODUCTION = """\
 # The fields that cross, per direction, for contacts both sides know and whose consent covers it. One block a field;
 # nothing else is ever sent (enforced). A direction without a block sends nothing.
 #
-#   name            as both sides call it: lower case. Its column in the source: --map name=Heading
+#   name            as both sides call it: lower case. Where the sender's column is called otherwise, that side says
+#                   so when it signs: mutuals agreement propose (or accept) ... --map name=Heading
 #   type            "text", "integer", "decimal", "date" or "boolean"
 #   category        what kind of data it is, in your own word: contact, sales_history, feedback, ...
 #   sensitivity     "normal" or "sensitive"

@@ -191,8 +191,9 @@ class Agreement(_Clause):
             raise ValueError("valid_until is before valid_from")
         for side in Side:
             names = [field.name for field in self.sends(side)]
-            if len(set(names)) != len(names):
-                raise ValueError(f"{side}_sends names a field twice")
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{side}_sends names the field {twice} twice")
         if self.parties.proposer.fingerprint == self.parties.partner.fingerprint:
             raise ValueError("both parties have the same fingerprint")
         return self
