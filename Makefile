@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench proto install clean
+.PHONY: help demo test leaks check lint format bench proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -17,6 +17,9 @@ demo: $(STAMP) ## Two companies match and exchange on this machine, told as a sh
 
 test: $(STAMP) ## Run the tests on all cores
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
+	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)
