@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.commands.runs import partner_names, run_facts
+from mutuals_client.commands.runs import run_facts
 from mutuals_client.console import Command, open_peer, result, say
 from mutuals_client.progress import progress_bars
 
@@ -47,7 +47,7 @@ def match(
             return
         run = _carry_out(peer, agreement, count_only)
         _tell(run, count_only)
-        result(**run_facts(run, partner_names(peer).get(run.partner)))
+        result(**run_facts(peer, run))
 
 
 def _active(peer: Peer, reference: str) -> ActiveAgreement:

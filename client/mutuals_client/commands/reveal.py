@@ -61,12 +61,12 @@ def reveal(
                     f"Run {run.run_id} is authorised on this side. Your server reveals it when the partner,",
                     f"who started the run, calls: mutuals reveal {run.run_id}",
                 )
-                result(**run_facts(revealed))
+                result(**run_facts(peer, revealed))
                 return
         else:
             revealed = _carry_out(peer, run, wait)
         _tell(revealed)
-        result(**run_facts(revealed))
+        result(**run_facts(peer, revealed))
 
 
 def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:

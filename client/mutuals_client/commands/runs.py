@@ -44,7 +44,7 @@ def list_runs() -> None:
         expire_runs(peer)
         with peer.store.transaction() as tx:
             runs = sorted(tx.runs.list(), key=lambda run: run.opened_at, reverse=True)
-        names = partner_names(peer)
+        listed = [run_facts(peer, run) for run in runs]
         if not runs:
             say("No runs yet. Start one: mutuals match AGREEMENT")
         else:
@@ -54,16 +54,16 @@ def list_runs() -> None:
                 [
                     (
                         run.run_id,
-                        names.get(run.partner, run.partner[:12]),
-                        run.opened_at.strftime("%Y-%m-%d %H:%M"),
+                        facts["partner_name"],
+                        run.opened_at.strftime("%Y-%m-%d"),
                         run.state.value.replace("_", " "),
                         "" if run.count is None else f"{run.count:,}",
-                        waits_for(run),
+                        facts["waits_for"] or "",
                     )
-                    for run in runs
+                    for run, facts in zip(runs, listed, strict=True)
                 ],
             )
-        result(runs=[run_facts(run, names.get(run.partner)) for run in runs])
+        result(runs=listed)
 
 
 def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
@@ -75,7 +75,7 @@ def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
 
     with open_peer() as peer:
         run = find_run(peer, run_id)
-        facts = run_facts(run, partner_names(peer).get(run.partner))
+        facts = run_facts(peer, run)
         for name, value in _for_people(facts).items():
             say(Text(f"{name.replace('_', ' '):>16}  {value}"))
         result(**facts)
@@ -116,30 +116,9 @@ def find_run(peer: Peer, run_id: str) -> Run:
     return run
 
 
-def waits_for(run: Run) -> str:
-    """What has to happen next, in words."""
-    from mutuals.models.run import RunState
-
-    until = f" by {run.reveal_by:%Y-%m-%d}" if run.reveal_by else ""
-    return {
-        RunState.MATCHING: "the match to end",
-        RunState.COUNTED: f"both sides' reveal{until}",
-        RunState.REVEALING: "the reveal to end",
-        RunState.REVEALED: f"both sides' exchange{until}",
-        RunState.EXCHANGING: f"the exchange to end{until}",
-        RunState.HALF_REVEALED: "a person: mutuals runs clear",
-    }.get(run.state, "")
-
-
-def partner_names(peer: Peer) -> dict[str, str]:
-    """Organisation by fingerprint (hex), of partners that were removed too: their runs stay."""
-    with peer.store.transaction() as tx:
-        return {row.fingerprint: row.name for row in tx.partners.list(include_removed=True)}
-
-
 def _for_people(facts: dict[str, object]) -> dict[str, str]:
     """What a person wants to read of a run's facts: names in place of digests, minutes in UTC."""
-    names = {"agreement": facts["agreement_id"], "partner": facts["partner_name"] or facts["partner"]}
+    names = {"agreement": facts["agreement_id"], "partner": facts["partner_name"]}
     told = {name: value for name, value in facts.items() if name not in {"agreement_id", "partner_name"}}
     return {name: _text(value) for name, value in (told | names).items() if value is not None}
 
@@ -152,8 +131,13 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def run_facts(run: Run, partner_name: str | None = None) -> dict[str, object]:
-    """A run for ``--json``: no keys, no receiving keys. ``partner_name`` as in ``partner_names``."""
+def run_facts(peer: Peer, run: Run) -> dict[str, object]:
+    """A run for ``--json``, and whose turn it is: no keys, no receiving keys."""
+    from mutuals.runs.waiting import waits_for
+
+    with peer.store.transaction() as tx:
+        waiting = waits_for(tx, run, peer.clock())
+        partner = tx.partners.get(run.partner)  # its runs stay where it was removed
     from mutuals.agreement.document import agreement_id
 
     return {
@@ -161,7 +145,7 @@ def run_facts(run: Run, partner_name: str | None = None) -> dict[str, object]:
         "agreement": run.agreement,
         "agreement_id": agreement_id(run.agreement),
         "partner": run.partner,
-        "partner_name": partner_name,
+        "partner_name": partner.name if partner else run.partner[:12],
         "role": run.role.value,
         "engine": run.engine,
         "state": run.state.value,
@@ -173,5 +157,5 @@ def run_facts(run: Run, partner_name: str | None = None) -> dict[str, object]:
         "reveal_by": run.reveal_by,
         "finished_at": run.finished_at,
         "reason": run.reason,
-        "waits_for": waits_for(run) or None,
+        "waits_for": waiting,
     }

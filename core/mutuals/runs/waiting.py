@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mutuals.agreement.active import load_active
+from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Role, Run, RunState
 from mutuals.runs.authorisation import RunAct, require_authorisation
@@ -30,10 +30,18 @@ def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
     act = _ACTS.get(run.state)
     if act is None:
         return _OTHERWISE.get(run.state)
-    obstacle = _obstacle(tx, act, run, now)
-    if obstacle is not None:
-        return f"{obstacle}{until}"
-    return f"{_whose_turn(run, act)}{until}"
+    try:
+        active = load_active(tx, run.agreement, now)
+    except MutualsError as error:
+        if error.code is not ErrorCode.AGREEMENT_NOT_ACTIVE:
+            raise
+        return "an agreement in force: mutuals agreement list"
+    if _authorised(tx, act, run, active, now):
+        return f"{_whose_turn(run, act)}{until}"
+    again = (
+        " again, because what it would send has changed" if tx.authorisations.voided(act, run.run_id) else ""
+    )
+    return f"your mutuals {act}{again}{until}"
 
 
 def _whose_turn(run: Run, act: RunAct) -> str:
@@ -43,19 +51,13 @@ def _whose_turn(run: Run, act: RunAct) -> str:
     return f"the partner, who carries it out: mutuals {act}"
 
 
-def _obstacle(tx: Transaction, act: RunAct, run: Run, now: datetime) -> str | None:
+def _authorised(tx: Transaction, act: RunAct, run: Run, active: ActiveAgreement, now: datetime) -> bool:
+    if act == "exchange" and not active.agreement.sends(active.own_side):
+        return True  # nothing of ours leaves, so nothing has to be authorised
     try:
-        active = load_active(tx, run.agreement, now)
-        if act == "exchange" and not active.agreement.sends(active.own_side):
-            return None  # nothing of ours leaves, so nothing has to be authorised
         require_authorisation(tx, act, run, active, now)
     except MutualsError as error:
         if error.code is not ErrorCode.NOT_AUTHORISED_YET:
-            return f"nothing: {error.message}"
-        again = (
-            " again, because what it would send has changed"
-            if tx.authorisations.voided(act, run.run_id)
-            else ""
-        )
-        return f"your mutuals {act}{again}"
-    return None
+            raise
+        return False
+    return True
