@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +28,7 @@ from mutuals.runs.authorisation import grant_mandate
 from mutuals.runs.exchange import exchange_summary, initiate_exchange, respond_exchange
 from mutuals.runs.export import open_received
 from mutuals.runs.keys import subject
-from mutuals.runs.outgoing import stored_envelopes
+from mutuals.runs.outgoing import stored_envelopes, to_envelope
 from mutuals.runs.preview import preview_exchange
 
 SHARED = range(6)
@@ -212,6 +213,80 @@ def test_a_lost_connection_loses_nothing_wherever_it_breaks(
         assert len(new) == 3
         assert not old or [row.digest for row in old] == [row.digest for row in new]
         assert all(row.ack for row in new)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_connection_that_breaks_again_and_again_loses_nothing(
+    pair: Pair, snapshot: Snapshot, seed: int
+) -> None:
+    authorise_both(pair, snapshot.run_id)
+    chance = random.Random(seed)
+    for _ in range(60):
+        ends = CutAfter(chance.randrange(3, 9)).exchange(pair, snapshot.run_id)
+        assert not [error for error in ends.errors.values() if isinstance(error, PartnerFault)], ends.errors
+        if pair.left.run(snapshot.run_id).state is RunState.DONE:
+            break
+    assert_done(pair, snapshot.run_id)
+
+
+class Repeating:
+    """Sends the first envelope in place of every later one, so as to receive all and give one."""
+
+    def __init__(self) -> None:
+        self.first: Envelope | None = None
+        self.taken: set[bytes] = set()
+
+    def __call__(self, message: Any) -> list[Any]:
+        if isinstance(message, EnvelopeAck):
+            self.taken.add(message.envelope)
+        if not isinstance(message, Envelope):
+            return [message]
+        self.first = self.first or message
+        return [self.first]
+
+
+@pytest.mark.parametrize("cheat", list(Role))
+def test_an_envelope_is_not_paid_for_with_one_that_was_here_before(
+    pair: Pair, snapshot: Snapshot, cheat: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mutuals.runs.exchange.verify_ack", lambda *_: None)  # the cheat does not mind
+    authorise_both(pair, snapshot.run_id)
+    repeating = Repeating()
+    ends = exchange(pair, snapshot.run_id, {cheat: repeating})
+    error = ends.errors[cheat.other]
+    assert isinstance(error, PartnerFault)
+    assert "whose acknowledgement it has" in error.message
+    assert len(repeating.taken) <= (1 if cheat is Role.INITIATOR else 2)
+
+
+def test_nor_over_one_connection_after_the_other(pair: Pair, snapshot: Snapshot) -> None:
+    authorise_both(pair, snapshot.run_id)
+    taken: set[bytes] = set()
+    for _ in range(6):
+        repeating = Repeating()
+        held = stored_envelopes(pair.left.peer, pair.left.run(snapshot.run_id))
+        repeating.first = to_envelope(held[0]) if held else None
+
+        def alter(message: Any, repeating: Repeating = repeating) -> list[Any]:
+            sent = repeating(message)
+            if isinstance(message, EnvelopeAck):
+                raise KeyboardInterrupt  # after one envelope of the honest side's: connect anew
+            return sent
+
+        def leave(stream: MemoryStream, alter: Any = alter) -> None:
+            stream.alter = alter
+            initiate_exchange(pair.left.peer, snapshot.run_id, stream)
+
+        ends = run_both(
+            {
+                Role.INITIATOR: leave,
+                Role.RESPONDER: lambda s: respond_exchange(pair.right.peer, pair.right.partner(), s),
+            }
+        )
+        taken |= repeating.taken
+        if isinstance(ends.errors[Role.RESPONDER], PartnerFault):
+            break
+    assert len(taken) <= 1
 
 
 def test_a_resumed_exchange_sends_only_what_was_not_acknowledged(pair: Pair, snapshot: Snapshot) -> None:

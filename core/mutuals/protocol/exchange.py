@@ -149,6 +149,11 @@ class EnvelopeReceiver:
         return self._complete
 
     @property
+    def envelopes(self) -> int:
+        """Number of envelopes received so far."""
+        return len(self._digests)
+
+    @property
     def records(self) -> int:
         """Number of records received so far."""
         return self._records

@@ -177,6 +177,8 @@ class _Exchange:
         self._receiver: EnvelopeReceiver | None = None
         if self._active.agreement.sends(self._active.own_side.other):
             self._receiver = open_receiver(peer, run, self._active, self._partner_key)
+        self._taken = 0
+        self._acknowledged: set[int] = set()
         self._prepared: Prepared | None = None
         self._rows: list[OutgoingRow] = []
         if run.state is RunState.REVEALED:
@@ -197,6 +199,7 @@ class _Exchange:
         expecting = self._receiver is not None
         sending: Iterator[OutgoingRow] | None = None
         more = True
+        self._acknowledged = {row.number for row in self._rows if row.acknowledged_at is not None}
         own_turn = self._run.role is Role.INITIATOR
         self._progress.stage("exchanging records", 0)
         while more or expecting:
@@ -248,6 +251,7 @@ class _Exchange:
         verify_ack(outgoing_flow(self._peer, self._run, self._active), row.digest, ack, self._partner_key)
         with self._peer.store.transaction() as tx:
             tx.envelopes.acknowledge(row.run_id, row.number, ack.signature, self._peer.clock())
+        self._acknowledged.add(row.number)
         self._progress.advance(len(envelope.records))
 
     def _receive(self, receiver: EnvelopeReceiver) -> bool:
@@ -256,13 +260,29 @@ class _Exchange:
         self.begin()
         try:
             accepted = receiver.receive(envelope)
+            if not accepted.new:
+                self._check_repeated(receiver, accepted.header.last)
         except PartnerFault as fault:
             self._log_evidence(envelope, fault)
             raise
         keep_incoming(self._peer, self._run, envelope, accepted)
+        self._taken += 1
         self._stream.send(accepted.ack)
         self._progress.advance(len(envelope.records))
         return accepted.header.last
+
+    def _check_repeated(self, receiver: EnvelopeReceiver, last: bool) -> None:
+        """An envelope comes again where its acknowledgement was lost. Anything else would pay for our next envelope
+        with one that we have, and the two directions would no longer alternate.
+
+        So it is the first on its stream; and an initiator, which acknowledges our envelopes only after it has our
+        acknowledgements, repeats one only while it has acknowledged fewer than it has sent, or its last.
+        """
+        known = self._run.role is Role.RESPONDER and len(self._acknowledged) >= receiver.envelopes
+        if self._taken or (known and not last):
+            raise PartnerFault(
+                ErrorCode.BAD_MESSAGE, "The partner sent an envelope again whose acknowledgement it has."
+            )
 
     def _log_evidence(self, envelope: Envelope, fault: PartnerFault) -> None:
         with self._peer.store.transaction() as tx:
