@@ -37,6 +37,9 @@ COMMAND_MODULES = (
     "demo",
 )
 
+STOPPED = 130
+"""The exit code after Ctrl-C, as of any program that a shell sees stopped; it is Typer's as well."""
+
 _SPEAKERS = frozenset({"click.utils", "json", "mutuals_client.console", "rich.console"})
 """The modules that write to standard output."""
 
@@ -82,7 +85,13 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code. Errors are printed, never raised."""
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        try:
+            code = _run(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:  # while an error was being told
+            code = STOPPED
+        if code == STOPPED:
+            result(error={"code": ErrorCode.CANCELLED.value, "message": "Stopped.", "hint": None})
+            print("Stopped.", file=sys.stderr)
         sys.stdout.flush()
     except OSError as error:  # of standard output: every other one has been reported
         return _cannot_speak(error)
@@ -91,7 +100,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = build_app()(arguments, prog_name="mutuals", standalone_mode=False)
+        # Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
+        command = typer.main.get_command(build_app())
+        code = command.main(arguments, prog_name="mutuals", standalone_mode=False)
     except MutualsError as error:
         _report(error.code, error.message, error.hint)
         return error.exit_code
@@ -103,9 +114,7 @@ def _run(arguments: list[str]) -> int:
             _report(ErrorCode.USAGE, _sentence(error), _usage(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
-        result(error={"code": ErrorCode.CANCELLED.value, "message": "Stopped.", "hint": None})
-        stderr().print("Stopped.")
-        return 1
+        return STOPPED
     except Exception as error:  # the last line of defence: no traceback, no data, to a person
         if isinstance(error, OSError) and _of_output(error):
             raise

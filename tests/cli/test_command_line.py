@@ -85,3 +85,24 @@ def test_a_reader_who_left_is_left_in_peace(arguments: str) -> None:
     assert process.stderr.read() == ""
     assert process.wait(20) == 1
     process.stderr.close()
+
+
+@pytest.mark.parametrize("where", ["the command", "the report of an error"])
+def test_ctrl_c_is_one_word_wherever_it_comes(
+    where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    hook = sys.excepthook
+    target = (
+        "mutuals_client.commands.runs.open_peer" if where == "the command" else "mutuals_client.main._report"
+    )
+    monkeypatch.setattr(target, interrupted)
+    console.reset_settings()
+    assert main.run(["runs", "list", "--home", "/no/such/home"]) == 130
+    assert capsys.readouterr() == ("", "Stopped.\n")
+    assert sys.excepthook is hook  # the one that prints no traceback
+    console.reset_settings()
+    assert main.run(["runs", "list", "--home", "/no/such/home", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "CANCELLED"
