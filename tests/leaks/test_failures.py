@@ -24,7 +24,7 @@ from leaks.stage import STEPS, Stage
 
 pytestmark = pytest.mark.timeout(0)  # the commands have an alarm of their own
 
-WANTED = os.environ.get("LEAKS", "24")
+WANTED = os.environ.get("LEAKS", "16")
 PARTS = 8
 """Into which the work is cut, for several processes."""
 
