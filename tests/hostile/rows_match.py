@@ -181,7 +181,7 @@ def _greeted(cheat: Cheat) -> None:
         cheat.line.saw(Hello)
 
 
-def _put(make: Callable[[Cheat], Any]) -> Callable[[Cheat], None]:
+def put(make: Callable[[Cheat], Any]) -> Callable[[Cheat], None]:
     """Instead of a greeting, send this."""
 
     def script(cheat: Cheat) -> None:
@@ -193,7 +193,7 @@ def _put(make: Callable[[Cheat], Any]) -> Callable[[Cheat], None]:
 
 
 def _raw(name: str, what: str, words: Any, make: Callable[[Cheat], Any], step: str = "1 (wire)") -> Attack:
-    return Attack(name, what, Stage.MATCH, step, BAD, words, OPEN, state=None, script=_put(make))
+    return Attack(name, what, Stage.MATCH, step, BAD, words, OPEN, state=None, script=put(make))
 
 
 def _echoed_greeting(cheat: Cheat) -> Hello:
@@ -201,7 +201,7 @@ def _echoed_greeting(cheat: Cheat) -> Hello:
     return replace(cheat.line.saw(Hello), role=RESPONDER)
 
 
-def _own_open(cheat: Cheat) -> Hello:
+def own_open(cheat: Cheat) -> Hello:
     """A proper Open, from a cheat whose own software would not begin."""
     profile = get_profile("uid2-v1")
     hello = Hello(
@@ -220,6 +220,14 @@ def _own_open(cheat: Cheat) -> Hello:
     return replace(hello, signature=cheat.key.sign(hello.signed_bytes()))
 
 
+def _two_megabytes(cheat: Cheat) -> None:
+    if cheat.role is INITIATOR:
+        cheat.line.put(own_open(cheat))
+    cheat.line.saw(Hello)
+    cheat.line.put(bytes(2 * 1024 * 1024))
+    cheat.line.wait_until_over()
+
+
 BYTES = (
     _raw("garbage", "It sends bytes that are no message.", "cannot be parsed", lambda _: b"\xff" * 40),
     _raw("an empty message", "It sends a message in which nothing is set.", "it is empty", lambda _: b""),
@@ -232,7 +240,7 @@ BYTES = (
         "not signed by the key on its card",
         Left.GREETING,
         state=None,
-        script=_put(_echoed_greeting),
+        script=put(_echoed_greeting),
         cheats=(RESPONDER,),
     ),
     _raw(
@@ -244,14 +252,14 @@ BYTES = (
     ),
     Attack(
         "a message of two megabytes",
-        "Its first message is larger than any may be.",
+        "Once greeted, it sends a message larger than any may be.",
         Stage.MATCH,
-        "1 (gRPC)",
+        "4 (gRPC)",
         By(ErrorCode.CANCELLED, BAD),
         By("left before the end", "over the limit"),
-        OPEN,
-        state=None,
-        script=_put(lambda _: bytes(2 * 1024 * 1024)),
+        By(Left.POINTS, Left.GREETING),
+        state=By(RunState.FAILED, None),
+        script=_two_megabytes,
     ),
 )
 
@@ -673,7 +681,7 @@ BUDGETS = (
         state=None,
         agreement="one run",
         prepare=_one_run_before,
-        script=_put(_own_open),
+        script=put(own_open),
         cheats=(INITIATOR,),
     ),
     Attack(
