@@ -102,7 +102,8 @@ def test_proposal_waits_in_the_outbox_until_the_partner_calls(
     left, right = companies
     left.stop()
     draft = tmp_path / "second.toml"
-    draft.write_text(agreement_toml(datetime.now(UTC).date(), CONTACTS), encoding="utf-8")
+    text = agreement_toml(datetime.now(UTC).date(), CONTACTS)
+    draft.write_text(text.replace("spring campaign", "autumn campaign"), encoding="utf-8")
     proposed = left.run(
         "agreement", "propose", str(draft), "--with", "Vélo Verde SAS", "--source", "customers", sign=True
     )
