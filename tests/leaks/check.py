@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaks.inject import Call, Hook, Kind, exception
-from leaks.planted import plant
+from leaks.planted import SHARED, plant
 from leaks.stage import Scene, Stage
 from mutuals.errors import ERRORS, ErrorCode
 
@@ -100,12 +100,12 @@ def _leaks(planted: Any, scene: Scene, out: str, err: str) -> list[str]:
     found = [
         f"{name} holds {form}" for name, text in said.items() for form in planted.found_in(text.encode())
     ]
-    exported = "out/campaign.csv" if scene.code == 0 else None
     for name, data in scene.files():
-        if name.startswith("out/") and name != exported:
+        if name == "out/campaign.csv" and _is_complete(data):
+            continue  # what was ordered; what fails afterwards does not take it back
+        if name.startswith("out/"):
             found.append(f"{name} was left")
-        elif name != exported:
-            found += [f"{name} holds {form}" for form in planted.found_in(data)]
+        found += [f"{name} holds {form}" for form in planted.found_in(data)]
     return found
 
 
@@ -113,6 +113,11 @@ def _speaking(call: Call) -> bool:
     """Whether it is the very telling that failed: nothing typed can be told then."""
     place = call.caller or call.callee
     return place.startswith(("mutuals_client.main._report", "mutuals_client.console."))
+
+
+def _is_complete(exported: bytes) -> bool:
+    """Whether an exported file has its heading and a row for each shared contact."""
+    return exported.count(b"\n") == 1 + len(SHARED) and exported.endswith(b"\n")
 
 
 def _permitted(name: str, place: Path) -> bool:

@@ -75,6 +75,11 @@ class Call:
     callee: str
     number: int = 1
 
+    @property
+    def validating(self) -> bool:
+        """Whether it is part of reading the configuration, whose faults are told in the validators' own words."""
+        return (self.caller or self.callee).startswith("mutuals.identity.text.")
+
     def __str__(self) -> str:
         place = f"{self.caller}->{self.callee}" if self.caller else self.callee
         return f"{self.thread}:{place}" + (f"#{self.number}" if self.number > 1 else "")

@@ -28,6 +28,7 @@ from support.pairing import PASSPHRASE, Pair, agreement_between, paired
 import mutuals.engines.workers
 import mutuals.transport.connection
 import mutuals.transport.streams
+import mutuals_client.console
 from leaks.planted import rows
 from mutuals.agreement.lifecycle import propose
 from mutuals.engines.workers import InlinePool
@@ -256,6 +257,8 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
 
     mutuals.engines.workers.WorkerPool = _Inline  # type: ignore[assignment,misc]
     connect.__defaults__ = (PATIENCE,)
+    keyring = mutuals_client.console._passphrase_from_keyring
+    mutuals_client.console._passphrase_from_keyring = lambda operator: None  # nobody's own one
     for module in modules:
         module.from_rpc_error = listen  # type: ignore[attr-defined]
     try:
@@ -263,6 +266,7 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
     finally:
         mutuals.engines.workers.WorkerPool = pool  # type: ignore[misc]
         connect.__defaults__ = patience
+        mutuals_client.console._passphrase_from_keyring = keyring
         for module in modules:
             module.from_rpc_error = honest  # type: ignore[attr-defined]
 
