@@ -52,4 +52,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing mutuals into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m compileall -q core server client # pip does it only for what it copies
 	@touch $@
