@@ -19,6 +19,7 @@ from support.pairing import Company
 from hostile.wire import PATIENCE, Alter, Caller, Line
 from hostile.world import LIMITS, World
 from mutuals.crypto.signing import SigningKey
+from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Role, Run, RunState
 from mutuals.protocol.messages import (
@@ -44,6 +45,10 @@ from mutuals.transport.connection import connect
 from mutuals.transport.wire import EXCHANGE, MATCH, REVEAL
 
 INITIATOR, RESPONDER = Role.INITIATOR, Role.RESPONDER
+
+
+GIVES_UP = 5.0
+"""Seconds that a cheat whose own software has failed waits for the honest side to end the call."""
 
 
 class Stage(StrEnum):
@@ -191,6 +196,7 @@ class Cheat:
         self.lines: dict[Stage, Line] = {}
         self.more: list[Line] = []
         self.run_id = ""
+        self.pool: Pool = world.pool
         self.error: BaseException | None = None
         self.notes: list[str] = []
         self.notes_of: dict[str, Any] = {}
@@ -217,7 +223,7 @@ class Cheat:
 
     def follow(self, stage: Stage, line: Line) -> None:
         """Do what honest software does in this stage; only the messages may be altered."""
-        peer, pool = self.company.peer, self.world.pool
+        peer, pool = self.company.peer, self.pool
         count_only = self.row.attack.count_only
         match stage, self.role:
             case Stage.MATCH, Role.INITIATOR:
@@ -253,7 +259,7 @@ class Cheat:
                 attack.afterwards(self)
         if self.error is None or not crooked:
             line.hang_up()
-        if not line.wait_until_over():
+        if not line.wait_until_over(PATIENCE if self.error is None else GIVES_UP):
             line.cancel()
 
 
@@ -262,11 +268,15 @@ def carry_out(world: World, row: Row) -> Result:
     result = Result(row)
     cheat = Cheat(world, row)
     attack = row.attack
-    if attack.prepare is not None:
-        attack.prepare(cheat)
-    known = set(world.runs())
+    known: set[str] = set()
     logged = 0
-    for stage in Stage:
+    stages = _unplayed(cheat, known)
+    if stages[0] is Stage.MATCH:
+        world.clear()
+        if attack.prepare is not None:
+            attack.prepare(cheat)
+        known = set(world.runs())
+    for stage in stages:
         _permit(cheat, stage)
         logged = len(world.log())
         error = play(cheat, stage)
@@ -276,6 +286,8 @@ def carry_out(world: World, row: Row) -> Result:
             break
         if error is not None:
             raise AssertionError(f"{row.name}: the {stage} before the attack failed: {error}")
+        if attack.prepare is None:
+            world.save(_so_far(cheat, stage), (dict(cheat.lines), cheat.run_id, frozenset(known)))
     if cheat.role is INITIATOR:
         world.wait_for_log(logged, METHODS[attack.stage].name)
     world.server._places.wait_until_empty(PATIENCE)
@@ -291,8 +303,30 @@ def carry_out(world: World, row: Row) -> Result:
     if attack.check is not None:
         attack.check(cheat, result)
     result.problems += cheat.notes
-    world.clear()
+    if result.problems:
+        result.problems.append(
+            f"the cheat's call ended with {cheat.line.code}, its software with {cheat.error!r}"
+        )
     return result
+
+
+def _so_far(cheat: Cheat, stage: Stage) -> tuple[Any, ...]:
+    """What tells one beginning of a run from another."""
+    attack = cheat.row.attack
+    # Whether the honest side authorises the reveal depends on the stage of the attack; nothing else does.
+    return attack.agreement, attack.count_only, cheat.role, stage
+
+
+def _unplayed(cheat: Cheat, known: set[str]) -> list[Stage]:
+    """The stages still to be played, after going back to where an earlier attack began; sets what was ``known``."""
+    attack = cheat.row.attack
+    stages = list(Stage)
+    for stage in reversed(stages[: stages.index(attack.stage)]):
+        if attack.prepare is None and (saved := cheat.world.restore(_so_far(cheat, stage))) is not None:
+            cheat.lines, cheat.run_id = dict(saved[0]), saved[1]
+            known.update(saved[2])
+            return stages[stages.index(stage) + 1 :]
+    return stages
 
 
 def play(cheat: Cheat, stage: Stage) -> MutualsError | None:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from hostile.attack import Attack, Row
 from hostile.rows_exchange import EXCHANGE_ATTACKS
-from hostile.rows_match import MATCH_ATTACKS
+from hostile.rows_greeting import GREETING_ATTACKS
+from hostile.rows_points import POINT_ATTACKS
+from hostile.rows_relay import RELAY_ATTACKS
 from hostile.rows_reveal import REVEAL_ATTACKS
+from hostile.rows_tags import TAG_ATTACKS
 
-ATTACKS: tuple[Attack, ...] = (*MATCH_ATTACKS, *REVEAL_ATTACKS, *EXCHANGE_ATTACKS)
+ATTACKS: tuple[Attack, ...] = (
+    *GREETING_ATTACKS,
+    *POINT_ATTACKS,
+    *TAG_ATTACKS,
+    *RELAY_ATTACKS,
+    *REVEAL_ATTACKS,
+    *EXCHANGE_ATTACKS,
+)
 ROWS: tuple[Row, ...] = tuple(row for attack in ATTACKS for row in attack.rows())

@@ -9,7 +9,7 @@ from typing import Any
 
 from hostile.attack import INITIATOR, RESPONDER, Attack, By, Cheat, Left, Row, Stage, play
 from hostile.craft import STRANGER, envelope, on, on_nth, resealed, with_cheat
-from hostile.rows_match import put
+from hostile.rows_greeting import put
 from hostile.wire import Alter
 from hostile.world import PER_ENVELOPE, SHARED
 from mutuals.errors import ErrorCode, MutualsError

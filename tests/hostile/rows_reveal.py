@@ -10,7 +10,7 @@ from typing import Any
 
 from hostile.attack import INITIATOR, RESPONDER, Attack, By, Cheat, Left, Result, Row, Stage, play
 from hostile.craft import on, with_cheat
-from hostile.rows_match import own_open, put
+from hostile.rows_greeting import own_open, put
 from hostile.wire import Alter
 from hostile.world import ITEMS, SHARED
 from mutuals.errors import ErrorCode, MutualsError

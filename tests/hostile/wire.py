@@ -213,4 +213,4 @@ def _code(error: Any) -> ErrorCode | str:
     for key, value in error.trailing_metadata() or ():
         if key == ERROR_METADATA:
             return ErrorCode(error_pb2.ErrorDetail.FromString(value).code)
-    return str(error.code().name)
+    return f"{error.code().name} ({error.details()})"

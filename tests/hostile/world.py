@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from mutuals.runs.mandates import grant_standing_mandate
 from mutuals.runs.match import initiate_match
 from mutuals.runs.reveal import initiate_reveal
 from mutuals.store.rows import PartnerRow
-from mutuals.transport.connection import connect
+from mutuals.transport.connection import PartnerConnection, connect
 from mutuals.transport.options import Limits
 from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
@@ -64,6 +65,31 @@ class CofactorEngine(ToyEngine):
 
 
 @dataclass
+class Saved:
+    """A company's store and spool at one moment: what comes before an attack need not be played again for each."""
+
+    store: sqlite3.Connection
+    spool: dict[str, bytes]
+
+    @classmethod
+    def of(cls, company: Company) -> Saved:
+        """What ``company`` has now."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with closing(sqlite3.connect(_database(company))) as source:
+            source.backup(copy)
+        return cls(copy, {path.name: path.read_bytes() for path in company.peer.home.spool.iterdir()})
+
+    def put_back(self, company: Company) -> None:
+        """Let ``company`` have this, and nothing that came later."""
+        with closing(sqlite3.connect(_database(company))) as target:
+            self.store.backup(target)
+        for path in company.peer.home.spool.iterdir():
+            path.unlink()
+        for name, data in self.spool.items():
+            (company.peer.home.spool / name).write_bytes(data)
+
+
+@dataclass
 class World:
     """The companies, their agreements by name, and the two servers."""
 
@@ -76,8 +102,23 @@ class World:
     hasty_endpoint: str
     hostile: HostileServer
     caller: Caller
+    friends_connection: PartnerConnection
     log_path: Path
     pool: InlinePool
+    saved: dict[Any, tuple[list[Saved], Any]] = field(default_factory=dict)
+
+    def save(self, name: Any, what: Any) -> None:
+        """Remember what the honest side and the cheat have in store and spool, and ``what`` belongs to it."""
+        self.saved[name] = ([Saved.of(company) for company in (self.honest, self.cheat)], what)
+
+    def restore(self, name: Any) -> Any:
+        """Go back to what was saved under this name, if it was; what belongs to it."""
+        if name not in self.saved:
+            return None
+        stores, what = self.saved[name]
+        for company, saved in zip((self.honest, self.cheat), stores, strict=True):
+            saved.put_back(company)
+        return what
 
     def row(self, own: Company, other: Company) -> PartnerRow:
         """``other`` as ``own`` knows it."""
@@ -130,8 +171,7 @@ class World:
 
     def still_serving(self) -> None:
         """The friend is answered."""
-        with connect(self.friend.peer, self.row(self.friend, self.honest), LIMITS) as connection:
-            connection.ping()
+        self.friends_connection.ping()
 
     def friend_counts(self) -> Run:
         """The friend matches with the honest side."""
@@ -196,6 +236,10 @@ def world(root: Path) -> Iterator[World]:
         honest_row = tx.partners.get(honest.peer.fingerprint.hex())
     assert honest_row is not None
     caller = Caller(cheat.peer, honest_row)
+    with friend.peer.store.transaction() as tx:
+        honest_row = tx.partners.get(honest.peer.fingerprint.hex())
+    assert honest_row is not None
+    friends_connection = connect(friend.peer, honest_row, LIMITS)
     try:
         yield World(
             honest,
@@ -207,11 +251,13 @@ def world(root: Path) -> Iterator[World]:
             hasty_endpoint,
             hostile,
             caller,
+            friends_connection,
             log_path,
             pool,
         )
     finally:
         caller.close()
+        friends_connection.close()
         hostile.stop()
         server.stop(0)
         hasty.stop(0)
@@ -221,6 +267,10 @@ def world(root: Path) -> Iterator[World]:
         exchange.MAX_RECORDS_PER_ENVELOPE = before
         runs_exchange.verify_ack = checked
         del engines._ENGINES["toy"]
+
+
+def _database(company: Company) -> str:
+    return str(company.peer.home.store_url(company.peer.config)).removeprefix("sqlite:///")
 
 
 def sign(one: Company, other: Company, matching: dict[str, Any] | None = None, **changes: Any) -> str:
