@@ -34,7 +34,8 @@ class RowTable(Generic[R]):
     """Rows of type ``row`` in ``table``, whose columns carry the names of the dataclass's fields.
 
     All statements are in the portable subset of SQL. A read followed by a write is safe, because a
-    transaction has the store to itself (``mutuals.store.database``).
+    transaction has the store to itself (``mutuals.store.database``). Reading closes its cursor also where a row
+    cannot be read: SQLite keeps the file locked for one that is open, and a kept exception keeps it open.
     """
 
     def __init__(self, connection: Connection, table: Table, row: type[R]) -> None:
@@ -63,15 +64,15 @@ class RowTable(Generic[R]):
 
     def one(self, *where: Where, order: Sequence[ColumnElement[Any]] = ()) -> R | None:
         """The first row that meets ``where``, in ``order``, or nothing."""
-        found = self._connection.execute(
-            select(*self._columns).where(*where).order_by(*order).limit(1)
-        ).first()
-        return None if found is None else self._row(**found._mapping)
+        query = select(*self._columns).where(*where).order_by(*order).limit(1)
+        with self._connection.execute(query) as result:
+            found = result.first()
+            return None if found is None else self._row(**found._mapping)
 
     def all(self, *where: Where, order: Sequence[ColumnElement[Any]]) -> list[R]:
         """All rows that meet ``where``, in ``order``."""
-        found = self._connection.execute(select(*self._columns).where(*where).order_by(*order))
-        return [self._row(**row._mapping) for row in found]
+        with self._connection.execute(select(*self._columns).where(*where).order_by(*order)) as result:
+            return [self._row(**row._mapping) for row in result]
 
     def update(self, where: Sequence[Where], values: dict[str, Any]) -> int:
         """Set ``values`` where ``where`` is met; how many rows that were."""
