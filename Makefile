@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test leaks check lint format bench proto install clean
+.PHONY: help demo test hostile leaks check lint format bench proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -20,6 +20,9 @@ test: $(STAMP) ## Run the tests on all cores
 
 leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
 	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)
+
+hostile: $(STAMP) ## A partner that cheats, against the real server and client: a table of attacks and what they got
+	@PYTHONPATH=tests $(BIN)/python -m hostile $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

@@ -23,7 +23,7 @@ from hostile.rows import ROWS
 from hostile.world import world
 from mutuals.models.run import RunState
 
-WIDTH = 150
+WIDTH = 165
 SCREEN = Console(width=None if sys.stdout.isatty() else WIDTH)
 
 

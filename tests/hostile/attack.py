@@ -259,7 +259,7 @@ class Cheat:
                 attack.afterwards(self)
         if self.error is None or not crooked:
             line.hang_up()
-        if not line.wait_until_over(PATIENCE if self.error is None else GIVES_UP):
+        if not line.wait_until_over(None if self.error is None else min(GIVES_UP, line.patience)):
             line.cancel()
 
 
@@ -377,6 +377,8 @@ def _as_server(cheat: Cheat, stage: Stage) -> MutualsError | None:
                         initiate_exchange(peer, cheat.run_id, stream)
     except MutualsError as error:
         return error
+    except Exception as error:
+        return MutualsError(ErrorCode.INTERNAL, f"An error without a code: {type(error).__name__}")
     finally:
         # A local refusal never reaches the cheat.
         if stage in cheat.lines or not answered.wait(0.5):

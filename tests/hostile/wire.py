@@ -37,6 +37,8 @@ _END = object()
 class Line:
     """One end of one call. ``seen`` is everything the honest side sent, in order."""
 
+    patience = PATIENCE
+
     def __init__(self, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]) -> None:
         self._encode = encode
         self._decode = decode
@@ -56,7 +58,7 @@ class Line:
             self.put(altered)
 
     def receive(self) -> Any:
-        message = self._incoming.get(timeout=PATIENCE)
+        message = self._incoming.get(timeout=self.patience)
         if message is _END:
             raise MutualsError(ErrorCode.UNREACHABLE, "The honest side ended the call.")
         return message
@@ -84,15 +86,15 @@ class Line:
             return [message for message in self.seen if isinstance(message, kind)]
 
         with self._changed:
-            self._changed.wait_for(lambda: len(found()) > nth or self._over, PATIENCE)
+            self._changed.wait_for(lambda: len(found()) > nth or self._over, self.patience)
             if len(found()) <= nth:
                 raise MutualsError(ErrorCode.UNREACHABLE, f"The honest side never sent its {kind.__name__}.")
             return found()[nth]
 
-    def wait_until_over(self, patience: float = PATIENCE) -> bool:
+    def wait_until_over(self, patience: float | None = None) -> bool:
         """Wait until the honest side has ended the call; whether it has."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._over, patience)
+            return self._changed.wait_for(lambda: self._over, patience or self.patience)
 
     # --- what carries it ----------------------------------------------------------------------------------------
 
