@@ -16,6 +16,7 @@ def companies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield companies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.check)
 def test_without_the_check_its_rows_fail(companies: World, mutation: Mutation) -> None:
     rows = neighbours(mutation, 1)

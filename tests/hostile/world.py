@@ -15,7 +15,7 @@ from support.companies import free_port
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company
 from support.toy_engine import Q, ToyEngine
 
-from hostile.wire import Caller, HostileServer
+from hostile.wire import HostileServer
 from mutuals import engines
 from mutuals.agreement.lifecycle import accept, propose
 from mutuals.documents import take_document
@@ -37,7 +37,8 @@ from mutuals.transport.options import Limits
 from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
 
-LIMITS = Limits(unary=20, stream=60, idle=20, drain=2, runs=6, runs_per_partner=3, unary_calls=6)
+# Room for the streams of attacks that are still being torn down: gRPC refuses what comes on top of its limit.
+LIMITS = Limits(unary=20, stream=60, idle=20, drain=2, runs=6, runs_per_partner=3, unary_calls=40)
 HASTY = Limits(unary=20, stream=60, idle=1, drain=2, runs=2, runs_per_partner=2, unary_calls=2)
 
 ITEMS = 12
@@ -101,7 +102,6 @@ class World:
     hasty: PeerServer
     hasty_endpoint: str
     hostile: HostileServer
-    caller: Caller
     friends_connection: PartnerConnection
     log_path: Path
     pool: InlinePool
@@ -232,10 +232,6 @@ def world(root: Path) -> Iterator[World]:
     server.start()
     hasty.start()
     hostile = HostileServer(cheat.peer, ports["cheat"])
-    with cheat.peer.store.transaction() as tx:
-        honest_row = tx.partners.get(honest.peer.fingerprint.hex())
-    assert honest_row is not None
-    caller = Caller(cheat.peer, honest_row)
     with friend.peer.store.transaction() as tx:
         honest_row = tx.partners.get(honest.peer.fingerprint.hex())
     assert honest_row is not None
@@ -250,13 +246,11 @@ def world(root: Path) -> Iterator[World]:
             hasty,
             hasty_endpoint,
             hostile,
-            caller,
             friends_connection,
             log_path,
             pool,
         )
     finally:
-        caller.close()
         friends_connection.close()
         hostile.stop()
         server.stop(0)

@@ -146,6 +146,6 @@ def test_the_scan_finds_what_it_looks_for(theatre: Theatre) -> None:
     for name in ("email", "phone", "contact_id", "city", "score"):
         assert planted.found_in(b"... " + row[name].encode() + b" ...")
         assert planted.found_in(row[name].upper().encode())
-    assert len(planted.forms) >= 400
+    assert len(planted.forms) >= 300  # a few of the hashes are too short or too common in base64 to look for
     assert planted.found_in(planted.sentence.encode())
     assert not planted.found_in(b"nothing of the kind")
