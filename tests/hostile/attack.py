@@ -197,6 +197,7 @@ class Cheat:
         self.more: list[Line] = []
         self.run_id = ""
         self.pool: Pool = world.pool
+        self._caller: Caller | None = None
         self.error: BaseException | None = None
         self.notes: list[str] = []
         self.notes_of: dict[str, Any] = {}
@@ -217,9 +218,23 @@ class Cheat:
 
     def again(self, method: Any) -> Line:
         """Another call, as the initiator."""
-        line = self.world.caller.call(method)
+        line = self.caller.call(method)
         self.more.append(line)
         return line
+
+    @property
+    def caller(self) -> Caller:
+        """Its channel, new for every row: gRPC counts calls whose objects Python has not collected yet, and refuses
+        further ones on the same connection."""
+        if self._caller is None:
+            hasty = self.world.hasty_endpoint if self.row.attack.hasty else None
+            self._caller = Caller(self.company.peer, self.partner(), hasty)
+        return self._caller
+
+    def close(self) -> None:
+        """Close the channel."""
+        if self._caller is not None:
+            self._caller.close()
 
     def follow(self, stage: Stage, line: Line) -> None:
         """Do what honest software does in this stage; only the messages may be altered."""
@@ -265,8 +280,15 @@ class Cheat:
 
 def carry_out(world: World, row: Row) -> Result:
     """Attack, then compare with what the row says."""
-    result = Result(row)
     cheat = Cheat(world, row)
+    try:
+        return _carry_out(world, row, cheat)
+    finally:
+        cheat.close()
+
+
+def _carry_out(world: World, row: Row, cheat: Cheat) -> Result:
+    result = Result(row)
     attack = row.attack
     known: set[str] = set()
     logged = 0
@@ -336,14 +358,9 @@ def play(cheat: Cheat, stage: Stage) -> MutualsError | None:
 
 def _as_caller(cheat: Cheat, stage: Stage) -> MutualsError | None:
     """The cheat calls; what the honest side made of it is in its log."""
-    world, attack = cheat.world, cheat.row.attack
-    caller = world.caller
-    if attack.hasty and stage is attack.stage:
-        caller = Caller(cheat.company.peer, cheat.partner(), world.hasty_endpoint)
-    line = caller.call(METHODS[stage])
+    attack = cheat.row.attack
+    line = cheat.caller.call(METHODS[stage])
     cheat.act(stage, line)
-    if caller is not world.caller:
-        caller.close()
     if stage is not attack.stage and (line.code or cheat.error):
         return MutualsError(ErrorCode.INTERNAL, f"{line.code} {cheat.error}")
     return None

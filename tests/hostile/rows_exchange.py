@@ -46,6 +46,7 @@ def _only_counted(cheat: Cheat) -> None:
     """A run between the two that was never revealed."""
     other = Cheat(cheat.world, Row(cheat.row.attack, INITIATOR))
     assert play(other, Stage.MATCH) is None
+    other.close()
     cheat.notes_of["sid"] = cheat.company.run(other.run_id).sid
 
 

@@ -386,6 +386,7 @@ def _half_revealed(cheat: Cheat) -> None:
     other = Cheat(cheat.world, Row(displaced, INITIATOR))
     play(other, Stage.MATCH)
     play(other, Stage.REVEAL)
+    other.close()
     cheat.notes_of["sid"] = cheat.company.run(other.run_id).sid
 
 
