@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from strangers.rows import NOT_STOPPED
+from strangers.rows import Row as Stranger
+from strangers.rows import rows as strangers
 
 from hostile.attack import Left, Result, carry_out
 from hostile.mutations import MUTATIONS, carry_out_mutations
@@ -45,11 +49,18 @@ def main() -> int:
             )
         ]
         companies.friend_matches()
+    visitors = [] if options.words else strangers()
     if options.json:
-        print(json.dumps({"attacks": [_facts(result) for result in results]}, indent=2, ensure_ascii=False))
+        facts = {
+            "attacks": [_facts(result) for result in results],
+            "strangers": [asdict(row) for row in visitors],
+        }
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         _show(results)
-    return 0 if all(result.stopped for result in results) else 1
+        _show_strangers(visitors)
+    stopped = all(result.stopped for result in results)
+    return 0 if stopped and all(row.stopped_where != NOT_STOPPED for row in visitors) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -122,6 +133,19 @@ def _show(results: list[Result]) -> None:
         SCREEN.print(f"[red]{result.row.name}[/]: {'; '.join(result.problems)}", highlight=False)
     stopped = len(results) - len(failed)
     SCREEN.print(f"{stopped} of {len(results)} attacks ended where they should; other partners were served.")
+
+
+def _show_strangers(visitors: list[Stranger]) -> None:
+    if not visitors:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Who comes, or answers", "Stopped at", "Error", "What left the house"):
+        table.add_column(heading, overflow="fold")
+    for row in visitors:
+        table.add_row(row.name, row.stopped_where, row.code, row.left_the_house)
+    SCREEN.print(table)
+    stopped = sum(row.stopped_where != NOT_STOPPED for row in visitors)
+    SCREEN.print(f"{stopped} of {len(visitors)} strangers and impostors got nowhere.")
 
 
 def _mutations(options: argparse.Namespace, companies: Any) -> int:
