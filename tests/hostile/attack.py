@@ -323,7 +323,10 @@ def _carry_out(world: World, row: Row, cheat: Cheat) -> Result:
     _count(result, cheat)
     _judge(result, cheat, len(new))
     if attack.check is not None:
-        attack.check(cheat, result)
+        try:
+            attack.check(cheat, result)
+        except MutualsError as error:
+            result.problems.append(error.message)
     result.problems += cheat.notes
     if result.problems:
         result.problems.append(
