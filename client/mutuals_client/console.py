@@ -41,7 +41,8 @@ SETTINGS = Settings()
 
 def reset_settings() -> None:
     """Forget the last command line; ``main`` calls this first, so that tests may call it many times."""
-    SETTINGS.__init__()  # type: ignore[misc]  # back to the defaults, keeping the one object that others hold
+    for name, value in vars(Settings()).items():  # others hold the one object, so it is refilled
+        setattr(SETTINGS, name, value)
 
 
 def _store(name: str) -> Any:

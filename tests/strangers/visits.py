@@ -261,7 +261,7 @@ def _trusting(house: House, root: Pair, pair: Pair) -> list[Heard]:
         time.sleep(REFRESH_SECONDS)
         return _with(house, pair, "friend")
     finally:
-        credentials.PartnerTrust._roots = honest  # type: ignore[method-assign]
+        credentials.PartnerTrust._roots = honest  # type: ignore[method-assign]  # as it was
         time.sleep(REFRESH_SECONDS)
 
 

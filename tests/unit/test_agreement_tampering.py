@@ -121,7 +121,7 @@ def test_row_must_say_what_the_document_says(company: Company, change: str) -> N
         "partner": "00" * 32,
         "own_side": Side.PARTNER,
     }
-    tampered.row = replace(tampered.row, **{change: values[change]})  # type: ignore[arg-type]
+    tampered.row = replace(tampered.row, **{change: values[change]})  # type: ignore[arg-type]  # values of any type
     assert refused(tampered)
 
 
