@@ -60,7 +60,13 @@ class Context(StrEnum):
     ENVELOPE_ACK = "mutuals/v1/envelope-ack"
     OVERLAP = "mutuals/v1/overlap"
     SENT = "mutuals/v1/sent"
-    LOG = "mutuals/v1/log"
+    TERMS = "mutuals/v1/terms"
+    ASSESSMENT = "mutuals/v1/assessment"
+    POLICY = "mutuals/v1/policy"
+    ACT = "mutuals/v1/act"
+    SUPPRESSION = "mutuals/v1/suppression"
+    RUN_SHARE = "mutuals/v1/run-share"
+    REVOCATION = "mutuals/v1/revocation"
 
 
 def frame(context: Context, *fields: bytes | str | int | Iterable[bytes]) -> bytes:

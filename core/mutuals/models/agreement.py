@@ -53,6 +53,9 @@ class AgreementState(StrEnum):
     PROPOSED = "proposed"
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    SUPERSEDED = (
+        "superseded"  # a later version binds; what was received under this one is still kept by its terms
+    )
     ENDED = "ended"
     CLOSED = "closed"
     REJECTED = "rejected"
@@ -134,7 +137,7 @@ class SharedField(_Clause):
     name: Slug
     type: Literal["text", "integer", "decimal", "date", "boolean"] = "text"
     category: Slug = "contact"
-    sensitivity: Literal["normal", "sensitive"] = "normal"
+    sensitivity: Literal["normal", "sensitive", "special"] = "normal"
     transform: Transform = "none"
     retention_days: int = Field(default=90, ge=1, le=3650)
     departments: tuple[Slug, ...] = Field(min_length=1, max_length=20)
@@ -160,8 +163,22 @@ class Security(_Clause):
     attestation_every_days: int = Field(default=90, ge=1, le=366)
 
 
+class Termination(_Clause):
+    """How it ends before its last day, and how soon the deletion must be certified afterwards.
+
+    ``notice_days`` bind whoever gives notice without a cause; with a cause either side may end it at once.
+    """
+
+    notice_days: int = Field(default=30, ge=0, le=365)
+    certificate_within_days: int = Field(default=14, ge=1, le=90)
+
+
 class Agreement(_Clause):
-    """The whole document. ``proposer_sends`` and ``partner_sends`` are the fields per direction; one may be empty."""
+    """The whole document. ``proposer_sends`` and ``partner_sends`` are the fields per direction; one may be empty.
+
+    An amendment has the next ``version`` and the digest it ``replaces``; ``runs_of_replaced`` says whether runs begun
+    under that version may finish. ``vendors`` are the recipients' processors that may see what was received.
+    """
 
     format: Literal["mutuals/v1/agreement"] = "mutuals/v1/agreement"
     title: Line
@@ -182,6 +199,10 @@ class Agreement(_Clause):
     permission: Permission = Permission()
     consent: ConsentRule
     security: Security
+    termination: Termination = Termination()
+    minors: Literal["excluded", "included"] = "excluded"
+    vendors: tuple[Line, ...] = Field(default=(), max_length=50)
+    runs_of_replaced: Literal["finish", "stop"] = "stop"
     proposer_sends: tuple[SharedField, ...] = Field(default=(), max_length=100)
     partner_sends: tuple[SharedField, ...] = Field(default=(), max_length=100)
 

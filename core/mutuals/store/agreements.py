@@ -54,6 +54,10 @@ class Agreements:
         """Move the agreement to ``state``. Raises AGREEMENT_UNKNOWN."""
         self._change(digest, {"state": state, "updated_at": at, "reason": reason})
 
+    def set_end(self, digest: str, *, ends_at: datetime | None, ended_at: datetime | None) -> None:
+        """Note when a termination takes effect, and when the agreement ended. Raises AGREEMENT_UNKNOWN."""
+        self._change(digest, {"ends_at": ends_at, "ended_at": ended_at})
+
     def bind(self, digest: str, source: str, mapping: dict[str, str]) -> None:
         """Name the own source and which of its columns feeds which agreed field. Raises AGREEMENT_UNKNOWN."""
         self._change(digest, {"source": source, "mapping": mapping})

@@ -21,23 +21,33 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.store.agreements import Agreements
+from mutuals.store.approvals import Approvals
+from mutuals.store.assessments import Assessments
 from mutuals.store.authorisations import Authorisations
+from mutuals.store.breaches import Breaches
 from mutuals.store.budgets import Budgets
+from mutuals.store.certificates import Attestations, Certificates
+from mutuals.store.checkpoints import Checkpoints
 from mutuals.store.engine import create_store_engine, explain
 from mutuals.store.envelopes import Envelopes
 from mutuals.store.exports import Exports
 from mutuals.store.keys import Keys
 from mutuals.store.log import Log
 from mutuals.store.migrate import migrate
+from mutuals.store.notifications import Notifications
 from mutuals.store.operators import Operators
 from mutuals.store.outbox import Inbox, Outbox
 from mutuals.store.overlaps import Overlaps
 from mutuals.store.partners import Partners
+from mutuals.store.policies import Policies
 from mutuals.store.received import Received
+from mutuals.store.revocations import Revocations
 from mutuals.store.runs import Runs
 from mutuals.store.schema import store_state
 from mutuals.store.sent import Sent
 from mutuals.store.sources import Sources
+from mutuals.store.suppressions import Suppressions
+from mutuals.store.suspensions import Suspensions
 from mutuals.store.sweep import count_erasure, sweep
 
 
@@ -61,6 +71,17 @@ class Transaction:
         self.sent = Sent(connection)
         self.exports = Exports(connection)
         self.log = Log(connection)
+        self.assessments = Assessments(connection)
+        self.approvals = Approvals(connection)
+        self.policies = Policies(connection)
+        self.suppressions = Suppressions(connection)
+        self.revocations = Revocations(connection)
+        self.suspensions = Suspensions(connection)
+        self.breaches = Breaches(connection)
+        self.certificates = Certificates(connection)
+        self.attestations = Attestations(connection)
+        self.notifications = Notifications(connection)
+        self.checkpoints = Checkpoints(connection)
 
 
 class Store:

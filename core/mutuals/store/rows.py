@@ -55,6 +55,8 @@ class AgreementRow:
     """An agreement as this side sees it.
 
     ``document`` is the canonical JSON, ``partner`` the fingerprint, ``mapping`` agreed field to own column.
+    ``replaces`` is the digest of the version before it. ``ends_at`` is when a termination takes effect, ``ended_at``
+    when the agreement ended.
     """
 
     digest: str
@@ -69,6 +71,9 @@ class AgreementRow:
     created_at: datetime
     updated_at: datetime
     reason: str | None = None
+    replaces: str | None = None
+    ends_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -193,3 +198,147 @@ class LogRow:
     event: str
     body: dict[str, Any]
     at: datetime
+
+
+@dataclass(frozen=True)
+class AssessmentRow:
+    """A risk assessment that an operator signed; ``terms`` is the digest of the terms it is about, both hex."""
+
+    digest: str
+    terms: str
+    document: bytes = field(repr=False)
+    operator: str
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ApprovalRow:
+    """An operator's signed act that others rely on: ``act`` names the kind, ``subject`` what it is about."""
+
+    act: str
+    subject: str
+    operator: str
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    at: datetime
+    voided_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """An approved version of the company's policy, counted from 1; ``document`` is canonical JSON."""
+
+    version: int
+    digest: str
+    document: bytes = field(repr=False)
+    operator: str
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    approved_at: datetime
+
+
+@dataclass(frozen=True)
+class SuppressionRow:
+    """A contact or identifier that must stay out: its keyed hash (32 bytes) and why."""
+
+    hash: bytes = field(repr=False)
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RevocationRow:
+    """A contact withdrawn after it was sent: ``own`` where we sent it, else the partner's word about one of its.
+
+    ``ranks`` name it in the run's overlap; ``sealed`` is the own contact id, sealed to the accountability key.
+    ``answered_at`` and ``deleted`` are the recipient's acknowledgement and how many records it deleted.
+    """
+
+    revocation_id: str
+    run_id: str
+    partner: str
+    own: bool
+    ranks: tuple[int, ...]
+    sealed: bytes | None = field(repr=False)
+    at: datetime
+    answered_at: datetime | None = None
+    deleted: int | None = None
+
+
+@dataclass(frozen=True)
+class SuspensionRow:
+    """One side's halt of an agreement; in effect until ``lifted_at``. ``breach`` is the id of the reason, if any."""
+
+    suspension_id: str
+    agreement: str
+    side: Side
+    reason: str
+    breach: str | None
+    at: datetime
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class BreachRow:
+    """A breach: an own one, or one that ``partner`` told of. ``document`` is canonical JSON as it now stands."""
+
+    breach_id: str
+    partner: str | None
+    document: bytes = field(repr=False)
+    aware_at: datetime
+    opened_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CertificateRow:
+    """One side's signed deletion certificate under an agreement (digest)."""
+
+    agreement: str
+    side: Side
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True)
+class AttestationRow:
+    """One side's signed word that it kept to an agreement (digest) in a period."""
+
+    agreement: str
+    side: Side
+    period_from: datetime
+    period_until: datetime
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True)
+class NotificationRow:
+    """A sentence for operators with one of ``roles`` (all where empty), about an agreement (digest) or the peer."""
+
+    position: int
+    agreement: str | None
+    text: str
+    roles: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A signed tree head of a log: ours (``own``) with the partner's ``cosignature``, or the partner's as last seen.
+
+    ``agreement`` is the digest, empty for the peer's own log; ``root`` has 32 bytes, ``note`` is a C2SP signed note.
+    """
+
+    agreement: str
+    own: bool
+    size: int
+    root: bytes = field(repr=False)
+    note: bytes = field(repr=False)
+    at: datetime
+    cosignature: bytes | None = field(default=None, repr=False)

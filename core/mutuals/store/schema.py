@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
 
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Role, RunState
 from mutuals.store.columns import Choice, JsonObject, JsonTuple, Moment
 
 # Oldest first, so that opening an up-to-date store needs one look and no Alembic.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 
 metadata = MetaData(
     naming_convention={
@@ -111,6 +111,9 @@ agreements = Table(
     _need("created_at", Moment),
     _need("updated_at", Moment),
     _may("reason"),
+    _may("replaces"),
+    _may("ends_at", Moment),
+    _may("ended_at", Moment),
 )
 
 statements = Table(
@@ -270,4 +273,140 @@ log = Table(
     _need("event"),
     _need("body", JsonObject),
     _need("at", Moment),
+)
+
+assessments = Table(
+    "assessments",
+    metadata,
+    _key("digest"),
+    _need("terms", Text, index=True),
+    _need("document", LargeBinary),
+    _need("operator", Text, ForeignKey("operators.name")),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("created_at", Moment),
+)
+
+# What an operator signed off for others to rely on: a field of a category, one of two signatures under an act.
+approvals = Table(
+    "approvals",
+    metadata,
+    _counter(),
+    _need("act"),
+    _need("subject", Text, index=True),
+    _need("operator", Text, ForeignKey("operators.name")),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("at", Moment),
+    _may("voided_at", Moment),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    _key("version", Integer),
+    _need("digest", Text, unique=True),
+    _need("document", LargeBinary),
+    _need("operator", Text, ForeignKey("operators.name")),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("approved_at", Moment),
+)
+
+# Keyed hashes of contact ids and identifiers; the key lies in the home, not here.
+suppressions = Table(
+    "suppressions", metadata, _key("hash", LargeBinary), _need("reason"), _need("at", Moment)
+)
+
+# ``sealed`` names the own contact, to the accountability key alone; a partner's revocation has none.
+revocations = Table(
+    "revocations",
+    metadata,
+    _key("revocation_id"),
+    _need("run_id", Text, _run(), index=True),
+    _need("partner", Text, _partner()),
+    _need("own", Boolean),
+    _need("ranks", JsonTuple),
+    _may("sealed", LargeBinary),
+    _need("at", Moment),
+    _may("answered_at", Moment),
+    _may("deleted", BigInteger),
+)
+
+suspensions = Table(
+    "suspensions",
+    metadata,
+    _key("suspension_id"),
+    _need("agreement", Text, _agreement(), index=True),
+    _need("side", Choice(Side)),
+    _need("reason"),
+    _may("breach"),
+    _need("at", Moment),
+    _may("lifted_at", Moment),
+)
+
+# ``partner`` is who told us, or nothing for an own breach.
+breaches = Table(
+    "breaches",
+    metadata,
+    _key("breach_id"),
+    _may("partner"),
+    _need("document", LargeBinary),
+    _need("aware_at", Moment),
+    _need("opened_at", Moment),
+    _need("updated_at", Moment),
+    _may("closed_at", Moment),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    _key("agreement", Text, _agreement()),
+    _key("side", Choice(Side)),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("at", Moment),
+)
+
+attestations = Table(
+    "attestations",
+    metadata,
+    _counter(),
+    _need("agreement", Text, _agreement(), index=True),
+    _need("side", Choice(Side)),
+    _need("period_from", Moment),
+    _need("period_until", Moment),
+    _need("body", LargeBinary),
+    _need("signature", LargeBinary),
+    _need("at", Moment),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _counter(),
+    _may("agreement"),
+    _need("text"),
+    _need("roles", JsonTuple),
+    _need("at", Moment),
+)
+
+notifications_read = Table(
+    "notifications_read",
+    metadata,
+    _key("operator", Text, ForeignKey("operators.name")),
+    _need("up_to", Integer),
+)
+
+# Tree heads of the log, ours and the partner's; ``agreement`` is empty for the peer's own log.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _key("agreement"),
+    _key("own", Boolean),
+    _key("size", BigInteger),
+    _need("root", LargeBinary),
+    _need("note", LargeBinary),
+    _need("at", Moment),
+    _may("cosignature", LargeBinary),
 )

@@ -486,7 +486,6 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
     ),
     "overlap": (Context.OVERLAP, "frame", (SID,), {}, None),
     "sent": (Context.SENT, "frame", (SID,), {}, None),
-    "log": (Context.LOG, "frame", (), {}, None),
 }
 
 

@@ -1,0 +1,30 @@
+"""Contacts and identifiers that must stay out, as keyed hashes (DESIGN §8)."""
+
+from __future__ import annotations
+
+import builtins
+
+from sqlalchemy import Connection
+
+from mutuals.store.rows import SuppressionRow
+from mutuals.store.schema import suppressions
+from mutuals.store.table import RowTable
+
+
+class Suppressions:
+    """Keyed hashes (32 bytes)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._table = RowTable(connection, suppressions, SuppressionRow)
+
+    def put(self, row: SuppressionRow) -> None:
+        """Add a hash, or replace its reason."""
+        self._table.put(row)
+
+    def list(self) -> builtins.list[SuppressionRow]:
+        """All of them."""
+        return self._table.all(order=(suppressions.c.at, suppressions.c.hash))
+
+    def remove(self, hash: bytes) -> int:
+        """Let it take part again; whether it was held."""
+        return self._table.delete(suppressions.c.hash == hash)
