@@ -133,17 +133,18 @@ def _direction(agreement: Agreement, side: Side) -> Iterator[Block]:
     yield Grid(
         ("Field", "Type", "How", "Kept", "Used by", "Category"),
         tuple(_field_row(field) for field in fields),
-        enforced=frozenset({"Field", "Type", "How", "Used by"}),
+        enforced=frozenset({"Field", "Type", "How", "Kept", "Used by"}),
     )
     yield Clause(
-        "After the days under “Kept” the recipient has deleted what it received; its software gives out none of it "
-        "any more, and what was exported before is the recipient's to delete.",
-        False,
+        "After the days under “Kept” the recipient's software deletes what it received; it gives it out to nobody but "
+        "operators of the departments under “Used by”.",
+        True,
     )
+    yield Clause("What was exported to a file before is the recipient's to use and to delete as agreed.", False)
 
 
 def _field_row(field: SharedField) -> tuple[str, ...]:
-    category = field.category + (", sensitive" if field.sensitivity == "sensitive" else "")
+    category = field.category + ("" if field.sensitivity == "normal" else f", {field.sensitivity}")
     return (
         field.name,
         field.type,
@@ -177,6 +178,12 @@ def _consent(agreement: Agreement) -> Iterator[Block]:
         yield Clause(f"Each of them must have been notified{since}.", True)
     else:
         yield Clause("No notice to the contact is required.", None)
+    yield Clause(
+        "Contacts under 18 are left out; whoever sends sees to it, and its risk assessment looks for dates of birth."
+        if agreement.minors == "excluded"
+        else "Contacts under 18 may take part; no risk assessment lets that pass.",
+        False,
+    )
 
 
 def _matching(agreement: Agreement) -> Iterator[Block]:
@@ -237,7 +244,32 @@ def _term(agreement: Agreement, today: date | None) -> Iterator[Block]:
         f"From {agreement.valid_from} to {agreement.valid_until}, both included, by UTC{_days_left(agreement, today)}.",
         True,
     )
+    ending = agreement.termination
+    notice = f"with {_count(ending.notice_days, 'day')}' notice" if ending.notice_days else "at any time"
+    yield Clause(f"Either side may end it {notice}, and for a cause at once.", True, "Termination")
+    yield Clause(
+        "When it has ended, the software destroys what was received and signs a certificate, within "
+        f"{_count(ending.certificate_within_days, 'day')}; a missing certificate is chased.",
+        True,
+        "Deletion",
+    )
+    if agreement.replaces is not None:
+        yield from _amendment(agreement)
     yield Clause(agreement.governing_law, False, "Law")
+
+
+def _amendment(agreement: Agreement) -> Iterator[Block]:
+    yield Clause(
+        f"Version {agreement.version}; replaces the agreement with digest {agreement.replaces} "
+        "once both sides have signed.",
+        True,
+        "Amendment",
+    )
+    runs = {
+        "finish": "Runs begun before may finish under the version they began with.",
+        "stop": "Runs begun before stop.",
+    }
+    yield Clause(runs[agreement.runs_of_replaced], True, "Runs before")
 
 
 def _days_left(agreement: Agreement, today: date | None) -> str:
@@ -257,10 +289,23 @@ def _duties(agreement: Agreement) -> Iterator[Block]:
     yield Clause(who.encryption, False, "Encryption")
     yield Clause(who.breach_notification, False, "After a breach")
     hours = _count(security.breach_notification_hours, "hour")
-    yield Clause(f"Within {hours}, to {security.breach_contact}", False, "Breach notice")
+    yield Clause(f"To {security.breach_contact}", False, "Breach contact")
+    yield Clause(
+        f"Once a breach is opened in the software, it keeps the {hours} in which the other side must know, and sends "
+        "the notice.",
+        True,
+        "Breach notice",
+    )
     yield Clause(who.data_subject_requests, False, "Persons' requests")
-    yield Clause(f"Every {_count(security.attestation_every_days, 'day')}", False, "Attestation")
+    yield Clause(
+        f"Every {_count(security.attestation_every_days, 'day')} each side signs that it kept to this agreement; the "
+        "software asks for it and shows what is overdue.",
+        True,
+        "Attestation",
+    )
+    yield Clause("Whether what was attested is true.", False, "Attested")
     yield Clause(agreement.onward_transfer, False, "Onward transfer")
+    yield Clause(", ".join(agreement.vendors) or "None may see what was received.", False, "Vendors")
     yield Clause(agreement.international_transfer, False, "Transfer abroad")
     yield Clause(agreement.liabilities, False, "Liability")
 

@@ -40,6 +40,7 @@ def draft_toml(own: Card, partner: Card, options: DraftOptions) -> str:
         _MATCHING.format(profile=_quote(options.profile), engine=_quote(options.engine)),
         _CONSENT_AND_PERMISSION,
         _SECURITY.format(breach_contact=_quote(_reach(own) or "<who to call after a breach, at any hour>")),
+        _TERMINATION,
         _FIELDS_INTRODUCTION,
     ]
     if options.one_way != "receive":
@@ -105,6 +106,7 @@ _HEAD = """\
 # A data-sharing agreement that {own} proposes to {partner}.
 #
 # Fill in every <blank>, read every line, then:
+#     mutuals agreement assess THIS-FILE --with {partner!r} --source NAME
 #     mutuals agreement propose THIS-FILE --with {partner!r} --source NAME
 #
 # Both sides sign the whole document, and the software refuses what it does not permit. Lines marked (enforced) are
@@ -127,6 +129,13 @@ governing_law = "<for example: the law of Germany, courts of Berlin>"
 onward_transfer = "What was received is not passed on to anybody, vendors included, without written consent."
 international_transfer = "What was received stays within the European Economic Area."
 liabilities = "Each party is liable for its own breach of this agreement and of the law named above."
+
+# Who processes what was received for either party, such as a provider of storage; nobody else may.
+vendors = []
+# Contacts under 18: "excluded", or "included", which no risk assessment lets pass.
+minors = "excluded"
+# Only where this replaces an agreement: may runs begun under that one "finish", or do they "stop"? (enforced)
+runs_of_replaced = "stop"
 """
 
 _PARTY = """\
@@ -185,9 +194,15 @@ exchange = "authorisation"
 _SECURITY = """\
 [security]
 measures = "Access by named operators only; encryption at rest and in transit; logs kept for two years."
-breach_notification_hours = 24   # 1 to 72
+breach_notification_hours = 24   # 1 to 72; the software keeps the clock
 breach_contact = {breach_contact}
-attestation_every_days = 90
+attestation_every_days = 90      # how often each side signs that it kept to this; the software asks for it
+"""
+
+_TERMINATION = """\
+[termination]
+notice_days = 30                 # for whoever ends it without a cause; with a cause either may at once (enforced)
+certificate_within_days = 14     # then deletion is certified; the software deletes, certifies and chases (enforced)
 """
 
 _FIELDS_INTRODUCTION = """\
@@ -198,10 +213,10 @@ _FIELDS_INTRODUCTION = """\
 #                   so when it signs: mutuals agreement propose (or accept) ... --map name=Heading
 #   type            "text", "integer", "decimal", "date" or "boolean"
 #   category        what kind of data it is, in your own word: contact, sales_history, feedback, ...
-#   sensitivity     "normal" or "sensitive"
+#   sensitivity     "normal", "sensitive", or "special" (GDPR Art. 9 and 10), which no risk assessment lets pass
 #   transform       what is done before it leaves (enforced): "none"; "year" or "month" of a date; "lower" or
 #                   "first_letter" of a text; "round:100" or "band:0,100,500" of a number
-#   retention_days  after how many days the recipient deletes it
+#   retention_days  after how many days the recipient's software deletes it (enforced)
 #   departments     who at the recipient may use it; it is exported to nobody else (enforced)
 """
 
