@@ -22,13 +22,13 @@ from pydantic import ValidationError
 
 from mutuals.agreement.problems import Problem, explain, key_path, report, wants_date
 from mutuals.agreement.rules import broken_rules
-from mutuals.agreement.toml_faults import toml_fault
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context
 from mutuals.identity.cards import fingerprint_of
 from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import Agreement
 from mutuals.models.card import Card
+from mutuals.toml_faults import toml_fault
 
 MAX_DRAFT_CHARACTERS = 256 * 1024
 

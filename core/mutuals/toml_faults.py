@@ -1,4 +1,4 @@
-"""What is wrong with a draft that is not TOML, in the words of somebody who does not know TOML's."""
+"""What is wrong with a file that is not TOML, in the words of somebody who does not know TOML's."""
 
 from __future__ import annotations
 
