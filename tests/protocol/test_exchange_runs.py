@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,10 +15,7 @@ from support.peers import Ends, run_both
 from support.revealed import Snapshot, authorise, authorise_both, exchange, reveal_once
 from support.streams import MemoryStream
 
-from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
-from mutuals.framing import Context, frame
-from mutuals.identity.accountability import open_accountability
 from mutuals.models.agreement import AgreementState
 from mutuals.models.run import Role, RunState
 from mutuals.protocol import exchange as protocol
@@ -28,8 +24,10 @@ from mutuals.runs.authorisation import grant_mandate
 from mutuals.runs.exchange import exchange_summary, initiate_exchange, respond_exchange
 from mutuals.runs.export import open_received
 from mutuals.runs.keys import subject
+from mutuals.runs.ledger import SentContact, open_ledger
 from mutuals.runs.outgoing import stored_envelopes, to_envelope
 from mutuals.runs.preview import preview_exchange
+from mutuals.runs.spool import load_overlap
 
 SHARED = range(6)
 LEFT = [contact(f"L{i}", f"person{i}@example.com", city=f"Planted City {i}") for i in range(8)]
@@ -358,16 +356,19 @@ def test_a_mandate_permits_the_exchange_without_a_preview(tmp_path: Path) -> Non
 
 def test_what_was_sent_is_in_the_ledger_for_those_who_must_answer(pair: Pair, snapshot: Snapshot) -> None:
     authorise_both(pair, snapshot.run_id)
+    peer, run = pair.left.peer, pair.left.run(snapshot.run_id)
+    overlap = load_overlap(peer, run)
     exchange(pair, snapshot.run_id)
-    peer = pair.left.peer
     with peer.store.transaction() as tx:
-        (entry,) = tx.sent.list(snapshot.run_id)
-        private = open_accountability(tx, pair.left.keys, peer.accountability_public)
-    ledger = json.loads(
-        open_sealed(private, frame(Context.SENT, pair.left.run(snapshot.run_id).sid), entry.blob)
-    )
-    assert ledger == {f"L{i}": ["city"] for i in SHARED}
-    assert (entry.contacts, entry.partner) == (6, pair.right.peer.fingerprint.hex())
+        (row,) = tx.sent.list(snapshot.run_id)
+        (entry,) = open_ledger(tx, peer, pair.left.keys)
+        assert open_ledger(tx, peer, pair.left.keys, agreement="other") == []
+        assert open_ledger(tx, peer, pair.left.keys, partner="other") == []
+    assert entry.contacts == {
+        contact: SentContact(("city",), ranks) for contact, ranks in overlap.ranks_by_contact().items()
+    }
+    assert (entry.run.run_id, entry.agreement, entry.at) == (run.run_id, pair.digest, row.at)
+    assert (row.contacts, entry.partner) == (6, pair.right.peer.fingerprint.hex())
 
 
 def tampered(message: Any) -> list[Any]:

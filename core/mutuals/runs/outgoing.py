@@ -10,14 +10,11 @@ any more once one of its contacts may no longer be shared.
 from __future__ import annotations
 
 import hmac
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from mutuals.agreement.active import ActiveAgreement, load_active, utc_date
-from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.framing import Context, frame
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.envelopes import decode_records, encode_records, envelope_digest
@@ -25,6 +22,7 @@ from mutuals.protocol.exchange import Flow, seal_envelopes
 from mutuals.protocol.messages import Envelope
 from mutuals.protocol.sealing import new_secret
 from mutuals.runs.authorisation import Authorisation, require_authorisation
+from mutuals.runs.ledger import SentContact, seal_contacts
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
 from mutuals.runs.records import ineligible
@@ -184,13 +182,16 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
 def _ledger_entry(peer: Peer, preview: Preview, now: datetime) -> SentRow:
     run = preview.run
     end = datetime.combine(preview.active.agreement.valid_until, time.min, UTC)
-    ledger = json.dumps({contact: list(fields) for contact, fields in preview.outgoing.sent.items()})
+    outgoing = preview.outgoing
+    contacts = {
+        contact: SentContact(fields, outgoing.ranks[contact]) for contact, fields in outgoing.sent.items()
+    }
     return SentRow(
         run_id=run.run_id,
         partner=run.partner,
         agreement=run.agreement,
-        blob=seal(peer.accountability_public, frame(Context.SENT, run.sid), ledger.encode()),
-        contacts=len(preview.outgoing.sent),
+        blob=seal_contacts(peer.accountability_public, run.sid, contacts),
+        contacts=len(contacts),
         at=now,
         delete_after=end + LEDGER_LASTS,
     )

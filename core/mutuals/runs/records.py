@@ -55,17 +55,18 @@ class OutgoingRecords:
     """What this side sends in a run.
 
     ``records`` ascend by rank and retention class. ``sent`` names, per contact id, the fields that have a
-    value; ``withheld`` counts the overlap's other contacts by reason. ``fields`` are in the agreement's
-    order.
+    value, and ``ranks`` its ranks, ascending; ``withheld`` counts the overlap's other contacts by reason.
+    ``fields`` are in the agreement's order.
     """
 
     records: tuple[PlainRecord, ...] = field(repr=False)
     sent: dict[str, tuple[str, ...]] = field(repr=False)
     withheld: dict[str, int]
     fields: tuple[FieldSummary, ...]
+    ranks: RanksByContact = field(repr=False)
 
 
-NOTHING = OutgoingRecords(records=(), sent={}, withheld={}, fields=())
+NOTHING = OutgoingRecords(records=(), sent={}, withheld={}, fields=(), ranks={})
 """What a side without agreed fields sends."""
 
 
@@ -105,7 +106,7 @@ def build_records(
         FieldSummary(item, tally[item.name].values, tally[item.name].empty, dict(tally[item.name].withheld))
         for item in shared
     )
-    return OutgoingRecords(tuple(records), sent, withheld, summaries)
+    return OutgoingRecords(tuple(records), sent, withheld, summaries, ranks)
 
 
 def preview_digest(run_key: bytes, sid: bytes, direction: Role, records: Sequence[PlainRecord]) -> bytes:

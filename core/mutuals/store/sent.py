@@ -21,6 +21,7 @@ class Sent:
         """Add an entry."""
         self._table.insert([row])
 
-    def list(self, run_id: str) -> builtins.list[SentRow]:
-        """The run's entries, oldest first."""
-        return self._table.all(sent.c.run_id == run_id, order=(sent.c.position,))
+    def list(self, run_id: str | None = None) -> builtins.list[SentRow]:
+        """All entries, or those of one run, oldest first."""
+        where = () if run_id is None else (sent.c.run_id == run_id,)
+        return self._table.all(*where, order=(sent.c.position,))
