@@ -19,7 +19,8 @@ ELSEWHERE = {
     "envelope": "tests/protocol/test_exchange_envelopes.py",
     "normalisation": "tests/unit/test_normalisation.py",
     "operator": "tests/unit/test_identity_operators.py",
-    "rfc9380_curve25519_ell2_nu": "the engine x25519, when there is one",
+    "rfc9380_curve25519_ell2_nu": "tests/unit/test_engine_x25519.py",
+    "wycheproof_x25519": "tests/unit/test_engine_x25519.py",
 }
 """Vector files that other tests replay."""
 

@@ -20,7 +20,13 @@ def _openmined() -> Engine:
     return OpenMinedEngine()
 
 
-_ENGINES: dict[str, Callable[[], Engine]] = {"openmined": _openmined}
+def _x25519() -> Engine:
+    from mutuals.engines.x25519 import X25519Engine
+
+    return X25519Engine()
+
+
+_ENGINES: dict[str, Callable[[], Engine]] = {"openmined": _openmined, "x25519": _x25519}
 
 
 def engine_names() -> tuple[str, ...]:
