@@ -27,6 +27,16 @@ def agreement_digest(data: bytes) -> str:
     return digest(Context.AGREEMENT, data).hex()
 
 
+def terms_digest(agreement: Agreement) -> str:
+    """SHA-256 in hex over the terms of ``agreement``: all of it but what the software fills in at proposing.
+
+    A draft, the proposal made of it and the partner's copy have the same terms, whatever the nonce; so has an
+    amendment, whichever version it will be. A risk assessment and an owner's approval are about terms.
+    """
+    terms = agreement.model_dump(mode="json", exclude={"nonce", "version", "replaces"})
+    return digest(Context.TERMS, canonical_json(terms)).hex()
+
+
 def agreement_id(digest_hex: str) -> str:
     """The short name for people: ``A-`` and the digest's first 40 bits. It may collide; the digest does not."""
     return short_id("A", bytes.fromhex(digest_hex))

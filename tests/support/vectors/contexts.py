@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from mutuals import documents
-from mutuals.agreement.document import agreement_digest
+from mutuals.agreement.assessed import assessment_digest, field_subject
+from mutuals.agreement.document import agreement_digest, terms_digest
 from mutuals.agreement.rejection import make_rejection
 from mutuals.canonical import canonical_json
 from mutuals.crypto.signing import SigningKey, VerifyKey
@@ -167,6 +168,13 @@ _RULES = canonical_json(get_profile("strict-v1").rules.as_json())
 _RECORD_KEYS = RecordKeys(SID, INITIATOR, SECRET)
 _DOCUMENT_ID = bytes.fromhex(document_id("acceptance", b"{}"))
 _AGREEMENT_BYTES = canonical_json(example())
+_TERMS_BYTES = canonical_json(
+    {
+        key: value
+        for key, value in example().model_dump(mode="json").items()
+        if key not in {"nonce", "version", "replaces"}
+    }
+)
 _STATEMENT = bytes.fromhex(_paper("statement", 0)["body"])
 _AUTHORISATION = bytes.fromhex(_paper("authorisation", 0)["body"])
 _CARD_BYTES = canonical_json(CARD["signed_card"]["card"])
@@ -181,6 +189,10 @@ def _record(result: bytes) -> bytes:
     key = _hkdf(frame(Context.RECORD_KEY, SID, "initiator", 4, 30))
     assert AESGCM(key).decrypt(bytes(12), _SEALED, result) == b"{}"
     return result
+
+
+def _outer_key(_: bytes) -> bytes:
+    return run_keys._outer_key(SECRET, "R-7Q3K2M9X")
 
 
 def _hkdf(info: bytes) -> bytes:
@@ -416,6 +428,20 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {},
         lambda _: run_keys._info(RECEIVING, "anna"),
     ),
+    "run-share, key": (
+        Context.RUN_SHARE,
+        "hkdf-sha256",
+        ("R-7Q3K2M9X",),
+        {"secret": SECRET.hex()},
+        _outer_key,
+    ),
+    "run-share, associated data": (
+        Context.RUN_SHARE,
+        "frame",
+        (RECEIVING, "anna"),
+        {},
+        lambda _: run_keys._associated(RECEIVING, "anna"),
+    ),
     "wrap, accountability": (
         Context.WRAP,
         "frame",
@@ -483,6 +509,27 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         (SID, b"\x65" * 32),
         {},
         lambda _: SigningKey(SEED).sign(envelopes.ack_bytes(SID, b"\x65" * 32)),
+    ),
+    "terms": (
+        Context.TERMS,
+        "sha256",
+        (_TERMS_BYTES,),
+        {},
+        lambda _: bytes.fromhex(terms_digest(example())),
+    ),
+    "terms, field": (
+        Context.TERMS,
+        "sha256",
+        ("field", canonical_json(example().proposer_sends[0]), FP_R, "sharing"),
+        {},
+        lambda _: bytes.fromhex(field_subject(example().proposer_sends[0], FP_R.hex(), "sharing")),
+    ),
+    "assessment": (
+        Context.ASSESSMENT,
+        "sha256",
+        (b"{}",),
+        {},
+        lambda _: bytes.fromhex(assessment_digest(b"{}")),
     ),
     "overlap": (Context.OVERLAP, "frame", (SID,), {}, None),
     "sent": (Context.SENT, "frame", (SID,), {}, None),
