@@ -33,7 +33,7 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def check_private(path: Path) -> None:
@@ -50,7 +50,7 @@ def check_private(path: Path) -> None:
         )
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make the new name of a file durable; Windows neither needs nor allows this."""
     if os.name != "posix":
         return

@@ -116,6 +116,11 @@ class Home:
         return self.keys / "accountability.pub"
 
     @property
+    def run_keys(self) -> Path:
+        """The folder of the runs' key shares; without them no copy of the store can be read (docs/adr/0010)."""
+        return self.keys / "runs"
+
+    @property
     def card(self) -> Path:
         """The peer's own signed card, with its TLS certificate."""
         return self.root / "card.json"

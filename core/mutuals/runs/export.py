@@ -33,6 +33,7 @@ from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.sealing import RecordKeys, open_secret
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
+from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, write_table
 from mutuals.runs.transforms import Value, check_value, column_of
 from mutuals.store.rows import ExportRow, IncomingRow, ReceivedRow
@@ -63,6 +64,7 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
     key to this run), PartnerFault (the partner signed something that was not agreed).
     """
     require_role(keys, READ_ROLES, "read received records")
+    shares = load_shares(peer, run_id)
     with peer.store.transaction() as tx:
         run = tx.runs.get(run_id)
         if run is None:
@@ -76,7 +78,7 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
                 hint=_way_to_done(run),
             )
         active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
-        private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys)
+        private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys, shares)
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
         stored = tx.received.list(run.run_id)

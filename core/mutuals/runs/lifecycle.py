@@ -13,6 +13,7 @@ from mutuals.errors import MutualsError, PartnerFault
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
+from mutuals.runs.shares import destroy_share, settle_shares
 from mutuals.runs.spool import destroy_spool, sweep_spools
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.database import Transaction
@@ -48,6 +49,8 @@ def end_run(
             note = {"sid": run.sid.hex(), "state": state.value}
             enqueue(tx, peer, run.partner, sign_document(peer, RUN_ENDED, note))
     destroy_spool(peer, run)
+    if state is not RunState.DONE:
+        destroy_share(peer, run.run_id)
     return ended
 
 
@@ -107,7 +110,7 @@ def describe(error: BaseException) -> str:
 def expire_runs(peer: Peer) -> list[Run]:
     """End what is overdue: runs whose date for reveal or exchange has passed, and matches that were killed.
 
-    Also removes what is left of the spools of runs that have ended. Returns the runs it ended.
+    Also removes what is left of the spools and key shares of runs that have ended. Returns the runs it ended.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
@@ -124,6 +127,7 @@ def expire_runs(peer: Peer) -> list[Run]:
         elif run.state is RunState.REVEALING and run.reveal_by is not None and run.reveal_by < now:
             expired.append(end_run(peer, run, RunState.HALF_REVEALED, reason="The reveal was interrupted."))
     sweep_spools(peer, {run.run_id for run in runs if run.spool_key is not None})
+    settle_shares(peer)
     return expired
 
 

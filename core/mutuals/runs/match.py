@@ -29,6 +29,7 @@ from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_k
 from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
 from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set
+from mutuals.runs.shares import create_share
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
 from mutuals.shortid import short_id
 from mutuals.store.rows import PartnerRow
@@ -188,7 +189,7 @@ class _Execution:
             check_may_match(tx, self.active, agreed.own_size, now)
             charge_match(tx, self.active, agreed.sid, agreed.partner_size, now)
             tx.runs.add(run)
-            store_receiving_key(tx, run.run_id, self.key)
+            store_receiving_key(tx, run.run_id, self.key, create_share(self.peer, run.run_id))
             log_run(tx, run, "opened", now)
         self.run = run
 
