@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.assessed import accept, propose
 from support.companies import free_port
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company
 from support.toy_engine import Q, ToyEngine
 
 from hostile.wire import HostileServer
 from mutuals import engines
-from mutuals.agreement.lifecycle import accept, propose
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool
 from mutuals.models.run import Run, RunState

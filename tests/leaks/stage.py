@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from support.assessed import propose
 from support.companies import free_port
 from support.pairing import PASSPHRASE, Pair, agreement_between, paired
 
@@ -30,7 +31,6 @@ import mutuals.transport.connection
 import mutuals.transport.streams
 import mutuals_client.console
 from leaks.planted import rows
-from mutuals.agreement.lifecycle import propose
 from mutuals.engines.workers import InlinePool
 from mutuals.models.agreement import Side
 from mutuals.models.run import RunState

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.assessed import accept, propose
 from support.companies import QUICK, free_port
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company, paired
 
-from mutuals.agreement.lifecycle import accept, propose
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool
 from mutuals.errors import MutualsError

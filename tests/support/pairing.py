@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mutuals.agreement.lifecycle import accept, propose
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool, Pool
 from mutuals.identity.cards import card_bytes
@@ -35,6 +34,7 @@ from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.reveal import initiate_reveal, respond_reveal
 from mutuals.sources.definition import define_source
 from mutuals.store.rows import PartnerRow, SourceRow
+from support.assessed import accept, propose
 from support.streams import MemoryStream, stream_pair
 
 PASSPHRASE = b"correct horse battery"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.agreements import FIELD_MAP, Pair, make_agreement, make_homes, open_copy
+from support.assessed import accept, propose
 from support.homes import NOW, PASSPHRASE
 
 from mutuals.agreement import lifecycle
 from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
-from mutuals.agreement.lifecycle import accept, find_agreement, load_active, propose, reject
+from mutuals.agreement.lifecycle import find_agreement, load_active, reject
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.documents import sign_document, take_document
 from mutuals.errors import ErrorCode, MutualsError

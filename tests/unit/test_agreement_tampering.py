@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.agreements import FIELD_MAP, Company, make_agreement, make_homes, open_copy
+from support.assessed import accept, propose
 from support.homes import NOW
 
 from mutuals.agreement.active import load_active
 from mutuals.agreement.document import agreement_digest, agreement_id, parse_agreement
-from mutuals.agreement.lifecycle import accept, propose
 from mutuals.agreement.statements import BadStatement, verify_statement
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import ErrorCode, MutualsError
