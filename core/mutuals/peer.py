@@ -37,6 +37,7 @@ class Peer:
         *,
         config: Config,
         signing_key: SigningKey,
+        log_key: SigningKey,
         card: SignedCard,
         tls_key: bytes,
         clock: Clock,
@@ -44,6 +45,7 @@ class Peer:
         self.home = home
         self.config = config
         self.signing_key = signing_key
+        self.log_key = log_key
         self.card = card
         self.tls_key = tls_key
         self.clock = clock
@@ -57,18 +59,23 @@ class Peer:
         home = Home(home_path.expanduser().absolute())
         config = load_config(home)
         home.check_permissions()
-        try:
-            signing_key = SigningKey.from_pem(_read(home.signing_key))
-        except ValueError as error:
-            raise _damaged(home.signing_key, "holds no Ed25519 key") from error
+        signing_key, log_key = _ed25519(home.signing_key), _ed25519(home.log_key)
         try:
             card = parse_card(_read(home.card))
         except MutualsError as error:
             raise _damaged(home.card, "is not this peer's card any more") from error
         if fingerprint_of(card.card) != signing_key.public.fingerprint:
             raise _damaged(home.card, "was made with another signing key")
+        if card.card.log_key != log_key.public.raw.hex():
+            raise _damaged(home.card, "was made with another log key")
         return cls(
-            home, config=config, signing_key=signing_key, card=card, tls_key=_tls_key(home, card), clock=clock
+            home,
+            config=config,
+            signing_key=signing_key,
+            log_key=log_key,
+            card=card,
+            tls_key=_tls_key(home, card),
+            clock=clock,
         )
 
     @property
@@ -122,6 +129,13 @@ class Peer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ed25519(path: Path) -> SigningKey:
+    try:
+        return SigningKey.from_pem(_read(path))
+    except ValueError as error:
+        raise _damaged(path, "holds no Ed25519 key") from error
 
 
 def _tls_key(home: Home, card: SignedCard) -> bytes:

@@ -173,7 +173,11 @@ def _dated(start: timedelta) -> Callable[[House], ssl.SSLContext]:
         """The house's own key under a certificate of another time, which the friend has on its card."""
         peer, at = house.peer, utc_now() + start
         certificate = issue_certificate(peer.tls_key, peer.fingerprint, at)
-        _friend_imports(house, card_bytes(issue_card(peer.config, peer.signing_key, certificate, 2, at)), at)
+        _friend_imports(
+            house,
+            card_bytes(issue_card(peer.config, peer.signing_key, peer.log_key.public, certificate, 2, at)),
+            at,
+        )
         return _context(house, (peer.tls_key, certificate))
 
     return pose
@@ -183,7 +187,11 @@ def _before_the_renewal(house: House) -> ssl.SSLContext:
     """The house's old key and certificate, after the friend imported its next card."""
     peer, now = house.peer, house.clock()
     certificate = issue_certificate(generate_tls_key(), peer.fingerprint, utc_now())
-    _friend_imports(house, card_bytes(issue_card(peer.config, peer.signing_key, certificate, 2, now)), now)
+    _friend_imports(
+        house,
+        card_bytes(issue_card(peer.config, peer.signing_key, peer.log_key.public, certificate, 2, now)),
+        now,
+    )
     return _context(house, own_pair(peer))
 
 

@@ -228,7 +228,7 @@ def card_by_an_authority(house: House) -> list[Heard]:
     peer = house.peers["stranger"]
     key, chain = issued(authority(), peer.fingerprint)
     leaf = chain[: chain.index(b"-----END CERTIFICATE-----") + len(b"-----END CERTIFICATE-----\n")]
-    signed = issue_card(peer.config, peer.signing_key, leaf, 2, house.clock())
+    signed = issue_card(peer.config, peer.signing_key, peer.log_key.public, leaf, 2, house.clock())
     try:
         parse_card(card_bytes(signed), now=house.clock())
     except MutualsError as refused:
@@ -270,7 +270,7 @@ def _dated(house: House, start: timedelta) -> list[Heard]:
     peer = house.peers["newcomer"]
     issued_at = utc_now() + start
     certificate = issue_certificate(peer.tls_key, peer.fingerprint, issued_at)
-    signed = issue_card(peer.config, peer.signing_key, certificate, 2, issued_at)
+    signed = issue_card(peer.config, peer.signing_key, peer.log_key.public, certificate, 2, issued_at)
     with house.peer.store.transaction() as tx:
         add_partner(
             tx, review_card(tx, card_bytes(signed), own=house.peer.card.card, now=issued_at), issued_at

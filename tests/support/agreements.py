@@ -148,6 +148,7 @@ def plain_card(number: int, **changes: Any) -> Card:
     values = {
         "organisation": f"Company {number} Ltd",
         "signing_key": key.public.raw.hex(),
+        "log_key": SigningKey(bytes([number + 100]) * 32).public.raw.hex(),
         "tls_certificate": "",
         "serial": 1,
         "issued_at": NOW,

@@ -32,7 +32,8 @@ CONFIG = Config(
 )
 TLS_KEY = generate_tls_key()
 CERTIFICATE = issue_certificate(TLS_KEY, KEY.public.fingerprint, NOW)
-SIGNED = issue_card(CONFIG, KEY, CERTIFICATE, 1, NOW)
+LOG_KEY = SigningKey(b"\x17" * 32).public
+SIGNED = issue_card(CONFIG, KEY, LOG_KEY, CERTIFICATE, 1, NOW)
 
 
 def resigned(**changes: Any) -> bytes:
@@ -123,6 +124,15 @@ def test_a_small_order_key_is_refused_whatever_its_signature(name: str) -> None:
 
 def test_a_key_that_is_not_canonical_is_refused() -> None:
     assert "not canonical" in refusal(resigned(signing_key=(P + 3).to_bytes(32, "little").hex()))
+
+
+@pytest.mark.parametrize("name", SMALL_ORDER)
+def test_a_small_order_log_key_is_refused(name: str) -> None:
+    assert "has a log key that cannot be trusted: " in refusal(resigned(log_key=SMALL_ORDER[name].hex()))
+
+
+def test_one_key_for_both_purposes_is_refused() -> None:
+    assert "must be two" in refusal(resigned(log_key=SIGNED.card.signing_key))
 
 
 def test_a_card_with_an_expired_certificate_is_refused_but_only_where_time_matters() -> None:

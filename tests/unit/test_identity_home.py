@@ -76,7 +76,7 @@ def test_everything_in_a_new_home_is_private_whatever_the_umask(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ["", "keys", "keys/signing.pem", "keys/tls.pem", "config.toml", "store.sqlite"]
+    "name", ["", "keys", "keys/signing.pem", "keys/log.pem", "keys/tls.pem", "config.toml", "store.sqlite"]
 )
 def test_a_home_that_others_can_read_is_refused(tmp_path: Path, name: str) -> None:
     root = make_peer(tmp_path / "acme")
@@ -244,6 +244,7 @@ def test_a_renewal_cut_short_leaves_the_old_identity_or_the_new_one(
     [
         ("card.json", "not this peer's card any more"),
         ("keys/signing.pem", "holds no Ed25519 key"),
+        ("keys/log.pem", "holds no Ed25519 key"),
         ("keys/tls.pem", "does not hold the key of the certificate"),
     ],
 )

@@ -38,7 +38,8 @@ def card(
     key: SigningKey = GLOBEX, serial: int = 1, organisation: str = "Globex GmbH", tls_key: bytes | None = None
 ) -> bytes:
     certificate = issue_certificate(tls_key or TLS_KEYS[serial], key.public.fingerprint, NOW)
-    return card_bytes(issue_card(Config(organisation=organisation), key, certificate, serial, NOW))
+    log_key = SigningKey(bytes(reversed(key.raw()[:-1])) + b"\x0f").public
+    return card_bytes(issue_card(Config(organisation=organisation), key, log_key, certificate, serial, NOW))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Cards: issuing one's own, and checking a stranger's before anything of it is believed (DESIGN §4).
 
-signed = issue_card(config, signing_key, certificate_pem, serial=1, now=now)
+signed = issue_card(config, signing_key, log_key.public, certificate_pem, serial=1, now=now)
 data = card_bytes(signed)
 signed = parse_card(data, now=now)
 fingerprint_of(signed.card)
@@ -29,11 +29,17 @@ _ASK_FOR_CARD = "Ask your partner for the file that they write with: mutuals car
 
 
 def issue_card(
-    config: Config, signing_key: SigningKey, tls_certificate_pem: bytes, serial: int, now: datetime
+    config: Config,
+    signing_key: SigningKey,
+    log_key: VerifyKey,
+    tls_certificate_pem: bytes,
+    serial: int,
+    now: datetime,
 ) -> SignedCard:
     """A card with what ``config`` says about the company, signed by ``signing_key``.
 
-    ``serial`` is one for the first card and grows with each; ``now`` is aware.
+    ``log_key`` verifies the heads of its logs and never changes. ``serial`` is one for the first card and grows with
+    each; ``now`` is aware.
     """
     card = Card(
         organisation=config.organisation,
@@ -43,6 +49,7 @@ def issue_card(
         contacts=config.contacts,
         endpoint=config.endpoint,
         signing_key=signing_key.public.raw.hex(),
+        log_key=log_key.raw.hex(),
         tls_certificate=tls_certificate_pem.decode(),
         serial=serial,
         issued_at=now.astimezone(UTC).replace(microsecond=0),
@@ -58,7 +65,7 @@ def card_bytes(signed: SignedCard) -> bytes:
 def parse_card(data: bytes, *, now: datetime | None = None) -> SignedCard:
     """Read and check a card; whether its certificate is still valid only where ``now`` (aware) is given.
 
-    In this order: size, JSON, keys and their types, texts, endpoint, signing key, signature, certificate.
+    In this order: size, JSON, keys and their types, texts, endpoint, signing key, log key, signature, certificate.
     Raises MutualsError (PEER_IDENTITY) with a sentence for the first thing that is wrong.
     """
     if len(data) > MAX_CARD_BYTES:
@@ -75,12 +82,10 @@ def parse_card(data: bytes, *, now: datetime | None = None) -> SignedCard:
         raise _refused("names an endpoint that is not host:port", _ASK_AGAIN)
     if card.issued_at.utcoffset() is None:
         raise _refused("gives its time of issue without a time zone", _ASK_AGAIN)
-    try:
-        key = VerifyKey(bytes.fromhex(card.signing_key))
-    except BadKey as error:
-        raise _refused(f"has a signing key that cannot be trusted: {error}", _ASK_AGAIN) from error
-    except ValueError as error:
-        raise _refused("has a signing key that cannot be trusted", _ASK_AGAIN) from error
+    key = _trusted(card.signing_key, "signing key")
+    _trusted(card.log_key, "log key")
+    if card.log_key == card.signing_key:
+        raise _refused("has one key for signing and for its logs, which must be two", _ASK_AGAIN)
     try:
         key.verify(_signed_bytes(card), bytes.fromhex(signed.signature))
     except BadSignature as error:
@@ -103,6 +108,15 @@ def fingerprint_of(card: Card) -> bytes:
 def tls_pin(certificate_pem: str) -> bytes:
     """SHA-256 of the certificate's SubjectPublicKeyInfo; 32 bytes. Raises BadCertificate (a ValueError)."""
     return certificate_pin(certificate_pem.encode())
+
+
+def _trusted(raw: str, name: str) -> VerifyKey:
+    try:
+        return VerifyKey(bytes.fromhex(raw))
+    except BadKey as error:
+        raise _refused(f"has a {name} that cannot be trusted: {error}", _ASK_AGAIN) from error
+    except ValueError as error:
+        raise _refused(f"has a {name} that cannot be trusted", _ASK_AGAIN) from error
 
 
 def _signed_bytes(card: Card) -> bytes:

@@ -101,6 +101,11 @@ class Home:
         return self.keys / "signing.pem"
 
     @property
+    def log_key(self) -> Path:
+        """The Ed25519 key that signs the heads of the audit logs, and the partners' (PKCS#8 PEM)."""
+        return self.keys / "log.pem"
+
+    @property
     def tls_key(self) -> Path:
         """The P-256 key of the TLS certificate on the card (PKCS#8 PEM)."""
         return self.keys / "tls.pem"
@@ -152,9 +157,9 @@ class Home:
 
     def check_permissions(self) -> None:
         """Refuse a home or keys that other users can read. Raises MutualsError (LOCAL) naming the file."""
-        for path in (self.root, self.keys, self.signing_key, self.tls_key, self.next_tls_key, self.config):
+        own = (self.signing_key, self.log_key, self.tls_key, self.next_tls_key)
+        for path in (self.root, self.keys, *own, self.config, self.store):
             check_private(path)
-        check_private(self.store)
 
 
 def default_home() -> Path:

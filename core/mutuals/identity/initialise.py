@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mutuals.crypto.hpke import KeyPair, generate_keypair
-from mutuals.crypto.signing import SigningKey
+from mutuals.crypto.signing import SigningKey, VerifyKey
 from mutuals.crypto.tls import generate_tls_key, issue_certificate
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.accountability import wrap_accountability
@@ -91,14 +91,15 @@ def check_vacant(home: Home) -> None:
 def renew_card(
     home: Home, config: Config, *, signing_key: SigningKey, previous: SignedCard, now: datetime
 ) -> SignedCard:
-    """A new TLS key, certificate and card with the next serial, saying what ``config`` says.
+    """A new TLS key, certificate and card with the next serial, saying what ``config`` says; the other keys stay.
 
     ``card.json`` is replaced in one step and decides which TLS key counts, so that a renewal cut short leaves
     either the old identity or the new one. Raises MutualsError (LOCAL) where the home cannot be written.
     """
     key = generate_tls_key()
     certificate = issue_certificate(key, signing_key.public.fingerprint, now)
-    signed = issue_card(config, signing_key, certificate, previous.card.serial + 1, now)
+    log_key = VerifyKey(bytes.fromhex(previous.card.log_key))
+    signed = issue_card(config, signing_key, log_key, certificate, previous.card.serial + 1, now)
     with _explained(home.root):
         write_private(home.next_tls_key, key)
         write_private(home.card, card_bytes(signed))
@@ -114,13 +115,14 @@ def card_is_outdated(config: Config, signed: SignedCard) -> bool:
 
 
 def _write_keys(staged: Home, config: Config, now: datetime) -> SignedCard:
-    signing_key = SigningKey.generate()
+    signing_key, log_key = SigningKey.generate(), SigningKey.generate()
     tls_key = generate_tls_key()
     certificate = issue_certificate(tls_key, signing_key.public.fingerprint, now)
-    signed = issue_card(config, signing_key, certificate, 1, now)
+    signed = issue_card(config, signing_key, log_key.public, certificate, 1, now)
     for folder in (staged.keys, staged.spool, staged.log):
         make_private_directory(folder)
     write_private(staged.signing_key, signing_key.pem())
+    write_private(staged.log_key, log_key.pem())
     write_private(staged.tls_key, tls_key)
     write_private(staged.card, card_bytes(signed))
     return signed

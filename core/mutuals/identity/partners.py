@@ -5,7 +5,7 @@
     add_partner(tx, review, now)
 
 A card is *new*, a *renewal* (same key, higher serial) or *unchanged*. Everything else is refused here: an
-older serial, another key under a known partner's name or TLS key, one's own card.
+older serial, another key under a known partner's name or TLS key, another log key, one's own card.
 """
 
 from __future__ import annotations
@@ -178,10 +178,21 @@ def partner_key(row: PartnerRow) -> VerifyKey:
     return VerifyKey(bytes.fromhex(partner_card(row).signing_key))
 
 
+def partner_log_key(row: PartnerRow) -> VerifyKey:
+    """The key on the partner's card that signs the heads of its logs, checked like ``partner_key``."""
+    return VerifyKey(bytes.fromhex(partner_card(row).log_key))
+
+
 def _against_known(review: PartnerReview, known: PartnerRow) -> PartnerReview:
     """The review of a card whose key was seen before."""
     card = review.card.card
     previous = parse_card(known.signed_card)
+    if card.log_key != previous.card.log_key:
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            f"This card of {known.name} has another log key than the known one, and a peer keeps its log key.",
+            hint="Do not trust it; talk to them: their logs could be rewritten under a new key.",
+        )
     if card.serial < known.serial:
         raise MutualsError(
             ErrorCode.PEER_IDENTITY,

@@ -28,8 +28,9 @@ class ContactPerson(BaseModel):
 class Card(BaseModel):
     """Who a peer is: organisation, endpoint, keys, certificate, people and disclosures.
 
-    ``signing_key`` is the raw Ed25519 public key in hex, ``tls_certificate`` the PEM certificate, ``endpoint``
-    ``host:port`` or nothing where the peer cannot be called. The signature over the card is not part of it.
+    ``signing_key`` is the raw Ed25519 public key in hex, ``log_key`` that of the key which signs the heads of its logs
+    (docs/protocol.md, Audit), ``tls_certificate`` the PEM certificate, ``endpoint`` ``host:port`` or nothing where the
+    peer cannot be called. The signature over the card is not part of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class Card(BaseModel):
     contacts: tuple[ContactPerson, ...] = Field(default=(), max_length=20)
     endpoint: Line | None = None
     signing_key: Hex32
+    log_key: Hex32
     tls_certificate: Annotated[str, StringConstraints(max_length=8000)]
     serial: int = Field(ge=1, le=2**31)
     issued_at: datetime
