@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mutuals.agreement.ending import TERMINATION
 from mutuals.agreement.lifecycle import receive_acceptance, receive_proposal, receive_rejection
+from mutuals.agreement.suspension import RESUMPTION, SUSPENSION, receive_resumption, receive_suspension
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -19,6 +21,7 @@ from mutuals.framing import Context, digest, frame
 from mutuals.identity.partners import partner_key
 from mutuals.protocol.messages import Document, Receipt
 from mutuals.runs.ended import RUN_ENDED, receive_run_ended
+from mutuals.runs.ending import take_termination
 from mutuals.signed_documents import document_id, enqueue, sign_document, verify_document
 from mutuals.store.rows import PartnerRow
 
@@ -45,6 +48,9 @@ HANDLERS: dict[str, Handler] = {
     "proposal": receive_proposal,
     "acceptance": receive_acceptance,
     "rejection": receive_rejection,
+    SUSPENSION: receive_suspension,
+    RESUMPTION: receive_resumption,
+    TERMINATION: take_termination,
     RUN_ENDED: receive_run_ended,
 }
 """What is done with each kind of document. A handler raises PartnerFault where the document must be refused."""

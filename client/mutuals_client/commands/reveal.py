@@ -34,7 +34,7 @@ def reveal(
     Both sides must authorise it. The side that started the run carries it out; the other side's command records
     the authorisation, which its server acts on. Example: mutuals reveal R-7Q3K2M9X
     """
-    from mutuals.agreement.active import load_active
+    from mutuals.agreement.active import load_for_run
     from mutuals.models.run import Role, RunState
     from mutuals.runs.lifecycle import expire_runs
 
@@ -52,7 +52,7 @@ def reveal(
                 else "See what it waits for: mutuals runs",
             )
         with peer.store.transaction() as tx:
-            active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+            active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
         _authorise(peer, run, active)
         if run.role is Role.RESPONDER:
             revealed = _await_partner(peer, run) if wait else run

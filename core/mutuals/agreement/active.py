@@ -1,4 +1,8 @@
-"""The gate before every match, reveal and exchange: an agreement that is signed by both, in force, and unchanged.
+"""The gates before every use of an agreement: signed by both, in force, unchanged, neither suspended nor replaced.
+
+    load_active     something new begins: a match
+    load_for_run    a run that has begun goes on: a reveal, an exchange
+    load_readable   what was received is read or exported
 
 Nothing is remembered between calls: document, statements and signatures are verified over the stored bytes each
 time, so that an edit of the store is a refusal and not a new agreement.
@@ -10,10 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from mutuals.agreement.chain import chain_of, newest_of
 from mutuals.agreement.document import agreement_digest, agreement_id, parse_agreement
 from mutuals.agreement.statements import BadStatement, Statement, verify_statement
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, AgreementState, Side
+from mutuals.models.run import Run
 from mutuals.store.rows import AgreementRow, StatementRow
 
 if TYPE_CHECKING:
@@ -64,20 +70,65 @@ def shown(reference: str) -> str:
 
 
 def load_active(tx: Transaction, reference: str, now: datetime, *, own: str | None = None) -> ActiveAgreement:
-    """The agreement with this id or digest, if matching and exchange may rely on it at ``now``.
+    """The agreement with this id or digest, if something new may begin under it at ``now``.
 
     ``own`` is the own fingerprint in hex; with it the own statement must also be this peer's.
 
-    1. It is in the store, and its state is active.
+    1. It is in the store, and its state is active: not suspended, not superseded, not ended.
     2. The partner is known and not removed.
     3. Document, both statements and all signatures verify over the stored bytes.
-    4. ``now`` (UTC date) is within valid_from and valid_until, both included.
+    4. ``now`` (UTC date) is within valid_from and valid_until, both included, and before the end that a termination
+       set.
 
     Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE, USAGE for an ambiguous reference.
     """
     row = find_agreement(tx, reference)
     if row.state is not AgreementState.ACTIVE:
-        raise _not_active(row, f"is {row.state.value}, not active.", _STATE_HINTS.get(row.state))
+        raise _refusal(tx, row)
+    active = _verified(tx, row, own)
+    check_in_force(row, active.agreement, now)
+    return active
+
+
+def load_for_run(tx: Transaction, run: Run, now: datetime, *, own: str | None = None) -> ActiveAgreement:
+    """The version under which ``run`` began, if the run may go on at ``now``.
+
+    That is where ``load_active`` lets it; or where the version was replaced, every later version lets runs of the
+    replaced one finish, the newest is active, and both are in force. Raises MutualsError (AGREEMENT_NOT_ACTIVE).
+    """
+    row = find_agreement(tx, run.agreement)
+    if row.state is not AgreementState.SUPERSEDED:
+        return load_active(tx, row.digest, now, own=own)
+    active = _verified(tx, row, own)
+    check_in_force(row, active.agreement, now)
+    chain = chain_of(tx, row.digest)
+    newest = load_active(tx, newest_of(chain).digest, now, own=own)
+    for later in chain[chain.index(row) + 1 :]:
+        if verify_stored(later).runs_of_replaced != "finish":
+            raise _not_active(
+                row,
+                f"was replaced by {later.agreement_id}, which stops the runs of the version before it.",
+                f"Start a new match: mutuals match {newest.agreement_id}",
+            )
+    return active
+
+
+def load_readable(tx: Transaction, digest: str, now: datetime, *, own: str | None = None) -> ActiveAgreement:
+    """The version with this digest, if what was received under it may be read at ``now``, by that version's terms.
+
+    That is where ``load_active`` lets it; or where it was replaced and the newest version is active and in force.
+    Raises MutualsError (AGREEMENT_NOT_ACTIVE).
+    """
+    row = find_agreement(tx, digest)
+    if row.state is not AgreementState.SUPERSEDED:
+        return load_active(tx, row.digest, now, own=own)
+    active = _verified(tx, row, own)
+    load_active(tx, newest_of(chain_of(tx, row.digest)).digest, now, own=own)
+    return active
+
+
+def _verified(tx: Transaction, row: AgreementRow, own: str | None) -> ActiveAgreement:
+    """Rules 2 and 3 of ``load_active``."""
     partner = tx.partners.get(row.partner)
     if partner is None or partner.removed_at is not None:
         raise _not_active(
@@ -89,7 +140,6 @@ def load_active(tx: Transaction, reference: str, now: datetime, *, own: str | No
         verify_stored_statement(row, agreement, statements, side)
     if own is not None and agreement.party(row.own_side).fingerprint != own:
         raise tampered(row)
-    check_in_force(row, agreement, now)
     return ActiveAgreement(
         digest=row.digest,
         agreement_id=row.agreement_id,
@@ -107,9 +157,9 @@ def verify_stored(row: AgreementRow) -> Agreement:
         agreement = parse_agreement(row.document)
     except ValueError as error:
         raise tampered(row) from error
-    facts = (agreement_digest(row.document), agreement_id(row.digest), agreement.title)
+    facts = (agreement_digest(row.document), agreement_id(row.digest), agreement.title, agreement.replaces)
     partner = agreement.party(row.own_side.other).fingerprint
-    if facts != (row.digest, row.agreement_id, row.title) or partner != row.partner:
+    if facts != (row.digest, row.agreement_id, row.title, row.replaces) or partner != row.partner:
         raise tampered(row)
     return agreement
 
@@ -128,8 +178,14 @@ def verify_stored_statement(
 
 
 def check_in_force(row: AgreementRow, agreement: Agreement, now: datetime) -> None:
-    """Raise AGREEMENT_NOT_ACTIVE unless the UTC date of ``now`` is in the agreement's term."""
+    """Raise AGREEMENT_NOT_ACTIVE unless the UTC date of ``now`` is in the agreement's term, and no end was set."""
     today = utc_date(now)
+    if row.ends_at is not None and now >= row.ends_at:
+        raise _not_active(
+            row,
+            f"was terminated with effect from {row.ends_at:%Y-%m-%d %H:%M} UTC.",
+            "To go on sharing, propose a new agreement: mutuals agreement draft",
+        )
     if today < agreement.valid_from:
         raise _not_active(row, f"is in force only from {agreement.valid_from}.", "Wait until then.")
     check_not_over(row.agreement_id, agreement, now)
@@ -159,11 +215,32 @@ def tampered(row: AgreementRow) -> MutualsError:
     )
 
 
+def _refusal(tx: Transaction, row: AgreementRow) -> MutualsError:
+    """Why an agreement that is not active cannot be used, and what would change that."""
+    if row.state is AgreementState.SUPERSEDED:
+        newest = newest_of(chain_of(tx, row.digest)).agreement_id
+        return _not_active(
+            row,
+            f"was replaced by the later version {newest}.",
+            f"Use that one: mutuals agreement show {newest}",
+        )
+    if row.state is AgreementState.SUSPENDED:
+        halts = [halt for version in chain_of(tx, row.digest) for halt in tx.suspensions.open(version.digest)]
+        reasons = "; ".join(f"{halt.reason} ({halt.at:%Y-%m-%d})" for halt in halts)
+        return _not_active(
+            row,
+            f"is suspended{': ' + reasons if reasons else ''}.",
+            "Who suspended it can lift that: mutuals agreement resume",
+        )
+    return _not_active(row, f"is {row.state.value}, not active.", _STATE_HINTS.get(row.state))
+
+
 def _not_active(row: AgreementRow, what: str, hint: str | None) -> MutualsError:
     return MutualsError(ErrorCode.AGREEMENT_NOT_ACTIVE, f"Agreement {row.agreement_id} {what}", hint=hint)
 
 
 _STATE_HINTS = {
+    AgreementState.DRAFT: "A second operator of yours must sign it: mutuals agreement sign",
     AgreementState.PROPOSED: "Both sides must sign it: mutuals agreement accept on the other side, then mutuals sync.",
     AgreementState.REJECTED: "Propose another: mutuals agreement draft",
     AgreementState.ENDED: "Propose a new one: mutuals agreement draft",

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.agreement.active import ActiveAgreement, load_for_run
 from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.identity.partners import partner_card
@@ -171,7 +171,7 @@ class _Exchange:
         self._progress = progress
         self._cancelled = cancelled
         with peer.store.transaction() as tx:
-            self._active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+            self._active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
             partner = tx.partners.get(run.partner)
         self._partner_key = _partner_key(partner, self._active)
         self._receiver: EnvelopeReceiver | None = None

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.agreement.active import ActiveAgreement, load_readable
 from mutuals.agreement.document import agreement_id
 from mutuals.canonical import parse_canonical
 from mutuals.crypto.hpke import open_sealed
@@ -77,7 +77,7 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
                 f"Run {run.run_id} is {run.state.value.replace('_', ' ')}; only a finished exchange can be exported.",
                 hint=_way_to_done(run),
             )
-        active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+        active = load_readable(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
         private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys, shares)
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)

@@ -13,7 +13,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
-from mutuals.agreement.active import ActiveAgreement, load_active, utc_date
+from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
@@ -106,7 +106,7 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
     now = peer.clock()
     preview = prepared.preview
     with peer.store.transaction() as tx:
-        active = load_active(tx, run.agreement, now, own=peer.fingerprint.hex())
+        active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
         if prepared.authorisation is not None:
             current = require_authorisation(tx, "exchange", run, active, now)
             if current.preview not in (None, preview.digest):

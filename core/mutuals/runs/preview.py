@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mutuals.agreement.active import ActiveAgreement, load_active, utc_date
+from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
@@ -46,7 +46,7 @@ def preview_exchange(peer: Peer, run_id: str) -> Preview:
             )
         if run.state is not RunState.REVEALED:
             raise wrong_state(run)
-        active = load_active(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+        active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
     return preview_run(peer, run, active)
 
 

@@ -18,7 +18,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.agreement.active import ActiveAgreement, load_for_run
 from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
@@ -203,7 +203,7 @@ def _check(peer: Peer, run: Run) -> tuple[ActiveAgreement, PartnerRow]:
             raise MutualsError(
                 ErrorCode.RUN_STATE, f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}."
             )
-        active = load_active(tx, run.agreement, now, own=peer.fingerprint.hex())
+        active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
         check_not_blocked(tx, active)
         require_authorisation(tx, "reveal", run, active, now)
         partner = tx.partners.get(run.partner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mutuals.agreement.active import ActiveAgreement, load_active
+from mutuals.agreement.active import ActiveAgreement, load_for_run
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Role, Run, RunState
 from mutuals.runs.authorisation import RunAct, require_authorisation
@@ -31,7 +31,7 @@ def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
     if act is None:
         return _OTHERWISE.get(run.state)
     try:
-        active = load_active(tx, run.agreement, now)
+        active = load_for_run(tx, run, now)
     except MutualsError as error:
         if error.code is not ErrorCode.AGREEMENT_NOT_ACTIVE:
             raise
