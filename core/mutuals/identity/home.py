@@ -23,6 +23,8 @@ from mutuals.identity.files import check_private
 from mutuals.identity.text import deceptive_character, valid_endpoint
 from mutuals.models.card import ContactPerson, Line, Paragraph
 
+SUPPRESSION_KEY_BYTES = 32
+
 
 def _endpoint(value: str) -> str:
     if not valid_endpoint(value):
@@ -126,6 +128,11 @@ class Home:
         return self.keys / "runs"
 
     @property
+    def suppression_key(self) -> Path:
+        """The key (32 bytes) of the hashes under which withdrawn contacts are remembered."""
+        return self.keys / "suppression.key"
+
+    @property
     def card(self) -> Path:
         """The peer's own signed card, with its TLS certificate."""
         return self.root / "card.json"
@@ -157,7 +164,7 @@ class Home:
 
     def check_permissions(self) -> None:
         """Refuse a home or keys that other users can read. Raises MutualsError (LOCAL) naming the file."""
-        own = (self.signing_key, self.log_key, self.tls_key, self.next_tls_key)
+        own = (self.signing_key, self.log_key, self.tls_key, self.next_tls_key, self.suppression_key)
         for path in (self.root, self.keys, *own, self.config, self.store):
             check_private(path)
 

@@ -7,6 +7,7 @@ last: a home with a configuration is complete, and an attempt that failed leaves
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from mutuals.identity.accountability import wrap_accountability
 from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.files import make_private_directory, write_private
-from mutuals.identity.home import Config, Home
+from mutuals.identity.home import SUPPRESSION_KEY_BYTES, Config, Home
 from mutuals.identity.operators import FIRST_OPERATOR_ROLES, create_operator
 from mutuals.models.card import SignedCard
 from mutuals.store.database import Store
@@ -56,6 +57,7 @@ def init_home(
         signed = _write_keys(staged, config, now)
         accountability = generate_keypair()
         write_private(staged.accountability_key, accountability.public)
+        write_private(staged.suppression_key, secrets.token_bytes(SUPPRESSION_KEY_BYTES))
         write_private(staged.config, config_toml(config).encode())
         _first_rows(staged, config, row, accountability, now)
         for name in ("keys", "spool", "log", "store.sqlite", "card.json", "config.toml"):

@@ -70,6 +70,7 @@ def keep_incoming(peer: Peer, run: Run, envelope: Envelope, accepted: Accepted) 
                 ciphertext=record.ciphertext,
                 received_at=now,
                 delete_after=now + timedelta(days=record.retention_days),
+                envelope=accepted.header.number,
             )
             for record in accepted.records
         )

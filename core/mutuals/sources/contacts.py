@@ -19,6 +19,19 @@ STANDARD_SCHEMA: dict[str, pl.DataType] = {
     "notified_at": pl.Date(),
     "suppressed": pl.Boolean(),
 }
+# What more a source may say of a consent (docs/sources.md); in the frame only where the file has the column.
+EVIDENCE_SCHEMA: dict[str, pl.DataType] = {
+    "consent_expires_at": pl.Date(),
+    "consent_withdrawn_at": pl.Date(),
+    "consent_basis": pl.String(),
+    "consent_method": pl.String(),
+    "consent_notice_version": pl.String(),
+    "consent_evidence": pl.String(),
+}
+DATED_CONSENT = "mutuals dated consent"
+"""The grants that carry dates of their own, as written (``newsletter@2026-01-03``); only where there are any."""
+WITHDRAWN = "mutuals withdrawn"
+"""True for contacts that ``mutuals revoke`` has taken out (``mutuals.consent``); only where that was looked up."""
 IDENTIFIER_SCHEMA: dict[str, pl.DataType] = {
     name: STANDARD_SCHEMA[name] for name in ("row", "email", "phone")
 }
@@ -50,8 +63,9 @@ def _no_identifiers() -> pl.DataFrame:
 class ContactTable:
     """The contacts of a source.
 
-    ``frame`` has a line per usable contact: STANDARD_SCHEMA, then every further column as text under its
-    heading (``field_names``, in the file's order), as written. ``rejected`` lists the faults of the rows left
+    ``frame`` has a line per usable contact: STANDARD_SCHEMA, those of EVIDENCE_SCHEMA that the file has, perhaps
+    DATED_CONSENT and WITHDRAWN, then every further column as text under its heading (``field_names``, in the
+    file's order), as written. ``rejected`` lists the faults of the rows left
     out, and ``rejected_identifiers`` (IDENTIFIER_SCHEMA) what those rows hold: an identifier of theirs still
     counts as held when it is asked who shares it. ``absent`` names the standard columns the file does not have.
     """

@@ -10,7 +10,21 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Slug
 from mutuals.normalisation.phone import checked_country
 
-StandardColumn = Literal["contact_id", "email", "phone", "consent", "consent_at", "notified_at", "suppressed"]
+StandardColumn = Literal[
+    "contact_id",
+    "email",
+    "phone",
+    "consent",
+    "consent_at",
+    "notified_at",
+    "suppressed",
+    "consent_expires_at",
+    "consent_withdrawn_at",
+    "consent_basis",
+    "consent_method",
+    "consent_notice_version",
+    "consent_evidence",
+]
 STANDARD_COLUMNS: tuple[StandardColumn, ...] = (
     "contact_id",
     "email",
@@ -19,6 +33,12 @@ STANDARD_COLUMNS: tuple[StandardColumn, ...] = (
     "consent_at",
     "notified_at",
     "suppressed",
+    "consent_expires_at",
+    "consent_withdrawn_at",
+    "consent_basis",
+    "consent_method",
+    "consent_notice_version",
+    "consent_evidence",
 )
 
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, ConsentRule
-from mutuals.sources.contacts import ContactTable
+from mutuals.sources.contacts import DATED_CONSENT, WITHDRAWN, ContactTable
+from mutuals.sources.dated_consent import grant_dates
 
 
 @unique
@@ -23,9 +24,12 @@ class Exclusion(StrEnum):
     """
 
     SUPPRESSED = "suppressed"
+    WITHDRAWN = "withdrawn"
     NO_CONSENT = "no_consent"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
     CONSENT_UNDATED = "consent_undated"
     CONSENT_EXPIRED = "consent_expired"
+    CONSENT_LAPSED = "consent_lapsed"
     CONSENT_IN_FUTURE = "consent_in_future"
     NOT_NOTIFIED = "not_notified"
     NOTICE_TOO_OLD = "notice_too_old"
@@ -33,20 +37,31 @@ class Exclusion(StrEnum):
     ONLY_SHARED_IDENTIFIERS = "only_shared_identifiers"
 
 
+NOTICE_IS_MISSING = frozenset({Exclusion.NOT_NOTIFIED.value, Exclusion.NOTICE_TOO_OLD.value})
+"""The reasons that a notice would remove: everything before them in the order has been passed."""
+
+
 def consent_exclusions(frame: pl.DataFrame, rule: ConsentRule, today: date) -> pl.Series:
     """Why each contact of ``frame`` (ContactTable.frame) may not take part; null where it may."""
-    consent_at, notified_at = pl.col("consent_at"), pl.col("notified_at")
+    granted_at, last_day, withdrawn = _grant(frame, rule.purpose)
+    notified_at = pl.col("notified_at")
     oldest = today - timedelta(days=rule.max_age_days)
     reason = (
         pl.when(pl.col("suppressed").fill_null(value=True))
         .then(pl.lit(Exclusion.SUPPRESSED.value))
+        .when(_optional(frame, WITHDRAWN, pl.Boolean()).fill_null(value=False))
+        .then(pl.lit(Exclusion.WITHDRAWN.value))
         .when(~pl.col("consent").list.contains(rule.purpose).fill_null(value=False))
         .then(pl.lit(Exclusion.NO_CONSENT.value))
-        .when(consent_at.is_null())
+        .when(withdrawn)
+        .then(pl.lit(Exclusion.CONSENT_WITHDRAWN.value))
+        .when(granted_at.is_null())
         .then(pl.lit(Exclusion.CONSENT_UNDATED.value))
-        .when(consent_at < oldest)
+        .when(granted_at < oldest)
         .then(pl.lit(Exclusion.CONSENT_EXPIRED.value))
-        .when(consent_at > today)
+        .when(last_day < today)
+        .then(pl.lit(Exclusion.CONSENT_LAPSED.value))
+        .when(granted_at > today)
         .then(pl.lit(Exclusion.CONSENT_IN_FUTURE.value))
     )
     if rule.notice_required:
@@ -57,6 +72,27 @@ def consent_exclusions(frame: pl.DataFrame, rule: ConsentRule, today: date) -> p
         if rule.notice_since is not None:
             reason = reason.when(notified_at < rule.notice_since).then(pl.lit(Exclusion.NOTICE_TOO_OLD.value))
     return frame.select(reason.otherwise(None).alias("reason"))["reason"]
+
+
+def _grant(frame: pl.DataFrame, purpose: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """When ``purpose`` was granted and the last day it holds (null where not said), and whether it was withdrawn.
+
+    What a grant says of itself comes before the row's columns, except that a withdrawal of the row ends every grant
+    that is not younger. One that lies ahead counts already: the contact has said no.
+    """
+    granted_at = pl.col("consent_at")
+    last_day = _optional(frame, "consent_expires_at", pl.Date())
+    own_withdrawal = pl.lit(None, dtype=pl.Date())
+    if DATED_CONSENT in frame.columns:
+        own, own_last, own_withdrawal = grant_dates(pl.col(DATED_CONSENT), purpose)
+        granted_at, last_day = pl.coalesce(own, granted_at), pl.coalesce(own_last, last_day)
+    withdrawal = _optional(frame, "consent_withdrawn_at", pl.Date())
+    withdrawn = withdrawal.is_not_null() & (granted_at.is_null() | (withdrawal >= granted_at))
+    return granted_at, last_day, own_withdrawal.is_not_null() | withdrawn
+
+
+def _optional(frame: pl.DataFrame, column: str, kind: pl.DataType) -> pl.Expr:
+    return pl.col(column) if column in frame.columns else pl.lit(None, dtype=kind)
 
 
 def still_eligible(table: ContactTable, agreement: Agreement, today: date) -> set[str]:

@@ -5,20 +5,36 @@ mapped.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
 from mutuals.normalisation import TRIMMED
-from mutuals.sources.contacts import STANDARD_SCHEMA, ContactTable, Rejected, RowFault
+from mutuals.sources.contacts import (
+    DATED_CONSENT,
+    EVIDENCE_SCHEMA,
+    STANDARD_SCHEMA,
+    WITHDRAWN,
+    ContactTable,
+    Rejected,
+    RowFault,
+)
+from mutuals.sources.dated_consent import dated, purpose_of, well_dated
 from mutuals.sources.definition import STANDARD_COLUMNS, SourceDefinition, StandardColumn
 from mutuals.sources.sheet import HEADINGS_HINT, Sheet, input_fault, read_csv
 
 # An absent notice column means that nobody was notified, which is safe; an absent suppression column would
 # mean that nobody objected, which is not.
-_OPTIONAL: frozenset[StandardColumn] = frozenset({"notified_at"})
+_EVIDENCE = tuple(column for column in STANDARD_COLUMNS if column in EVIDENCE_SCHEMA)
+_OPTIONAL: frozenset[StandardColumn] = frozenset({"notified_at", *_EVIDENCE})
 _EITHER: tuple[StandardColumn, StandardColumn] = ("email", "phone")
 _SEVERAL = ";"
+_KEPT = dict.fromkeys(STANDARD_COLUMNS, "contacts") | {
+    "row": "the row number",
+    DATED_CONSENT: "consent",
+    WITHDRAWN: "withdrawals",
+}
 _ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
@@ -39,12 +55,15 @@ def contacts_from_sheet(sheet: Sheet, definition: SourceDefinition) -> ContactTa
     """
     positions = _positions(sheet, definition)
     fields = _fields(sheet, set(positions.values()))
+    evidence = [column for column in _EVIDENCE if column in positions]
     frame = sheet.cells.select(
         sheet.rows.alias("row"),
-        *(_standard(column, positions.get(column)) for column in STANDARD_COLUMNS),
+        *(_standard(column, positions.get(column)) for column in STANDARD_COLUMNS if column not in _EVIDENCE),
+        *(_standard(column, positions[column]) for column in evidence),
+        *_dated_consent(sheet, positions.get("consent")),
         *(
             _fault(column, positions.get(column))
-            for column in ("contact_id", "consent_at", "notified_at", "suppressed")
+            for column in ("contact_id", *_dates(evidence), "suppressed")
         ),
         *(pl.col(position).alias(f"field {position}") for position in fields.values()),
     )
@@ -98,28 +117,52 @@ def _fields(sheet: Sheet, taken: set[str]) -> dict[str, str]:
     """Heading -> column of ``sheet.cells`` for the further columns. Columns without a heading are ignored."""
     fields = {h: str(i) for i, h in enumerate(sheet.headings) if h and str(i) not in taken}
     for heading in fields:
-        if heading in STANDARD_SCHEMA:
+        if heading in _KEPT:
             raise input_fault(
                 f"{sheet.name} has a column “{heading}” beside the one mapped to it."
                 if heading in STANDARD_COLUMNS
-                else f"{sheet.name} has a column “{heading}”, a name kept for the row number.",
+                else f"{sheet.name} has a column “{heading}”, a name kept for {_KEPT[heading]}.",
                 "Rename that column in the file.",
             )
     return fields
 
 
+def _dates(evidence: Iterable[StandardColumn]) -> tuple[StandardColumn, ...]:
+    """The standard columns that hold a day."""
+    found = tuple(column for column in evidence if EVIDENCE_SCHEMA[column] == pl.Date)
+    return ("consent_at", "notified_at", *found)
+
+
+def _dated_consent(sheet: Sheet, position: str | None) -> Iterator[pl.Expr]:
+    """Where grants carry dates of their own: these, and the fault of a row in which one is not well written."""
+    if position is None or not sheet.cells[position].str.contains("@", literal=True).any():
+        return
+    grants = _parts(_trimmed(position)).list.eval(dated(pl.element()))
+    yield grants.alias(DATED_CONSENT)
+    wrong = grants.list.eval(~well_dated(pl.element())).list.any()
+    yield pl.when(wrong).then(pl.lit(RowFault.NOT_A_DATE.value)).otherwise(None).alias("fault consent")
+
+
+def _parts(cell: pl.Expr) -> pl.Expr:
+    part = pl.element().str.strip_chars(TRIMMED)
+    return cell.str.split(_SEVERAL).list.eval(part.filter(part != ""))
+
+
 def _standard(column: StandardColumn, position: str | None) -> pl.Expr:
-    kind = STANDARD_SCHEMA[column]
+    kind = (STANDARD_SCHEMA | EVIDENCE_SCHEMA)[column]
     if position is None:
         return pl.lit([] if kind == pl.List else None, dtype=kind).alias(column)
     cell = _trimmed(position)
     if kind == pl.List:
-        part = pl.element().str.strip_chars(TRIMMED)
-        cell = cell.str.split(_SEVERAL).list.eval(part.filter(part != ""))
+        cell = _parts(cell)
+        if column == "consent":
+            cell = cell.list.eval(purpose_of(pl.element()))
     elif kind == pl.Date:
         cell = _date(cell)
     elif kind == pl.Boolean:
         cell = cell.str.to_lowercase() == "true"
+    elif column in EVIDENCE_SCHEMA:
+        cell = pl.when(cell != "").then(cell).otherwise(None)
     return cell.alias(column)
 
 

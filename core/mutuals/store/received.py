@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -33,6 +34,47 @@ class Received:
         """How many records the run has; a contact with fields of two classes counts twice."""
         query = select(func.count()).select_from(received).where(received.c.run_id == run_id)
         return self._connection.execute(query).scalar_one()
+
+    def deadlines(self, run_id: str) -> builtins.list[tuple[int, int, datetime]]:
+        """Of each retention class of the run: its days, how many records it has, and when the first must go."""
+        query = (
+            select(received.c.retention_days, func.count(), func.min(received.c.delete_after))
+            .where(received.c.run_id == run_id)
+            .group_by(received.c.retention_days)
+            .order_by(received.c.retention_days)
+        )
+        return [(days, count, first) for days, count, first in self._connection.execute(query)]
+
+    def expired(self, now: datetime) -> builtins.list[ReceivedRow]:
+        """All records whose retention has passed, by run, rank and class."""
+        return self._table.all(
+            received.c.delete_after <= now,
+            order=(received.c.run_id, received.c.rank, received.c.retention_days),
+        )
+
+    def destroy_expired(self, run_id: str, now: datetime) -> int:
+        """Delete the run's records whose retention has passed; how many there were."""
+        return self._table.delete(received.c.run_id == run_id, received.c.delete_after <= now)
+
+    def destroy_ranks(self, run_id: str, ranks: Collection[int]) -> builtins.list[tuple[int, ...]]:
+        """Delete the records of every contact that one of ``ranks`` names, in all classes.
+
+        The ranks of each deleted record, ascending; a contact with fields of two classes comes twice.
+        """
+        wanted = set(ranks)
+        query = select(received.c.rank, received.c.retention_days, received.c.also).where(
+            received.c.run_id == run_id
+        )
+        found = [
+            (rank, days, (rank, *also))
+            for rank, days, also in self._connection.execute(query)
+            if not wanted.isdisjoint((rank, *also))
+        ]
+        for rank, days, _ in found:
+            self._table.delete(
+                received.c.run_id == run_id, received.c.rank == rank, received.c.retention_days == days
+            )
+        return sorted(named for _, _, named in found)
 
     def destroy(self, run_id: str) -> int:
         """Delete the run's records; how many there were."""

@@ -153,7 +153,10 @@ class IncomingRow:
 
 @dataclass(frozen=True)
 class ReceivedRow:
-    """The partner's sealed record of one contact and class; ``also`` are the contact's other ranks."""
+    """The partner's sealed record of one contact and class; ``also`` are the contact's other ranks.
+
+    ``envelope`` is the number of the envelope it came in.
+    """
 
     run_id: str
     rank: int
@@ -162,6 +165,7 @@ class ReceivedRow:
     ciphertext: bytes = field(repr=False)
     received_at: datetime
     delete_after: datetime
+    envelope: int | None = None
 
 
 @dataclass(frozen=True)
@@ -241,18 +245,22 @@ class PolicyRow:
 
 @dataclass(frozen=True)
 class SuppressionRow:
-    """A contact or identifier that must stay out: its keyed hash (32 bytes) and why."""
+    """A contact or identifier that must stay out: its keyed hash (32 bytes) and why.
+
+    ``agreement`` is the digest of the first version of the agreement that it stays out of; without one, of every.
+    """
 
     hash: bytes = field(repr=False)
     reason: str
     at: datetime
+    agreement: str | None = None
 
 
 @dataclass(frozen=True)
 class RevocationRow:
     """A contact withdrawn after it was sent: ``own`` where we sent it, else the partner's word about one of its.
 
-    ``ranks`` name it in the run's overlap; ``sealed`` is the own contact id, sealed to the accountability key.
+    ``ranks`` name it in the run's overlap; ``sealed`` are the own contact ids, sealed to the accountability key.
     ``answered_at`` and ``deleted`` are the recipient's acknowledgement and how many records it deleted.
     """
 

@@ -236,6 +236,7 @@ received = Table(
     _need("ciphertext", LargeBinary),
     _need("received_at", Moment),
     _need("delete_after", Moment, index=True),
+    _may("envelope", BigInteger),
 )
 
 overlaps = Table("overlaps", metadata, _key("run_id", Text, _run()), _need("blob", LargeBinary))
@@ -315,7 +316,12 @@ policies = Table(
 
 # Keyed hashes of contact ids and identifiers; the key lies in the home, not here.
 suppressions = Table(
-    "suppressions", metadata, _key("hash", LargeBinary), _need("reason"), _need("at", Moment)
+    "suppressions",
+    metadata,
+    _key("hash", LargeBinary),
+    _need("reason"),
+    _need("at", Moment),
+    _may("agreement"),
 )
 
 # ``sealed`` names the own contact, to the accountability key alone; a partner's revocation has none.

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), autoincrement=False, nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("agreement", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_suppressions")),
     )
     op.create_table(
@@ -154,3 +155,4 @@ def upgrade() -> None:
     op.add_column("agreements", sa.Column("replaces", sa.Text(), nullable=True))
     op.add_column("agreements", sa.Column("ends_at", sa.BigInteger(), nullable=True))
     op.add_column("agreements", sa.Column("ended_at", sa.BigInteger(), nullable=True))
+    op.add_column("received", sa.Column("envelope", sa.BigInteger(), nullable=True))
