@@ -40,6 +40,7 @@ class ErrorCode(StrEnum):
     RUN_UNKNOWN = "RUN_UNKNOWN"
     RUN_STATE = "RUN_STATE"
     BLOCKED = "BLOCKED"
+    LOG_ROLLED_BACK = "LOG_ROLLED_BACK"
     CONFIRMATION_FAILED = "CONFIRMATION_FAILED"
     INPUT_QUALITY = "INPUT_QUALITY"
     NOT_ENTITLED = "NOT_ENTITLED"
@@ -100,6 +101,9 @@ ERRORS: dict[ErrorCode, ErrorInfo] = {
     ErrorCode.RUN_STATE: ErrorInfo(1, "FAILED_PRECONDITION", "The run is not in a state that allows this."),
     ErrorCode.BLOCKED: ErrorInfo(
         3, "FAILED_PRECONDITION", "An earlier run must be cleared by a person first."
+    ),
+    ErrorCode.LOG_ROLLED_BACK: ErrorInfo(
+        3, "FAILED_PRECONDITION", "A log lacks what was cosigned; a person must look at it first."
     ),
     ErrorCode.CONFIRMATION_FAILED: ErrorInfo(1, "ABORTED", "The two sides' overlaps differ; the run failed."),
     ErrorCode.INPUT_QUALITY: ErrorInfo(

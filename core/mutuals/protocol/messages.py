@@ -183,3 +183,21 @@ class Receipt:
     accepted: bool
     reason: str
     signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class LogHead:
+    """Where the sender's log of an agreement (32-byte digest) stands, and where it last saw the receiver's.
+
+    ``note`` is the sender's signed checkpoint, empty where it cannot prove that its log only grew since ``base``, the
+    size at which the receiver last saw it; ``proof`` are the hashes that show it. ``seen`` is the receiver's own
+    checkpoint as the sender last saw it, cosigned, or empty. ``refused`` says that the sender does not accept the
+    receiver's log until a person has dealt with it.
+    """
+
+    agreement: bytes
+    note: bytes = field(repr=False)
+    base: int
+    proof: tuple[bytes, ...] = field(repr=False)
+    seen: bytes = field(repr=False)
+    refused: bool = False

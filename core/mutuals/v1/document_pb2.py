@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mutuals/v1/document.proto\x12\nmutuals.v1\"9\n\x08\x44ocument\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"P\n\x07Receipt\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"]\n\x0bSyncRequest\x12\'\n\tdocuments\x18\x01 \x03(\x0b\x32\x14.mutuals.v1.Document\x12%\n\x08receipts\x18\x02 \x03(\x0b\x32\x13.mutuals.v1.Receipt\"^\n\x0cSyncResponse\x12%\n\x08receipts\x18\x01 \x03(\x0b\x32\x13.mutuals.v1.Receipt\x12\'\n\tdocuments\x18\x02 \x03(\x0b\x32\x14.mutuals.v1.Documentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mutuals/v1/document.proto\x12\nmutuals.v1\"9\n\x08\x44ocument\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"P\n\x07Receipt\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"f\n\x07LogHead\x12\x11\n\tagreement\x18\x01 \x01(\x0c\x12\x0c\n\x04note\x18\x02 \x01(\x0c\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x04\x12\r\n\x05proof\x18\x04 \x03(\x0c\x12\x0c\n\x04seen\x18\x05 \x01(\x0c\x12\x0f\n\x07refused\x18\x06 \x01(\x08\".\n\x08LogHeads\x12\"\n\x05heads\x18\x01 \x03(\x0b\x32\x13.mutuals.v1.LogHead\"\x81\x01\n\x0bSyncRequest\x12\'\n\tdocuments\x18\x01 \x03(\x0b\x32\x14.mutuals.v1.Document\x12%\n\x08receipts\x18\x02 \x03(\x0b\x32\x13.mutuals.v1.Receipt\x12\"\n\x04logs\x18\x03 \x01(\x0b\x32\x14.mutuals.v1.LogHeads\"\x82\x01\n\x0cSyncResponse\x12%\n\x08receipts\x18\x01 \x03(\x0b\x32\x13.mutuals.v1.Receipt\x12\'\n\tdocuments\x18\x02 \x03(\x0b\x32\x14.mutuals.v1.Document\x12\"\n\x04logs\x18\x03 \x01(\x0b\x32\x14.mutuals.v1.LogHeadsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENT']._serialized_end=98
   _globals['_RECEIPT']._serialized_start=100
   _globals['_RECEIPT']._serialized_end=180
-  _globals['_SYNCREQUEST']._serialized_start=182
-  _globals['_SYNCREQUEST']._serialized_end=275
-  _globals['_SYNCRESPONSE']._serialized_start=277
-  _globals['_SYNCRESPONSE']._serialized_end=371
+  _globals['_LOGHEAD']._serialized_start=182
+  _globals['_LOGHEAD']._serialized_end=284
+  _globals['_LOGHEADS']._serialized_start=286
+  _globals['_LOGHEADS']._serialized_end=332
+  _globals['_SYNCREQUEST']._serialized_start=335
+  _globals['_SYNCREQUEST']._serialized_end=464
+  _globals['_SYNCRESPONSE']._serialized_start=467
+  _globals['_SYNCRESPONSE']._serialized_end=597
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mutuals.protocol.messages import Document, Receipt
+from mutuals.protocol.messages import Document, LogHead, Receipt
 from mutuals.transport.wire.fields import (
     DIGEST_BYTES,
     MAX_TIMESTAMP,
@@ -23,6 +23,11 @@ from mutuals.v1 import document_pb2, peer_pb2
 
 MAX_DOCUMENT_BYTES = 512 * 1024
 MAX_DOCUMENTS = 64
+MAX_HEADS = 64
+MAX_NOTE_BYTES = 2048
+MAX_PROOF = 128
+
+MAX_SIZE = 2**63 - 1
 
 _REASON = re.compile(r"[A-Z][A-Z_]{0,62}")
 
@@ -42,10 +47,14 @@ class Pong:
 
 @dataclass(frozen=True)
 class SyncMessage:
-    """Documents for the other side, and receipts for those it sent before. Both directions carry the same."""
+    """Documents for the other side, and receipts for those it sent before. Both directions carry the same.
+
+    ``heads`` are those of all logs that the two share, or nothing where this message is not about them.
+    """
 
     documents: tuple[Document, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    heads: tuple[LogHead, ...] | None = None
 
 
 def _write_sync(message: SyncMessage) -> dict[str, Any]:
@@ -63,7 +72,24 @@ def _write_sync(message: SyncMessage) -> dict[str, Any]:
             )
             for receipt in message.receipts
         ],
+        "logs": None if message.heads is None else _write_heads(message.heads),
     }
+
+
+def _write_heads(heads: tuple[LogHead, ...]) -> document_pb2.LogHeads:
+    return document_pb2.LogHeads(
+        heads=[
+            document_pb2.LogHead(
+                agreement=head.agreement,
+                note=head.note,
+                base=head.base,
+                proof=head.proof,
+                seen=head.seen,
+                refused=head.refused,
+            )
+            for head in heads
+        ]
+    )
 
 
 def _read_sync(wire: document_pb2.SyncRequest | document_pb2.SyncResponse) -> SyncMessage:
@@ -72,6 +98,29 @@ def _read_sync(wire: document_pb2.SyncRequest | document_pb2.SyncResponse) -> Sy
     return SyncMessage(
         documents=tuple(_read_document(document) for document in wire.documents),
         receipts=tuple(_read_receipt(receipt) for receipt in wire.receipts),
+        heads=_read_heads(wire.logs) if wire.HasField("logs") else None,
+    )
+
+
+def _read_heads(wire: document_pb2.LogHeads) -> tuple[LogHead, ...]:
+    check_length(wire.heads, 0, MAX_HEADS, "Sync", "logs")
+    heads = tuple(_read_head(head) for head in wire.heads)
+    if len({head.agreement for head in heads}) != len(heads):
+        raise fault("Sync", "two of its logs are the same")
+    return heads
+
+
+def _read_head(wire: document_pb2.LogHead) -> LogHead:
+    check_length(wire.note, 0, MAX_NOTE_BYTES, "LogHead", "note")
+    check_length(wire.seen, 0, MAX_NOTE_BYTES, "LogHead", "seen")
+    check_length(wire.proof, 0, MAX_PROOF, "LogHead", "proof")
+    return LogHead(
+        agreement=exactly(wire.agreement, DIGEST_BYTES, "LogHead", "agreement"),
+        note=wire.note,
+        base=within(wire.base, 0, MAX_SIZE, "LogHead", "base"),
+        proof=tuple(exactly(value, DIGEST_BYTES, "LogHead", "proof") for value in wire.proof),
+        seen=wire.seen,
+        refused=wire.refused,
     )
 
 
