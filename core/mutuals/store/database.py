@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
@@ -132,6 +133,19 @@ class Store:
             self._here.busy = False
         if erased:
             sweep(self._engine)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite store; other databases have none that this peer could look into."""
+        name = self._engine.url.database
+        return Path(name) if name and self._engine.dialect.name == "sqlite" else None
+
+    def sweep(self, *, again: bool = False) -> bool:
+        """Rewrite the file if something erased may lie in it, or in any case ``again``; whether nothing can any more.
+
+        False where another process held the store for too long; call it again. Outside of a transaction.
+        """
+        return sweep(self._engine, again=again)
 
     def close(self) -> None:
         """Close every connection; a transaction under way in another thread ends its own by itself."""

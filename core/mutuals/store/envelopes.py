@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.store.rows import IncomingRow, OutgoingRow
 from mutuals.store.schema import incoming, outgoing
-from mutuals.store.table import RowTable
+from mutuals.store.table import RowTable, note_erasure
 
 
 class Envelopes:
     """Envelopes by run and number. The same number with other bytes is a failure."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._outgoing = RowTable(connection, outgoing, OutgoingRow)
         self._incoming = RowTable(connection, incoming, IncomingRow)
 
@@ -33,6 +34,18 @@ class Envelopes:
     def outgoing(self, run_id: str) -> list[OutgoingRow]:
         """The envelopes this side made in this run, by number."""
         return self._outgoing.all(outgoing.c.run_id == run_id, order=(outgoing.c.number,))
+
+    def empty_outgoing(self, run_id: str) -> int:
+        """Erase the records in the envelopes this side made in this run; how many envelopes had any.
+
+        Headers, digests and acknowledgements stay: they prove what was sent and taken, and hold no content.
+        """
+        erased = self._outgoing.update(
+            [outgoing.c.run_id == run_id, outgoing.c.records != b""], {"records": b""}
+        )
+        if erased:
+            note_erasure(self._connection)
+        return erased
 
     def acknowledge(self, run_id: str, number: int, ack: bytes, at: datetime) -> None:
         """Keep the partner's signed acknowledgement; the first one stays."""
@@ -60,3 +73,7 @@ class Envelopes:
     def incoming(self, run_id: str) -> list[IncomingRow]:
         """The envelopes that arrived in this run, by number."""
         return self._incoming.all(incoming.c.run_id == run_id, order=(incoming.c.number,))
+
+    def destroy_incoming(self, run_id: str) -> int:
+        """Delete the envelopes that arrived in this run, with the secret they carry; how many there were."""
+        return self._incoming.delete(incoming.c.run_id == run_id)

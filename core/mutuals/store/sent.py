@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -25,3 +26,7 @@ class Sent:
         """All entries, or those of one run, oldest first."""
         where = () if run_id is None else (sent.c.run_id == run_id,)
         return self._table.all(*where, order=(sent.c.position,))
+
+    def destroy_expired(self, now: datetime) -> int:
+        """Delete the entries whose retention has passed; how many there were."""
+        return self._table.delete(sent.c.delete_after <= now)

@@ -30,18 +30,19 @@ def count_erasure(connection: Connection) -> bool:
     return erased
 
 
-def sweep(engine: Engine) -> None:
-    """Rewrite the file if something was erased since that was last done; a failure is logged and made up for later.
+def sweep(engine: Engine, *, again: bool = False) -> bool:
+    """Rewrite the file if something was erased since that was last done, or ``again``; whether nothing is left to do.
 
-    Other databases than SQLite reclaim space by themselves, when their administrator says.
+    A failure is logged and made up for later. Other databases than SQLite reclaim space by themselves, when their
+    administrator says.
     """
     if engine.dialect.name != "sqlite":
-        return
+        return True
     try:
         with engine.begin() as connection:
             erasures, swept = connection.execute(select(store_state.c.erasures, store_state.c.swept)).one()
-        if erasures == swept:
-            return
+        if erasures == swept and not again:
+            return True
         # A raw connection, because SQLAlchemy would begin a transaction.
         raw = engine.raw_connection()
         try:
@@ -52,3 +53,5 @@ def sweep(engine: Engine) -> None:
             connection.execute(store_state.update().values(swept=erasures))
     except (DBAPIError, sqlite3.Error) as error:
         _logger.warning("The file was not swept after an erasure. %s", explain(engine, error).message)
+        return False
+    return True
