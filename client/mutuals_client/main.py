@@ -29,6 +29,7 @@ COMMAND_MODULES = (
     "agreement",
     "serve",
     "sync",
+    "status",
     "match",
     "runs",
     "reveal",

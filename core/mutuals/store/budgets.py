@@ -44,3 +44,8 @@ class Budgets:
         )
         runs, items = self._connection.execute(query).one()
         return BudgetUsage(int(runs), int(items))
+
+    def oldest(self, partner: str, since: datetime) -> datetime | None:
+        """When the first of what ``usage`` counts was charged, or nothing."""
+        row = self._table.one(charges.c.partner == partner, charges.c.at >= since, order=(charges.c.at,))
+        return None if row is None else row.at

@@ -26,7 +26,19 @@ class Log:
         self._table.insert([LogRow(seq, agreement, event, body, at)])
         return seq
 
+    def latest(self) -> LogRow | None:
+        """The last entry, or nothing."""
+        return self._table.one(order=(log.c.seq.desc(),))
+
     def entries(self, agreement: str | None = None) -> list[LogRow]:
         """All entries, or those about one agreement, in order."""
         where = () if agreement is None else (log.c.agreement == agreement,)
         return self._table.all(*where, order=(log.c.seq,))
+
+    def of(self, agreement: str | None) -> list[LogRow]:
+        """The entries of exactly one log, in order: an agreement's, or the peer's own where there is none."""
+        return self._table.all(log.c.agreement == agreement, order=(log.c.seq,))
+
+    def events(self, *names: str) -> list[LogRow]:
+        """The entries of these kinds in all logs, in order."""
+        return self._table.all(log.c.event.in_(names), order=(log.c.seq,))

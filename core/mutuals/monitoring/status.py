@@ -1,0 +1,123 @@
+"""Collecting the facts, judging them, and putting the most urgent first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from mutuals.agreement.active import find_agreement, utc_date
+from mutuals.crypto.tls import BadCertificate, valid_until
+from mutuals.errors import MutualsError
+from mutuals.identity.partners import partner_card
+from mutuals.models.agreement import AgreementState, ConsentRule
+from mutuals.monitoring.chains import Chain, chains
+from mutuals.monitoring.consents import look_at_sources
+from mutuals.monitoring.duties import open_breaches, undelivered
+from mutuals.monitoring.facts import (
+    AgreementStatus,
+    CardFacts,
+    Finding,
+    PeerFacts,
+    PolicyFacts,
+    Status,
+    Urgency,
+)
+from mutuals.monitoring.peer_rules import peer_findings
+from mutuals.monitoring.rules import agreement_findings
+from mutuals.monitoring.standing import agreement_status, verify
+from mutuals.peer import Peer
+from mutuals.store.database import Transaction
+
+Bound = tuple[str, ConsentRule]
+
+_MATCHING = frozenset({AgreementState.ACTIVE, AgreementState.SUSPENDED})
+_OVER = frozenset({AgreementState.CLOSED, AgreementState.REJECTED})
+
+
+def peer_status(
+    peer: Peer, reference: str | None = None, *, everything: bool = False, sources: bool = True
+) -> Status:
+    """How this peer's agreements stand now.
+
+    ``reference`` names one agreement (any version of it, by id, digest or a beginning), otherwise all that are not
+    closed or turned down, or also those with ``everything``. Without ``sources`` no contact list is read. Raises
+    MutualsError: AGREEMENT_UNKNOWN, USAGE for an ambiguous reference.
+    """
+    now = peer.clock()
+    with peer.store.transaction() as tx:
+        found = chains(tx.agreements.list())
+        if reference is not None:
+            digest = find_agreement(tx, reference).digest
+            shown = [chain for chain in found if digest in chain.digests]
+        else:
+            shown = [chain for chain in found if everything or chain.head.state not in _OVER]
+        agreements = [agreement_status(tx, chain, now) for chain in shown]
+        facts = _peer_facts(tx, peer, now)
+        wanted, definitions = _bound_sources(tx, shown) if sources else ({}, {})
+    held = look_at_sources(definitions, wanted, utc_date(now))
+    agreements = [replace(status, consents=held.get(status.digest)) for status in agreements]
+    return _ordered(now, facts, agreements)
+
+
+def is_overdue(peer: Peer) -> bool:
+    """Whether ``mutuals status`` would end with its exit code for overdue things; reads no source."""
+    return peer_status(peer, sources=False).overdue
+
+
+def _ordered(now: datetime, facts: PeerFacts, agreements: list[AgreementStatus]) -> Status:
+    by_agreement = {status.digest: list(agreement_findings(status, now)) for status in agreements}
+
+    def urgency(status: AgreementStatus) -> tuple[int, bool, int, str]:
+        ranks = [finding.urgency.rank for finding in by_agreement[status.digest]]
+        left = status.days_left if status.days_left is not None else 10_000
+        return (min(ranks, default=len(Urgency)), not status.living, left, status.id)
+
+    agreements = sorted(agreements, key=urgency)
+    findings = list(peer_findings(facts, now))
+    for status in agreements:
+        findings += by_agreement[status.digest]
+    findings.sort(key=_order)  # stable: by rule and agreement within one urgency
+    return Status(now, facts, tuple(agreements), tuple(findings))
+
+
+def _order(finding: Finding) -> int:
+    return finding.urgency.rank
+
+
+def _peer_facts(tx: Transaction, peer: Peer, now: datetime) -> PeerFacts:
+    policy = tx.policies.current()
+    log = tx.log.latest()
+    return PeerFacts(
+        organisation=peer.name,
+        policy=PolicyFacts(policy.version, policy.approved_at, policy.operator) if policy else None,
+        cards=_cards(tx, peer),
+        breaches=open_breaches(tx, now),
+        undelivered=undelivered(tx, now),
+        unread={
+            row.name: len(tx.notifications.unread(row.name, row.roles))
+            for row in tx.operators.list()
+            if row.disabled_at is None
+        },
+        clock_behind_seconds=max(0, int((log.at - now).total_seconds())) if log else 0,
+    )
+
+
+def _cards(tx: Transaction, peer: Peer) -> tuple[CardFacts, ...]:
+    cards = [CardFacts("us", valid_until(peer.tls_certificate))]
+    for row in tx.partners.list():
+        try:
+            cards.append(CardFacts(row.name, valid_until(partner_card(row).tls_certificate.encode())))
+        except (MutualsError, BadCertificate):
+            continue  # a card that was tampered with is refused wherever it is used
+    return tuple(cards)
+
+
+def _bound_sources(tx: Transaction, shown: list[Chain]) -> tuple[dict[str, Bound], dict[str, str]]:
+    """Source and consent rule of each agreement that may still match, and the definitions of these sources."""
+    wanted: dict[str, Bound] = {}
+    for row in (chain.head for chain in shown):
+        verified = verify(tx, row) if row.state in _MATCHING and row.source else None
+        if verified is not None and row.source is not None:
+            wanted[row.digest] = (row.source, verified.agreement.consent)
+    names = {name for name, _ in wanted.values()}
+    return wanted, {row.name: row.definition for row in tx.sources.list() if row.name in names}
