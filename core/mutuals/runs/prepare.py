@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mutuals.agreement.active import ActiveAgreement, utc_date
+from mutuals.consent import mark_withdrawn
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Matching
 from mutuals.normalisation import get_profile
@@ -99,7 +100,10 @@ def read_own_set(peer: Peer, active: ActiveAgreement) -> OwnSet:
 
 
 def read_bound_source(peer: Peer, active: ActiveAgreement) -> tuple[SourceDefinition, ContactTable]:
-    """The source bound to the agreement, freshly read. Raises MutualsError (INPUT_QUALITY)."""
+    """The source bound to the agreement, freshly read, withdrawn contacts marked.
+
+    Raises MutualsError: INPUT_QUALITY, LOCAL where nobody can say who withdrew.
+    """
     with peer.store.transaction() as tx:  # not held while reading, which may take minutes
         row = tx.sources.get(active.source) if active.source else None
     if row is None:
@@ -109,7 +113,8 @@ def read_bound_source(peer: Peer, active: ActiveAgreement) -> tuple[SourceDefini
             hint="Add it again under the same name: mutuals source add",
         )
     definition = SourceDefinition.model_validate_json(row.definition)
-    return definition, read_source(definition)
+    table = read_source(definition)
+    return definition, mark_withdrawn(peer, table, definition.default_country, active.digest)
 
 
 def order_items(own: OwnSet, matching: Matching, randbytes: RandomBytes = os.urandom) -> OrderedItems:
