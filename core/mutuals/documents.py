@@ -19,6 +19,15 @@ from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, digest, frame
 from mutuals.identity.partners import partner_key
+from mutuals.obligations.attestation import ATTESTATION, receive_attestation
+from mutuals.obligations.breach_received import (
+    BREACH_CLOSED,
+    BREACH_NOTICE,
+    BREACH_UPDATE,
+    receive_breach_closed,
+    receive_breach_notice,
+    receive_breach_update,
+)
 from mutuals.protocol.messages import Document, Receipt
 from mutuals.runs.ended import RUN_ENDED, receive_run_ended
 from mutuals.runs.ending import take_termination
@@ -52,6 +61,10 @@ HANDLERS: dict[str, Handler] = {
     RESUMPTION: receive_resumption,
     TERMINATION: take_termination,
     RUN_ENDED: receive_run_ended,
+    BREACH_NOTICE: receive_breach_notice,
+    BREACH_UPDATE: receive_breach_update,
+    BREACH_CLOSED: receive_breach_closed,
+    ATTESTATION: receive_attestation,
 }
 """What is done with each kind of document. A handler raises PartnerFault where the document must be refused."""
 

@@ -24,6 +24,10 @@ class Outbox:
         if self._table.one(outbox.c.document_id == row.document_id) is None:
             self._table.insert([row])
 
+    def get(self, document_id: str) -> OutboxRow | None:
+        """The document of this id, delivered or not."""
+        return self._table.one(outbox.c.document_id == document_id)
+
     def pending(self, partner: str | None = None) -> builtins.list[OutboxRow]:
         """What has not been delivered, to one partner (fingerprint) or to all, in the order it was added."""
         where = () if partner is None else (outbox.c.partner == partner,)
