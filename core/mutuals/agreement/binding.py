@@ -10,6 +10,7 @@ from mutuals.models.agreement import Agreement, Side
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
+    from mutuals.sources import SourceDefinition
 
 
 def bind_source(
@@ -21,7 +22,15 @@ def bind_source(
     found now and not at the first match. Raises MutualsError: USAGE for an unknown source or a mapped field that is
     not sent, INPUT_QUALITY for an unusable source or a field it does not have.
     """
-    from mutuals.sources import SourceDefinition, read_source
+    from mutuals.sources import read_source
+
+    fields = read_source(source_definition(peer, source)).field_names
+    return map_fields(agreement, side, source, fields, mapping)
+
+
+def source_definition(peer: Peer, source: str) -> SourceDefinition:
+    """The own source of that name. Raises MutualsError (USAGE)."""
+    from mutuals.sources import SourceDefinition
 
     with peer.store.transaction() as tx:
         row = tx.sources.get(source)
@@ -32,8 +41,7 @@ def bind_source(
             f"There is no source named {source!r}.",
             hint=f"Yours: {', '.join(known)}." if known else "Add one: mutuals source add NAME --path FILE",
         )
-    fields = read_source(SourceDefinition.model_validate_json(row.definition)).field_names
-    return map_fields(agreement, side, source, fields, mapping)
+    return SourceDefinition.model_validate_json(row.definition)
 
 
 def map_fields(
