@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
@@ -30,6 +31,13 @@ def take_erasure(connection: Connection) -> bool:
     return connection.info.pop(_ERASED, False) is True
 
 
+@cache
+def _shape(table: Table, row: type[Any]) -> tuple[tuple[str, ...], tuple[ColumnElement[Any], ...]]:
+    """The names and columns of a row; once for all transactions, each of which makes every repository."""
+    names = tuple(field.name for field in fields(row))
+    return names, tuple(table.c[name] for name in names)
+
+
 class RowTable(Generic[R]):
     """Rows of type ``row`` in ``table``, whose columns carry the names of the dataclass's fields.
 
@@ -42,8 +50,7 @@ class RowTable(Generic[R]):
         self._connection = connection
         self._table = table
         self._row = row
-        self._names = tuple(field.name for field in fields(row))
-        self._columns = tuple(table.c[name] for name in self._names)
+        self._names, self._columns = _shape(table, row)
 
     def _values(self, row: R) -> dict[str, Any]:
         # Not dataclasses.asdict: that copies every value deeply.
