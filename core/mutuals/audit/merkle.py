@@ -63,7 +63,10 @@ class Tree:
         return tuple(self._path(index, 0, size))
 
     def consistency(self, old: int, new: int) -> Proof:
-        """The proof that the tree of ``new`` leaves begins with that of ``old`` (RFC 6962 §2.1.2). Raises ValueError."""
+        """The proof that the tree of ``new`` leaves begins with that of ``old`` (RFC 6962 §2.1.2).
+
+        Raises ValueError.
+        """
         if not 0 <= old <= self._within(new):
             raise ValueError("a tree does not shrink")
         if old in (0, new):
@@ -137,10 +140,7 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
         raise BadProof("the new tree is smaller than the old one")
     _check_hashes((old_root, new_root, *proof))
     if old in (0, new):
-        if proof:
-            raise BadProof("the proof is too long")
-        if (old == new and old_root != new_root) or (old == 0 and old_root != EMPTY_ROOT):
-            raise BadProof("the two roots of one size differ")
+        _verify_trivial(old, new, old_root, new_root, proof)
         return
     if not proof:
         raise BadProof("the proof is too short")
@@ -163,6 +163,14 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
         raise BadProof("the proof is too short")
     if before != old_root or after != new_root:
         raise BadProof("the new tree does not begin with the old one")
+
+
+def _verify_trivial(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
+    """From nothing, or from the same size: there is nothing to prove."""
+    if proof:
+        raise BadProof("the proof is too long")
+    if old_root != (new_root if old == new else EMPTY_ROOT):
+        raise BadProof("the two roots of one size differ")
 
 
 def _split(size: int) -> int:

@@ -34,6 +34,7 @@ from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
 from mutuals.runs.incoming import keep_incoming, open_receiver
 from mutuals.runs.lifecycle import describe, end_run, log_run
+from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.outgoing import (
     Prepared,
     keep_outgoing,
@@ -172,6 +173,7 @@ class _Exchange:
         self._cancelled = cancelled
         with peer.store.transaction() as tx:
             self._active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
+            check_logs_accepted(tx, run.partner)
             partner = tx.partners.get(run.partner)
         self._partner_key = _partner_key(partner, self._active)
         self._receiver: EnvelopeReceiver | None = None

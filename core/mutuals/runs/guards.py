@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from mutuals.agreement.active import ActiveAgreement
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.store.database import Transaction
 
 BUDGET_PERIOD = timedelta(days=30)
@@ -38,7 +39,11 @@ def charge_match(
 
 
 def check_not_blocked(tx: Transaction, active: ActiveAgreement) -> None:
-    """Raise BLOCKED where an earlier run with this partner was half revealed and nobody has looked at it."""
+    """Raise BLOCKED where an earlier run with this partner was half revealed and nobody has looked at it.
+
+    And LOG_ROLLED_BACK where a log shared with it lacks what was cosigned.
+    """
+    check_logs_accepted(tx, active.partner_fingerprint)
     blocking = tx.runs.blocking(active.partner_fingerprint)
     if blocking is not None:
         raise MutualsError(

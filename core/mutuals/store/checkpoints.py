@@ -29,6 +29,12 @@ class Checkpoints:
             order=(checkpoints.c.size.desc(),),
         )
 
+    def at(self, agreement: str, *, own: bool, size: int) -> CheckpointRow | None:
+        """The checkpoint of this log at exactly this size."""
+        return self._table.one(
+            checkpoints.c.agreement == agreement, checkpoints.c.own == own, checkpoints.c.size == size
+        )
+
     def list(self, agreement: str | None = None) -> builtins.list[CheckpointRow]:
         """All checkpoints, or those of one log, by size."""
         where = () if agreement is None else (checkpoints.c.agreement == agreement,)
@@ -39,4 +45,10 @@ class Checkpoints:
         self._table.update(
             [checkpoints.c.agreement == agreement, checkpoints.c.own.is_(True), checkpoints.c.size == size],
             {"cosignature": cosignature},
+        )
+
+    def forget(self, agreement: str, *, own: bool, size: int) -> None:
+        """Remove one checkpoint, which a person declared void; the log keeps its text."""
+        self._table.delete(
+            checkpoints.c.agreement == agreement, checkpoints.c.own == own, checkpoints.c.size == size
         )

@@ -11,6 +11,9 @@ One call carries documents and receipts both ways:
 
 A document is offered again, in any later sync, until its signed receipt is in; taking one twice has no further
 effect (``mutuals.documents``). So a connection may break anywhere.
+
+With the first call, and the last, each side also shows where the logs stand that the two share, after it took the
+documents; what is found there is in the way of runs, but never of documents (``mutuals.audit.heads``).
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from mutuals.audit.heads import LogTalk, answer_heads
 from mutuals.crypto.signing import BadSignature
 from mutuals.documents import receipt_bytes, take_document, verify_receipt
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.identity.partners import partner_key
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Document, Receipt
+from mutuals.runs.log_faults import LogFault, open_faults
 from mutuals.store.rows import OutboxRow, PartnerRow
 from mutuals.transport.connection import PartnerConnection
 from mutuals.transport.wire import SyncMessage
@@ -42,13 +47,16 @@ class SyncResult:
 
     ``delivered`` has been taken by the partner, ``refused`` of them with a reason; ``received`` is new here or
     was asked for again; ``problems`` are sentences about documents that could not be taken now and stay with the
-    partner.
+    partner. ``faults`` are those of the logs shared with it that no operator has cleared; ``refused_logs`` says that
+    the partner refuses one of this peer's.
     """
 
     delivered: int
     refused: int
     received: int
     problems: tuple[str, ...] = ()
+    faults: tuple[LogFault, ...] = ()
+    refused_logs: bool = False
 
 
 def sync_partner(peer: Peer, connection: PartnerConnection) -> SyncResult:
@@ -62,6 +70,7 @@ def sync_partner(peer: Peer, connection: PartnerConnection) -> SyncResult:
     taken: set[bytes] = set()
     receipts: tuple[Receipt, ...] = ()
     delivered = refused = 0
+    talk = LogTalk(peer, partner)
 
     def failed(error: Exception) -> None:
         if not isinstance(error, MutualsError):
@@ -70,16 +79,24 @@ def sync_partner(peer: Peer, connection: PartnerConnection) -> SyncResult:
 
     for _ in range(MAX_ROUNDS):
         rows = _next_batch(peer, partner, offered)
-        response = connection.sync(SyncMessage(_documents(rows), receipts))
+        last = len(rows) < BATCH_DOCUMENTS and (receipts or not talk.settled)
+        heads = talk.outgoing() if last else None
+        response = connection.sync(SyncMessage(_documents(rows), receipts, heads))
         offered.update(row.document_id for row in rows)
         delivered += _store_receipts(peer, partner, response.receipts)
         refused += sum(not receipt.accepted for receipt in response.receipts)
         new = [document for document in response.documents if document.signature not in taken]
         receipts = _take(peer, partner, new, failed)
         taken.update(document.signature for document in new)
-        if not receipts and not _next_batch(peer, partner, offered):
+        if heads is not None:
+            talk.take(response.heads)
+        if not receipts and talk.settled and not _next_batch(peer, partner, offered):
             break
-    return SyncResult(delivered, refused, len(taken) - len(problems), tuple(problems))
+    with peer.store.transaction() as tx:
+        faults = open_faults(tx, partner.fingerprint)
+    return SyncResult(
+        delivered, refused, len(taken) - len(problems), tuple(problems), tuple(faults), talk.refused
+    )
 
 
 def answer_sync(peer: Peer, partner: PartnerRow, request: SyncMessage, failed: Failed) -> SyncMessage:
@@ -90,7 +107,8 @@ def answer_sync(peer: Peer, partner: PartnerRow, request: SyncMessage, failed: F
     """
     _store_receipts(peer, partner, request.receipts)
     receipts = _take(peer, partner, request.documents, failed)
-    return SyncMessage(_documents(_next_batch(peer, partner, set())), receipts)
+    heads = None if request.heads is None else answer_heads(peer, partner, request.heads)
+    return SyncMessage(_documents(_next_batch(peer, partner, set())), receipts, heads)
 
 
 def _next_batch(peer: Peer, partner: PartnerRow, offered: set[str]) -> list[OutboxRow]:
