@@ -28,6 +28,18 @@ from mutuals.obligations.breach_received import (
     receive_breach_notice,
     receive_breach_update,
 )
+from mutuals.obligations.certificates import (
+    CERTIFICATE,
+    REMINDER,
+    receive_certificate,
+    receive_reminder,
+)
+from mutuals.obligations.revocation import (
+    REVOCATION,
+    REVOCATION_DONE,
+    receive_revocation,
+    receive_revocation_done,
+)
 from mutuals.protocol.messages import Document, Receipt
 from mutuals.runs.ended import RUN_ENDED, receive_run_ended
 from mutuals.runs.ending import take_termination
@@ -65,6 +77,10 @@ HANDLERS: dict[str, Handler] = {
     BREACH_UPDATE: receive_breach_update,
     BREACH_CLOSED: receive_breach_closed,
     ATTESTATION: receive_attestation,
+    REVOCATION: receive_revocation,
+    REVOCATION_DONE: receive_revocation_done,
+    CERTIFICATE: receive_certificate,
+    REMINDER: receive_reminder,
 }
 """What is done with each kind of document. A handler raises PartnerFault where the document must be refused."""
 

@@ -67,6 +67,7 @@ class Context(StrEnum):
     SUPPRESSION = "mutuals/v1/suppression"
     RUN_SHARE = "mutuals/v1/run-share"
     REVOCATION = "mutuals/v1/revocation"
+    CERTIFICATE = "mutuals/v1/deletion-certificate"
     LOG_SALT = "mutuals/v1/log-salt"
 
 

@@ -23,12 +23,19 @@ from mutuals.agreement.assessed import assessment_digest, field_subject
 from mutuals.agreement.document import agreement_digest, terms_digest
 from mutuals.agreement.rejection import make_rejection
 from mutuals.canonical import canonical_json
+from mutuals.consent import Suppressor
 from mutuals.crypto.signing import SigningKey, VerifyKey
 from mutuals.framing import Context, frame
 from mutuals.identity import accountability, operators
+from mutuals.identity.acts import sign_act
 from mutuals.identity.cards import parse_card
+from mutuals.models.agreement import Side
+from mutuals.models.certificate import Certificate, ExportedFile, Search
 from mutuals.models.run import Role
 from mutuals.normalisation import get_profile
+from mutuals.obligations.certificates import sign_certificate, verify_certificate
+from mutuals.policy.document import policy_bytes, policy_digest
+from mutuals.obligations.revocation_document import revocation_id
 from mutuals.protocol import envelopes, transcript
 from mutuals.protocol.items import as_rows, items_for
 from mutuals.protocol.messages import Hello, SealedRecord
@@ -38,6 +45,7 @@ from mutuals.runs import keys as run_keys
 from mutuals.runs import spool
 from mutuals.runs.records import PlainRecord, preview_digest
 from mutuals.signed_documents import document_id
+from support.policies import policy
 from support.vectors import Case, Json, VectorFile
 from support.vectors.papers import FILES as PAPERS
 from support.vectors.papers import NOW, SEEDS, example
@@ -175,8 +183,35 @@ _TERMS_BYTES = canonical_json(
         if key not in {"nonce", "version", "replaces"}
     }
 )
+_CERTIFICATE = Certificate(
+    agreement="aa" * 32,
+    versions=("ab" * 32, "aa" * 32),
+    side=Side.PARTNER,
+    organisation="Right SA",
+    fingerprint=SigningKey(SEED).public.fingerprint.hex(),
+    ended_at=NOW,
+    ended_by="own termination",
+    operator="bert",
+    triggered_by="server",
+    runs=2,
+    records_received=120,
+    records_at_end=80,
+    method=("The rows were deleted.",),
+    search=Search(files=9, size_bytes=500_000, slices=366, found=0),
+    backups_expire_on=NOW.date(),
+    exports=(ExportedFile(file="campaign.csv", operator="anna", rows=40, fields=("plan",), at=NOW),),
+    exports_in_all=1,
+    statement="A claim, signed.",
+    certified_at=NOW,
+)
+_CERTIFICATE_BYTES = canonical_json(_CERTIFICATE)
 _STATEMENT = bytes.fromhex(_paper("statement", 0)["body"])
 _AUTHORISATION = bytes.fromhex(_paper("authorisation", 0)["body"])
+_POLICY_BYTES = policy_bytes(policy())
+_ACT_KEYS = operators.OperatorKeys(
+    "anna", SigningKey(bytes.fromhex(SEEDS["anna"])), b"", ("admin",), "marketing"
+)
+_ACT = sign_act(_ACT_KEYS, "policy.approve", policy_digest(_POLICY_BYTES), {"version": 1}, NOW)
 _CARD_BYTES = canonical_json(CARD["signed_card"]["card"])
 _HELLO_BYTES = tuple(_hello(role).signed_bytes() for role in Role)
 _SEALED = _RECORD_KEYS.seal(4, 30, b"{}")
@@ -189,6 +224,12 @@ def _record(result: bytes) -> bytes:
     key = _hkdf(frame(Context.RECORD_KEY, SID, "initiator", 4, 30))
     assert AESGCM(key).decrypt(bytes(12), _SEALED, result) == b"{}"
     return result
+
+
+def _deletion_certificate(_: bytes) -> bytes:
+    body, signature = sign_certificate(_CERTIFICATE, SigningKey(SEED))
+    assert verify_certificate(body, signature, SigningKey(SEED).public) == _CERTIFICATE
+    return signature
 
 
 def _outer_key(_: bytes) -> bytes:
@@ -337,6 +378,13 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {"seed": SEEDS["bert"]},
         _rejection,
     ),
+    "deletion-certificate": (
+        Context.CERTIFICATE,
+        "ed25519",
+        (_CERTIFICATE_BYTES,),
+        {},
+        _deletion_certificate,
+    ),
     "document, id": (
         Context.DOCUMENT,
         "sha256",
@@ -376,6 +424,14 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {"seed": SEEDS["anna"]},
         _signature("authorisation", 0),
     ),
+    "policy": (
+        Context.POLICY,
+        "sha256",
+        (_POLICY_BYTES,),
+        {},
+        lambda _: bytes.fromhex(policy_digest(_POLICY_BYTES)),
+    ),
+    "act": (Context.ACT, "ed25519", (_ACT.body,), {"seed": SEEDS["anna"]}, lambda _: _ACT.signature),
     "preview": (
         Context.PREVIEW,
         "hmac-sha256",
@@ -531,6 +587,28 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         {},
         lambda _: bytes.fromhex(assessment_digest(b"{}")),
     ),
+    "suppression, of one agreement": (
+        Context.SUPPRESSION,
+        "hmac-sha256",
+        (AGREEMENT, "email", "janedoe@gmail.com"),
+        {"key": KEY.hex()},
+        lambda _: Suppressor(KEY).hashes(AGREEMENT, "email", ["janedoe@gmail.com"])[0],
+    ),
+    "suppression, of every agreement": (
+        Context.SUPPRESSION,
+        "hmac-sha256",
+        (b"", "contact", "C-1001"),
+        {"key": KEY.hex()},
+        lambda _: Suppressor(KEY).hashes(b"", "contact", ["C-1001"])[0],
+    ),
+    "revocation": (
+        Context.REVOCATION,
+        "sha256",
+        (SID, FP_I, "withdrawal", f"{NOW:%Y-%m-%dT%H:%M:%SZ}", (b"\0\0\0\3", b"\0\0\1\0")),
+        {},
+        lambda _: bytes.fromhex(revocation_id(FP_I, SID, (3, 256), "withdrawal", NOW)),
+    ),
+    "revocation, own contacts": (Context.REVOCATION, "frame", ("contacts", "log"), {}, None),
     "overlap": (Context.OVERLAP, "frame", (SID,), {}, None),
     "sent": (Context.SENT, "frame", (SID,), {}, None),
 }
