@@ -127,7 +127,8 @@ def test_fields_of_other_departments_are_left_out(pair: Pair, snapshot: Snapshot
     stranger = replace(pair.right.keys, department="finance")
     error = refused(lambda: open_received(pair.right.peer, snapshot.run_id, stranger))
     assert error.code is ErrorCode.NOT_ENTITLED
-    assert "marketing, sales" in (error.hint or "")
+    assert "gives it to sales, and this operator is of finance" in error.message
+    assert "amend the agreement" in (error.hint or "")
 
 
 @pytest.mark.parametrize("role", ["admin", "auditor", "service"])

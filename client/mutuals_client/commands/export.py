@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands.runs import find_run
 from mutuals_client.console import OperatorCommand, open_peer, result, say
 
@@ -17,7 +18,13 @@ def register(app: typer.Typer) -> None:
 
 def export(
     run_id: str = typer.Argument(..., metavar="RUN"),
-    out: Path = typer.Option(..., "--out", "-o", help="The file to write: .csv or .parquet."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="The file to write: .csv or .parquet."),
+    approve: str | None = typer.Option(
+        None,
+        "--approve",
+        metavar="NAME",
+        help="Write nothing; approve that operator NAME exports it, where the policy asks for four eyes.",
+    ),
     force: bool = typer.Option(False, "--force", help="Overwrite the file if it exists."),
     raw: bool = typer.Option(
         False, "--raw", help="CSV: write texts that a spreadsheet would take for formulas as they are."
@@ -25,8 +32,9 @@ def export(
 ) -> None:
     """Open what a finished exchange received and write it, one row for each own contact.
 
-    Needs an operator who may read; fields that the agreement gives to other departments are left out. The export
-    is logged. Example: mutuals export R-7Q3K2M9X --out campaign.csv
+    Needs an operator who may export; fields that the agreement gives to other departments, or the policy to nobody in
+    this operator's role, are left out and named. The export is signed and logged.
+    Example: mutuals export R-7Q3K2M9X --out campaign.csv
     """
     from rich.markup import escape
 
@@ -35,6 +43,15 @@ def export(
     from mutuals.runs.tables import check_target
     from mutuals_client.session import unlock_operator
 
+    if approve is not None:
+        _approve(run_id, approve)
+        return
+    if out is None:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "Say where to write it.",
+            hint=f"For example: mutuals export {run_id} --out campaign.csv",
+        )
     check_target(out, force=force)
     with open_peer() as peer:
         run = find_run(peer, run_id)
@@ -43,8 +60,8 @@ def export(
         write_export(peer, received, out, keys, force=force, raw=raw)
     fields = ", ".join(item.name for item in received.fields)
     say(f"Wrote [bold]{len(received.rows):,}[/] contacts to {escape(str(out))}: contact_id and {fields}.")
-    if received.left_out:
-        say(f"Left out, for other departments: {', '.join(received.left_out)}.")
+    for item in received.refused:
+        say(f"Left out: {escape(str(item))} {escape(item.changes)}")
     if received.expired:
         say(f"Left out, past their retention: {received.expired:,} records.")
     if received.ambiguous:
@@ -55,6 +72,25 @@ def export(
         rows=len(received.rows),
         fields=[item.name for item in received.fields],
         left_out=list(received.left_out),
+        refused=[
+            {"field": item.field, "rule": item.rule, "changes": item.changes} for item in received.refused
+        ],
         expired=received.expired,
         ambiguous=received.ambiguous,
     )
+
+
+def _approve(run_id: str, exporter: str) -> None:
+    from mutuals.policy.four_eyes import EYES
+    from mutuals.runs.export_approval import approve_export
+    from mutuals_client.session import unlock_operator
+
+    with open_peer() as peer:
+        run = find_run(peer, run_id)
+        keys = unlock_operator(peer, roles=EYES["export"], act="approve an export")
+        fields = approve_export(peer, run.run_id, exporter, keys)
+    say(
+        f"Approved: {exporter} may export {', '.join(fields)} of run {run.run_id}, once.",
+        f"They run: mutuals export {run.run_id} --out FILE --operator {exporter}",
+    )
+    result(run=run.run_id, approved_for=exporter, approved_by=keys.name, fields=list(fields))

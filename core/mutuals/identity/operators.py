@@ -152,6 +152,18 @@ def get_operator(tx: Transaction, name: str) -> OperatorRow:
     return row
 
 
+def require_current(tx: Transaction, keys: OperatorKeys) -> OperatorRow:
+    """The stored row of an unlocked operator, who must not have been disabled or replaced since (NOT_ENTITLED)."""
+    row = tx.operators.get(keys.name)
+    if row is None or row.disabled_at is not None or row.signing_public != keys.signing.public.raw:
+        raise MutualsError(
+            ErrorCode.NOT_ENTITLED,
+            f"Operator {keys.name} is no operator of this peer now.",
+            hint="See who is: mutuals operator list",
+        )
+    return row
+
+
 def disable_operator(tx: Transaction, name: str, *, by: str, now: datetime) -> OperatorRow:
     """Disable an operator and log who (``by``) did it. Raises MutualsError (USAGE) for the last admin."""
     row = get_operator(tx, name)

@@ -14,20 +14,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mutuals.agreement.active import ActiveAgreement
+from mutuals.agreement.active import ActiveAgreement, load_for_run
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
 from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_role
+from mutuals.models.policy import FourEyesAct, Policy
 from mutuals.models.run import Run
 from mutuals.peer import Peer
+from mutuals.policy.current import current_policy, operators_required, policy_in_force
+from mutuals.policy.four_eyes import EYES, waiting
+from mutuals.runs.permitted import refused_sender, require_sender
 from mutuals.store.database import Transaction
 from mutuals.store.rows import Act, AuthorisationRow
 
@@ -45,7 +50,8 @@ _ID_BYTES = 16
 class AuthorisationStatement(BaseModel):
     """What an operator signs. ``subject`` is the run's sid, or the agreement's digest for a mandate (hex).
 
-    ``fields`` and ``preview`` (hex) say what an exchange sends; ``acts`` and ``max_runs`` bound a mandate.
+    ``fields`` and ``preview`` (hex) say what an exchange sends; ``acts`` and ``max_runs`` bound a mandate. ``policy``
+    is the digest (hex) of the policy in force when a reveal or exchange was permitted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +64,7 @@ class AuthorisationStatement(BaseModel):
     preview: str | None = None
     acts: tuple[RunAct, ...] = ()
     max_runs: int | None = Field(default=None, ge=1)
+    policy: str | None = None
     operator: str
     created_at: datetime
     expires_at: datetime
@@ -65,13 +72,22 @@ class AuthorisationStatement(BaseModel):
 
 @dataclass(frozen=True)
 class Authorisation:
-    """A permission that was verified. ``preview`` is the digest it is bound to (32 bytes), if to any."""
+    """A permission that was verified. ``preview`` is the digest it is bound to (32 bytes), if to any.
+
+    Where the policy asks for four eyes it is two operators': ``id``, ``act`` and ``expires_at`` are the newest one's.
+    """
 
     id: str
     act: Act
-    operator: str
+    operators: tuple[str, ...]
     preview: bytes | None
     expires_at: datetime
+    ids: tuple[str, ...] = ()
+
+    @property
+    def operator(self) -> str:
+        """Who permits it, for a sentence."""
+        return " and ".join(self.operators)
 
     @property
     def by_mandate(self) -> bool:
@@ -80,13 +96,20 @@ class Authorisation:
 
 
 def authorise_reveal(peer: Peer, run: Run, keys: OperatorKeys) -> Authorisation:
-    """Permit the reveal of a counted run, until its date. Raises MutualsError (NOT_ENTITLED)."""
+    """Permit the reveal of a counted run, until its date; as one of two where the policy asks for four eyes.
+
+    Raises MutualsError: NOT_ENTITLED; NOT_AUTHORISED_YET where this operator has, and another one must.
+    """
     require_role(keys, AUTHORISE_ROLES, "authorise a reveal")
     now = peer.clock()
+    with peer.store.transaction() as tx:
+        policy = policy_in_force(tx)
+        _refuse_twice(tx, "reveal", run, keys, None, now)
     statement = AuthorisationStatement(
         act="reveal",
         subject=run.sid.hex(),
         agreement=run.agreement,
+        policy=policy,
         operator=keys.name,
         created_at=now,
         expires_at=run.reveal_by or now + REVEAL_LASTS,
@@ -97,15 +120,25 @@ def authorise_reveal(peer: Peer, run: Run, keys: OperatorKeys) -> Authorisation:
 def authorise_exchange(
     peer: Peer, run: Run, fields: Collection[str], preview: bytes, keys: OperatorKeys
 ) -> Authorisation:
-    """Permit sending exactly the records whose preview has this digest. Raises MutualsError (NOT_ENTITLED)."""
+    """Permit sending exactly the records whose preview has this digest; as one of two where the policy says so.
+
+    Raises MutualsError: NOT_ENTITLED, also where the policy does not let this operator share a field of it;
+    NOT_AUTHORISED_YET where this operator has permitted it, and another one must.
+    """
     require_role(keys, AUTHORISE_ROLES, "authorise an exchange")
     now = peer.clock()
+    with peer.store.transaction() as tx:
+        policy = policy_in_force(tx)
+        if policy is not None:
+            require_sender(current_policy(tx), load_for_run(tx, run, now), keys)
+        _refuse_twice(tx, "exchange", run, keys, preview, now)
     statement = AuthorisationStatement(
         act="exchange",
         subject=run.sid.hex(),
         agreement=run.agreement,
         fields=tuple(fields),
         preview=preview.hex(),
+        policy=policy,
         operator=keys.name,
         created_at=now,
         expires_at=now + EXCHANGE_LASTS,
@@ -150,36 +183,97 @@ def require_authorisation(
     For an exchange the caller compares ``preview`` with what would be sent. Raises MutualsError
     (NOT_AUTHORISED_YET) where there is none that counts.
     """
-    obstacle: str | None = None
-    row = tx.authorisations.current(act, run.run_id, now)
-    if row is not None:
-        try:
-            return _verified(tx, row, run.sid.hex(), now)[1]
-        except _Invalid as invalid:
-            obstacle = str(invalid)
-    if getattr(active.agreement.permission, act) == "mandate":
-        mandate = tx.authorisations.current("mandate", active.digest, now)
-        if mandate is not None:
-            try:
-                return _mandate_for(tx, mandate, act, run, now)
-            except _Invalid as invalid:
-                obstacle = str(invalid)
+    needed = operators_required(tx, act)
+    found, obstacles = _permissions(tx, act, run, active, now)
+    if needed > 1:
+        found = [permission for permission in found if _is_person(tx, permission, act)]
+    for preview in dict.fromkeys(permission.preview for permission in found):
+        fitting = [permission for permission in found if permission.preview in (preview, None)]
+        operators = tuple(dict.fromkeys(name for permission in fitting for name in permission.operators))
+        if len(operators) >= needed:
+            first = fitting[0]
+            ids = tuple(permission.id for permission in fitting if permission.preview == preview)
+            return replace(first, operators=operators[:needed], preview=preview, ids=ids)
+    if found:
+        raise waiting(act, found[0].operators, f"mutuals {act} {run.run_id}")
     raise MutualsError(
         ErrorCode.NOT_AUTHORISED_YET,
         f"No operator of yours has authorised the {act} of run {run.run_id}"
-        + (f": {obstacle}." if obstacle else "."),
+        + (f": {obstacles[0]}." if obstacles else "."),
         hint=f"A steward or privacy officer must run: mutuals {act} {run.run_id}",
     )
+
+
+def _permissions(
+    tx: Transaction, act: RunAct, run: Run, active: ActiveAgreement, now: datetime
+) -> tuple[list[Authorisation], list[str]]:
+    """The permissions that count, the latest of each operator and kind, and why others do not.
+
+    Those for this run come first, then standing mandates where the agreement permits the act by one.
+    """
+    found: list[Authorisation] = []
+    obstacles: list[str] = []
+    policy = current_policy(tx)
+
+    def collect(rows: list[AuthorisationRow], subject: str) -> None:
+        seen: set[str] = set()
+        for row in rows:
+            if row.operator in seen:
+                continue
+            seen.add(row.operator)
+            try:
+                statement, permission = _verified(tx, row, subject, now)
+                if row.act == "mandate":
+                    _check_mandate(tx, row, statement, act, run)
+                elif statement.policy != policy_in_force(tx):
+                    raise _Invalid(f"the policy changed since {row.operator} did")
+                if act == "exchange":
+                    _check_sender(tx, policy, active, row.operator)
+                found.append(permission)
+            except _Invalid as invalid:
+                obstacles.append(str(invalid))
+
+    collect(tx.authorisations.standing(act, run.run_id, now), run.sid.hex())
+    if getattr(active.agreement.permission, act) == "mandate":
+        collect(tx.authorisations.standing("mandate", active.digest, now), run.agreement)
+    return found, obstacles
+
+
+def _check_sender(tx: Transaction, policy: Policy | None, active: ActiveAgreement, name: str) -> None:
+    operator = tx.operators.get(name)
+    refused = () if operator is None else refused_sender(policy, active, operator)
+    if refused:
+        raise _Invalid(
+            f"{name}, who had, may not let {refused[0].field} leave: {refused[0].rule.rstrip('.')}"
+        )
+
+
+def _is_person(tx: Transaction, permission: Authorisation, act: FourEyesAct) -> bool:
+    operator = tx.operators.get(permission.operators[0])
+    return operator is not None and bool(EYES[act].intersection(operator.roles))
+
+
+def _refuse_twice(
+    tx: Transaction, act: RunAct, run: Run, keys: OperatorKeys, preview: bytes | None, now: datetime
+) -> None:
+    """Where two must permit it, the same operator's second signature under the same thing is none."""
+    if operators_required(tx, act) == 1:
+        return
+    for row in tx.authorisations.standing(act, run.run_id, now):
+        with suppress(_Invalid):
+            statement, _ = _verified(tx, row, run.sid.hex(), now)
+            same = row.preview == preview and statement.policy == policy_in_force(tx)
+            if row.operator == keys.name and same:
+                raise waiting(act, (keys.name,), f"mutuals {act} {run.run_id}")
 
 
 class _Invalid(ValueError):
     """Why a stored permission does not count, as a clause."""
 
 
-def _mandate_for(
-    tx: Transaction, row: AuthorisationRow, act: RunAct, run: Run, now: datetime
-) -> Authorisation:
-    statement, mandate = _verified(tx, row, run.agreement, now)
+def _check_mandate(
+    tx: Transaction, row: AuthorisationRow, statement: AuthorisationStatement, act: RunAct, run: Run
+) -> None:
     if act not in statement.acts:
         raise _Invalid(f"{row.operator}'s mandate does not cover it")
     used = [
@@ -192,7 +286,6 @@ def _mandate_for(
     ]
     if statement.max_runs is None or len(used) >= statement.max_runs:
         raise _Invalid(f"{row.operator}'s mandate is used up")
-    return mandate
 
 
 def _verified(
@@ -215,7 +308,9 @@ def _verified(
         raise _Invalid("the stored authorisation is about something else")
     if now >= statement.expires_at:
         raise _Invalid("the authorisation has expired")
-    return statement, Authorisation(row.id, row.act, row.operator, row.preview, statement.expires_at)
+    return statement, Authorisation(
+        row.id, row.act, (row.operator,), row.preview, statement.expires_at, (row.id,)
+    )
 
 
 def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: OperatorKeys) -> Authorisation:
@@ -240,9 +335,11 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
                 "id": row.id,
                 "subject": subject,
                 "operator": keys.name,
+                "statement": data.decode(),
+                "signature": row.signature.hex(),
                 "fields": list(statement.fields),
                 "expires_at": statement.expires_at.isoformat(),
             },
             statement.created_at,
         )
-    return Authorisation(row.id, row.act, row.operator, row.preview, row.expires_at)
+    return Authorisation(row.id, row.act, (row.operator,), row.preview, row.expires_at, (row.id,))

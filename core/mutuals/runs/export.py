@@ -7,7 +7,9 @@ This is where the partner's records are opened for the first time, so this is wh
 every envelope's plaintext against the digest that the partner signed, every record against the fields that
 were agreed. A fault is evidence, and nothing is exported.
 
-An operator gets the fields that the agreement gives to the operator's department. Each own contact of the
+An operator gets the fields that the agreement gives to the operator's department and that the own policy lets the
+operator view or export; the others are refused by name and rule. An export is signed by the operator; where the policy
+asks for four eyes, a second operator approves it before (``mutuals.runs.export_approval``). Each own contact of the
 overlap whose pair came with a record gets one row. Where the partner knows it as several contacts (one by
 e-mail address, another by phone), the row is that of the lowest rank: fields of two people are never mixed.
 """
@@ -25,43 +27,59 @@ from mutuals.canonical import parse_canonical
 from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, frame
-from mutuals.identity.operators import READ_ROLES, OperatorKeys, require_role
+from mutuals.identity.acts import sign_act
+from mutuals.identity.operators import READ_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.agreement import SharedField
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
+from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.sealing import RecordKeys, open_secret
+from mutuals.runs.export_approval import require_approval, use_approvals
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
+from mutuals.runs.permitted import Reading, RefusedField, readable_fields, require_readable
 from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, write_table
 from mutuals.runs.transforms import Value, check_value, column_of
-from mutuals.store.rows import ExportRow, IncomingRow, ReceivedRow
+from mutuals.store.database import Transaction
+from mutuals.store.rows import ExportRow, IncomingRow, OperatorRow, ReceivedRow
+
+EXPORTED = "records.export"
+"""The act that an operator signs under an export; its subject is the run."""
 
 
 @dataclass(frozen=True)
 class ReceivedRecords:
     """A run's received records, opened for one operator.
 
-    ``fields`` are the agreed fields the operator may see, ``left_out`` those of other departments. ``rows``
-    holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
+    ``fields`` are the agreed fields the operator may view or export (``reading``), ``refused`` the others and why.
+    ``rows`` holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
     the own contacts that the partner knows as several.
     """
 
     run: Run
     active: ActiveAgreement
     fields: tuple[SharedField, ...]
-    left_out: tuple[str, ...]
+    refused: tuple[RefusedField, ...]
     rows: list[tuple[str, dict[str, Value]]] = field(repr=False)
     expired: int
     ambiguous: int
+    reading: Reading = "export"
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of the fields that the operator does not get."""
+        return tuple(item.field for item in self.refused)
 
 
-def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecords:
-    """Open and check what run ``run_id`` received, for an unlocked operator.
+def open_received(
+    peer: Peer, run_id: str, keys: OperatorKeys, *, reading: Reading = "export"
+) -> ReceivedRecords:
+    """Open and check what run ``run_id`` received, for an unlocked operator who views or exports it.
 
-    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_ENTITLED (role, department, or no
-    key to this run), PartnerFault (the partner signed something that was not agreed).
+    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_ENTITLED (role, department, policy, or
+    no key to this run), PartnerFault (the partner signed something that was not agreed).
     """
     require_role(keys, READ_ROLES, "read received records")
     shares = load_shares(peer, run_id)
@@ -78,12 +96,12 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
                 hint=_way_to_done(run),
             )
         active = load_readable(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
+        visible, refused = allowed_fields(tx, active, reading, keys)
         private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys, shares)
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
         stored = tx.received.list(run.run_id)
     shared = active.agreement.sends(active.own_side.other)
-    visible = _visible(shared, keys)
     overlap = _open_overlap(run, private, sealed_overlap)
     try:
         records = _open_records(run, shared, private, envelopes, stored)
@@ -96,11 +114,23 @@ def open_received(peer: Peer, run_id: str, keys: OperatorKeys) -> ReceivedRecord
         run=run,
         active=active,
         fields=visible,
-        left_out=tuple(item.name for item in shared if item not in visible),
+        refused=refused,
         rows=rows,
         expired=len(records) - len(alive),
         ambiguous=ambiguous,
+        reading=reading,
     )
+
+
+def allowed_fields(
+    tx: Transaction, active: ActiveAgreement, reading: Reading, keys: OperatorKeys | OperatorRow
+) -> tuple[tuple[SharedField, ...], tuple[RefusedField, ...]]:
+    """The received fields this operator may view or export now, and the others; NOT_ENTITLED where none is left."""
+    if not active.agreement.sends(active.own_side.other):
+        raise MutualsError(ErrorCode.AGREEMENT_FORBIDS, "Under this agreement the partner sends no fields.")
+    visible, refused = readable_fields(current_policy(tx), active, reading, keys)
+    require_readable(visible, refused, reading, keys)
+    return visible, refused
 
 
 def _way_to_done(run: Run) -> str:
@@ -132,10 +162,11 @@ def write_export(
 ) -> None:
     """Write the rows to ``path`` (.csv or .parquet), readable by its owner alone, and record the export.
 
-    ``raw`` leaves out the guard against formulas in CSV (``mutuals.runs.tables``). The export is recorded
-    before the file appears, so that no copy exists that the deletion certificate would not name. Raises
-    MutualsError (USAGE) for another kind of file or one that exists, unless ``force``; LOCAL where it cannot
-    be written.
+    ``raw`` leaves out the guard against formulas in CSV (``mutuals.runs.tables``). The export is signed and recorded
+    before the file appears, so that no copy exists that the deletion certificate would not name; that is also where
+    operator, agreement and policy are asked for the last time. Raises MutualsError (USAGE) for another kind of file or
+    one that exists, unless ``force``; LOCAL where it cannot be written; NOT_ENTITLED, AGREEMENT_NOT_ACTIVE or
+    NOT_AUTHORISED_YET (four eyes) where it may not be taken out.
     """
     run = received.run
     names = [item.name for item in received.fields]
@@ -143,16 +174,54 @@ def write_export(
     def record() -> None:
         now = peer.clock()
         with peer.store.transaction() as tx:
+            approved_by = _require_still_allowed(tx, peer, received, keys)
             row = ExportRow(
                 run.run_id, keys.name, str(path.absolute()), len(received.rows), tuple(names), now
             )
             tx.exports.put(row)
+            facts = {
+                "rows": row.rows,
+                "fields": names,
+                "kind": path.suffix,
+                "approved_by": list(approved_by),
+                "policy": policy_in_force(tx),
+            }
+            signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
             log_run(
-                tx, run, "exported", now, operator=keys.name, rows=row.rows, fields=names, file=path.suffix
+                tx,
+                run,
+                "exported",
+                now,
+                operator=keys.name,
+                rows=row.rows,
+                fields=names,
+                file=path.suffix,
+                **signed.evidence(),
             )
+            use_approvals(tx, run.run_id, now)
 
     columns = [(_heading(item.name), item.name, column_of(item)) for item in received.fields]
     write_table(path, columns, received.rows, force=force, raw=raw, before_visible=record)
+
+
+def _require_still_allowed(
+    tx: Transaction, peer: Peer, received: ReceivedRecords, keys: OperatorKeys
+) -> tuple[str, ...]:
+    """What ``open_received`` found must hold at the moment the file appears; who approved it besides the operator."""
+    operator = require_current(tx, keys)
+    require_role(operator, READ_ROLES, "export received records")
+    active = load_readable(tx, received.run.agreement, peer.clock(), own=peer.fingerprint.hex())
+    visible, refused = allowed_fields(tx, active, "export", operator)
+    for item in received.fields:
+        if received.reading != "export" or item not in visible:
+            why = next((found for found in refused if found.field == item.name), None)
+            rule = why.rule if why else "It was opened to be viewed."
+            raise MutualsError(
+                ErrorCode.NOT_ENTITLED,
+                f"Operator {keys.name} may not export {item.name}. {rule}",
+                hint=why.changes if why else f"Export it: mutuals export {received.run.run_id}",
+            )
+    return require_approval(tx, received.run.run_id, keys.name, [item.name for item in received.fields])
 
 
 def _heading(name: str) -> str:
@@ -166,20 +235,6 @@ class _ContentFault(ValueError):
     def __init__(self, what: str, envelope: IncomingRow | None = None) -> None:
         super().__init__(what)
         self.envelope = envelope
-
-
-def _visible(shared: Sequence[SharedField], keys: OperatorKeys) -> tuple[SharedField, ...]:
-    if not shared:
-        raise MutualsError(ErrorCode.AGREEMENT_FORBIDS, "Under this agreement the partner sends no fields.")
-    visible = tuple(item for item in shared if keys.department in item.departments)
-    if not visible:
-        departments = sorted({department for item in shared for department in item.departments})
-        raise MutualsError(
-            ErrorCode.NOT_ENTITLED,
-            f"The agreement gives no field to department {keys.department} of operator {keys.name}.",
-            hint=f"It gives fields to: {', '.join(departments)}.",
-        )
-    return visible
 
 
 def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> list[list[str]]:

@@ -17,6 +17,7 @@ from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
+from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.protocol.envelopes import decode_records, encode_records, envelope_digest
 from mutuals.protocol.exchange import Flow, seal_envelopes
 from mutuals.protocol.messages import Envelope
@@ -24,6 +25,7 @@ from mutuals.protocol.sealing import new_secret
 from mutuals.runs.authorisation import Authorisation, require_authorisation
 from mutuals.runs.ledger import SentContact, seal_contacts
 from mutuals.runs.lifecycle import log_run
+from mutuals.runs.permitted import sendable_fields
 from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
 from mutuals.runs.records import ineligible
 from mutuals.store.rows import OutgoingRow, SentRow
@@ -68,7 +70,8 @@ def authorisation_for(peer: Peer, preview: Preview) -> Authorisation:
         return authorisation
     now = peer.clock()
     with peer.store.transaction() as tx:
-        tx.authorisations.void(authorisation.id, now)
+        for id in authorisation.ids:
+            tx.authorisations.void(id, now)
         log_run(tx, run, "preview_changed", now, authorisation=authorisation.id)
     raise MutualsError(
         ErrorCode.PREVIEW_CHANGED,
@@ -107,6 +110,12 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
     preview = prepared.preview
     with peer.store.transaction() as tx:
         active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
+        if preview.policy != policy_in_force(tx):
+            raise MutualsError(
+                ErrorCode.PREVIEW_CHANGED,
+                f"The policy changed while run {run.run_id} was being prepared; nothing was sent.",
+                hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
+            )
         if prepared.authorisation is not None:
             current = require_authorisation(tx, "exchange", run, active, now)
             if current.preview not in (None, preview.digest):
@@ -138,7 +147,10 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
             envelopes=len(prepared.envelopes),
             withheld=preview.outgoing.withheld,
             fields=[item.shared.name for item in preview.outgoing.fields],
+            kept_back=[item.field for item in preview.kept_back],
+            policy=preview.policy,
             authorisation=prepared.authorisation.id if prepared.authorisation else None,
+            operators=list(prepared.authorisation.operators) if prepared.authorisation else [],
             by_mandate=prepared.authorisation.by_mandate if prepared.authorisation else None,
         )
 
@@ -155,7 +167,7 @@ def to_envelope(row: OutgoingRow) -> Envelope:
 
 
 def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: list[OutgoingRow]) -> None:
-    """Before a retry: every contact in an envelope not yet acknowledged may still be sent.
+    """Before a retry: every contact and field in an envelope not yet acknowledged may still be sent.
 
     Raises MutualsError (STALE) otherwise: the envelopes are signed, chained and partly gone, so none can be
     changed.
@@ -163,6 +175,7 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
     waiting = [row for row in rows if row.acknowledged_at is None]
     if not waiting:
         return
+    _require_still_shared(peer, run, active)
     overlap, table = read_overlap_and_source(peer, run, active)
     excluded = ineligible(table, active.agreement, overlap, utc_date(peer.clock()))
     ranks = {
@@ -176,6 +189,24 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
             ErrorCode.STALE,
             f"While the exchange of run {run.run_id} was interrupted, a contact that was not yet sent was withdrawn.",
             hint="Start a new match.",
+        )
+
+
+def _require_still_shared(peer: Peer, run: Run, active: ActiveAgreement) -> None:
+    with peer.store.transaction() as tx:
+        _, kept_back = sendable_fields(current_policy(tx), active)
+        prepared = [
+            entry.body["fields"]
+            for entry in tx.log.entries(run.agreement)
+            if entry.event == "run.exchange_prepared" and entry.body.get("run") == run.run_id
+        ]
+    now_refused = [item for item in kept_back if prepared and item.field in prepared[-1]]
+    if now_refused:
+        raise MutualsError(
+            ErrorCode.STALE,
+            f"While the exchange of run {run.run_id} was interrupted, the policy came to keep back a field of it. "
+            f"{now_refused[0]}",
+            hint="Start a new match, or change the policy.",
         )
 
 

@@ -12,20 +12,28 @@ from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
+from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.runs.overlap import Overlap
+from mutuals.runs.permitted import RefusedField, sendable_fields
+from mutuals.runs.prepare import read_bound_source
 from mutuals.runs.records import NOTHING, OutgoingRecords, build_records, preview_digest
 from mutuals.runs.spool import load_overlap
-from mutuals.sources import ContactTable, SourceDefinition, read_source
+from mutuals.sources import ContactTable
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would send: ``digest`` (32 bytes) is over exactly ``outgoing.records``."""
+    """What a run would send: ``digest`` (32 bytes) is over exactly ``outgoing.records``.
+
+    ``policy`` is the digest (hex) of the policy in force, ``kept_back`` the agreed fields that it does not let leave.
+    """
 
     run: Run
     active: ActiveAgreement
     outgoing: OutgoingRecords
     digest: bytes = field(repr=False)
+    policy: str | None = None
+    kept_back: tuple[RefusedField, ...] = ()
 
     @property
     def sends(self) -> bool:
@@ -54,6 +62,9 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
     """As ``preview_exchange``, for a run and an agreement that were already looked at."""
     if run.spool_key is None:
         raise wrong_state(run)
+    with peer.store.transaction() as tx:
+        policy = policy_in_force(tx)
+        _, kept_back = sendable_fields(current_policy(tx), active)
     outgoing = NOTHING
     if active.agreement.sends(active.own_side):
         overlap, table = read_overlap_and_source(peer, run, active)
@@ -64,9 +75,10 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
             table,
             mapping=active.mapping,
             today=utc_date(peer.clock()),
+            kept_back=[item.field for item in kept_back],
         )
     digest = preview_digest(run.spool_key, run.sid, run.role, outgoing.records)
-    return Preview(run, active, outgoing, digest)
+    return Preview(run, active, outgoing, digest, policy, kept_back)
 
 
 def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:
@@ -75,15 +87,8 @@ def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tu
     Raises MutualsError: RUN_STATE where the overlap is gone, INPUT_QUALITY where the source cannot be used.
     """
     overlap = load_overlap(peer, run)
-    with peer.store.transaction() as tx:
-        row = tx.sources.get(active.source) if active.source else None
-    if row is None:
-        raise MutualsError(
-            ErrorCode.INPUT_QUALITY,
-            f"No source is bound to agreement {active.agreement_id}, or it was removed.",
-            hint="Add it again under the same name: mutuals source add",
-        )
-    return overlap, read_source(SourceDefinition.model_validate_json(row.definition))
+    _, table = read_bound_source(peer, active)
+    return overlap, table
 
 
 def wrong_state(run: Run) -> MutualsError:

@@ -19,7 +19,7 @@ import hashlib
 import hmac
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -42,7 +42,7 @@ RanksByContact = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class FieldSummary:
-    """One agreed field over all records: ``values`` are sent, ``empty`` have none, ``withheld`` no fit."""
+    """One field that is sent, over all records: ``values`` are sent, ``empty`` have none, ``withheld`` no fit."""
 
     shared: SharedField
     values: int
@@ -78,18 +78,21 @@ def build_records(
     *,
     mapping: Mapping[str, str],
     today: date,
+    kept_back: Collection[str] = (),
 ) -> OutgoingRecords:
     """The records that ``side`` sends of ``overlap`` as of ``today``, from its freshly read source.
 
-    ``mapping`` is field → heading. Raises MutualsError (INPUT_QUALITY) where the source lacks a column.
+    ``mapping`` is field → heading; ``kept_back`` names the agreed fields that are not even read, because the own
+    policy does not let them be shared. Raises MutualsError (INPUT_QUALITY) where the source lacks a column.
     """
-    shared = agreement.sends(side)
-    if not shared:
+    agreed = agreement.sends(side)
+    if not agreed:
         return NOTHING
+    shared = tuple(item for item in agreed if item.name not in kept_back)
     ranks, withheld = _senders(overlap, _exclusions(table, agreement, overlap, today))
     cells = field_values(table, ranks, {item.name: mapping[item.name] for item in shared})
     tally = {item.name: _Tally() for item in shared}
-    classes = sorted({item.retention_days for item in shared})
+    classes = sorted({item.retention_days for item in agreed})
     records: list[PlainRecord] = []
     sent: dict[str, tuple[str, ...]] = {}
     for contact, (lowest, *also) in ranks.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -29,6 +30,22 @@ class Authorisations:
             authorisations.c.voided_at.is_(None),
             authorisations.c.expires_at > now,
             order=(authorisations.c.created_at.desc(), authorisations.c.id),
+        )
+
+    def standing(self, act: Act, subject: str, now: datetime) -> builtins.list[AuthorisationRow]:
+        """All permissions for ``act`` on ``subject`` that are neither voided nor expired at ``now``, latest first."""
+        return self._table.all(
+            authorisations.c.act == act,
+            authorisations.c.subject == subject,
+            authorisations.c.voided_at.is_(None),
+            authorisations.c.expires_at > now,
+            order=(authorisations.c.created_at.desc(), authorisations.c.id),
+        )
+
+    def void_by(self, operator: str, at: datetime) -> int:
+        """Withdraw whatever ``operator`` permitted; how many permissions there were."""
+        return self._table.update(
+            [authorisations.c.operator == operator, authorisations.c.voided_at.is_(None)], {"voided_at": at}
         )
 
     def voided(self, act: Act, subject: str) -> bool:

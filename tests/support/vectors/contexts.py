@@ -34,8 +34,8 @@ from mutuals.models.certificate import Certificate, ExportedFile, Search
 from mutuals.models.run import Role
 from mutuals.normalisation import get_profile
 from mutuals.obligations.certificates import sign_certificate, verify_certificate
-from mutuals.policy.document import policy_bytes, policy_digest
 from mutuals.obligations.revocation_document import revocation_id
+from mutuals.policy.document import policy_bytes, policy_digest
 from mutuals.protocol import envelopes, transcript
 from mutuals.protocol.items import as_rows, items_for
 from mutuals.protocol.messages import Hello, SealedRecord

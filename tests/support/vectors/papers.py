@@ -157,7 +157,8 @@ def _document_cases() -> list[Case]:
 
 
 def _make_authorisation(inputs: Json) -> Json:
-    peer = MagicMock()  # a store that takes everything
+    peer = MagicMock()  # a store that takes everything and has no policy
+    peer.store.transaction().__enter__().policies.current.return_value = None
     peer.clock.return_value = datetime.fromisoformat(inputs["now"])
     keys = OperatorKeys("anna", signing(inputs["seed"]), b"", ("steward",))
     run: Any = SimpleNamespace(
