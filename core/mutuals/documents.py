@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mutuals.agreement.answers import receive_proposal, receive_rejection, receive_withdrawal
 from mutuals.agreement.ending import TERMINATION
-from mutuals.agreement.lifecycle import receive_acceptance, receive_proposal, receive_rejection
+from mutuals.agreement.lifecycle import WITHDRAWAL
 from mutuals.agreement.suspension import RESUMPTION, SUSPENSION, receive_resumption, receive_suspension
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
@@ -43,6 +44,7 @@ from mutuals.obligations.revocation import (
 from mutuals.protocol.messages import Document, Receipt
 from mutuals.runs.ended import RUN_ENDED, receive_run_ended
 from mutuals.runs.ending import take_termination
+from mutuals.runs.signing import take_acceptance
 from mutuals.signed_documents import document_id, enqueue, sign_document, verify_document
 from mutuals.store.rows import PartnerRow
 
@@ -67,8 +69,9 @@ Handler = Callable[["Transaction", "Peer", PartnerRow, bytes], None]
 
 HANDLERS: dict[str, Handler] = {
     "proposal": receive_proposal,
-    "acceptance": receive_acceptance,
+    "acceptance": take_acceptance,
     "rejection": receive_rejection,
+    WITHDRAWAL: receive_withdrawal,
     SUSPENSION: receive_suspension,
     RESUMPTION: receive_resumption,
     TERMINATION: take_termination,

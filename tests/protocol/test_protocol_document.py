@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mutuals.agreement.lifecycle import MAX_OPEN_PROPOSALS
+from mutuals.agreement.answers import MAX_OPEN_PROPOSALS
 from mutuals.documents import HANDLERS
 from mutuals.errors import ERRORS, ErrorCode
 from mutuals.framing import Context

@@ -12,7 +12,7 @@ from typing import Any
 
 from mutuals.agreement.draft import parse_draft
 from mutuals.agreement.template import DraftOptions, draft_toml
-from mutuals.documents import take_document
+from mutuals.documents import receipt_bytes, take_document
 from mutuals.identity.cards import card_bytes, fingerprint_of
 from mutuals.identity.operators import OperatorKeys, unlock
 from mutuals.identity.partners import add_partner, review_card
@@ -90,7 +90,7 @@ class Pair:
                 receipt = take_document(receiver.peer, receiver.partner(), document)
                 receipts.append(receipt)
                 with sender.tx() as tx:
-                    tx.outbox.delivered(receipt.document.hex(), b"receipt", sender.peer.clock())
+                    tx.outbox.delivered(receipt.document.hex(), receipt_bytes(receipt), sender.peer.clock())
         return receipts
 
 

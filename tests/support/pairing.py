@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mutuals.documents import take_document
+from mutuals.documents import receipt_bytes, take_document
 from mutuals.engines.workers import InlinePool, Pool
 from mutuals.identity.cards import card_bytes
 from mutuals.identity.home import Config, Home, Kdf
@@ -265,7 +265,7 @@ def deliver(sender: Company, receiver: Company) -> None:
         )
         assert receipt.accepted, receipt.reason
         with sender.peer.store.transaction() as tx:
-            tx.outbox.delivered(row.document_id, b"delivered by hand", sender.clock())
+            tx.outbox.delivered(row.document_id, receipt_bytes(receipt), sender.clock())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from mutuals.agreement.chain import chain_of, newest_of
+from mutuals.agreement.chain import chain_of, family_of, newest_of
 from mutuals.agreement.document import agreement_digest, agreement_id, parse_agreement
 from mutuals.agreement.statements import BadStatement, Statement, verify_statement
 from mutuals.errors import ErrorCode, MutualsError
@@ -201,6 +201,16 @@ def check_not_over(name: str, agreement: Agreement, now: datetime) -> None:
         )
 
 
+def is_over(row: AgreementRow, now: datetime) -> bool:
+    """Whether the last day of the version, or the end that a termination set, has passed at ``now``."""
+    if row.ends_at is not None and now >= row.ends_at:
+        return True
+    try:
+        return utc_date(now) > parse_agreement(row.document).valid_until
+    except ValueError:  # damaged in the store: nothing may be done under it, and a person must look
+        return False
+
+
 def utc_date(now: datetime) -> date:
     """The day it is in UTC at ``now`` (aware)."""
     return now.astimezone(UTC).date()
@@ -225,7 +235,9 @@ def _refusal(tx: Transaction, row: AgreementRow) -> MutualsError:
             f"Use that one: mutuals agreement show {newest}",
         )
     if row.state is AgreementState.SUSPENDED:
-        halts = [halt for version in chain_of(tx, row.digest) for halt in tx.suspensions.open(version.digest)]
+        halts = [
+            halt for version in family_of(tx, row.digest) for halt in tx.suspensions.open(version.digest)
+        ]
         reasons = "; ".join(f"{halt.reason} ({halt.at:%Y-%m-%d})" for halt in halts)
         return _not_active(
             row,

@@ -46,3 +46,19 @@ def chain_of(tx: Transaction, digest: str) -> list[AgreementRow]:
 def newest_of(chain: list[AgreementRow]) -> AgreementRow:
     """The version of a chain that counts now: the last one that binds, or the last where none ever did."""
     return next((row for row in reversed(chain) if row.state in BOUND), chain[-1])
+
+
+def current_of(tx: Transaction, row: AgreementRow) -> AgreementRow:
+    """The version that counts now of the agreement to which ``row`` belongs, also where ``row`` never came to bind."""
+    while row.state not in BOUND and row.replaces is not None:
+        replaced = tx.agreements.get(row.replaces)
+        if replaced is None or replaced.partner != row.partner:
+            break
+        row = replaced
+    return newest_of(chain_of(tx, row.digest))
+
+
+def family_of(tx: Transaction, digest: str) -> list[AgreementRow]:
+    """The versions of the agreement, and the amendments of them that never came to bind, oldest first."""
+    chain = {row.digest for row in chain_of(tx, digest)}
+    return [row for row in tx.agreements.list() if row.digest in chain or row.replaces in chain]

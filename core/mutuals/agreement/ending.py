@@ -25,7 +25,7 @@ from mutuals.agreement.acts import (
     plain_reason,
     read_note,
 )
-from mutuals.agreement.chain import LIVING, chain_of, newest_of
+from mutuals.agreement.chain import LIVING, current_of
 from mutuals.agreement.signing import signing_role
 from mutuals.agreement.suspension import living
 from mutuals.agreement.telling import CONCERNED, notify
@@ -105,7 +105,7 @@ def receive_termination(tx: Transaction, peer: Peer, partner: PartnerRow, body: 
     if note.act is not None or note.act_signature is not None:
         facts = {"reason": note.reason, "cause": note.cause, "ends_at": _written(note.ends_at)}
         check_act(note, "agreement.terminate", facts)
-    row = newest_of(chain_of(tx, partners_agreement(tx, partner, note.digest).digest))
+    row = current_of(tx, partners_agreement(tx, partner, note.digest))
     ends_at = max(note.ends_at, now)  # what has passed takes effect now; nothing is undone
     if row.ends_at is not None:
         ends_at = min(ends_at, row.ends_at)

@@ -1,19 +1,20 @@
-"""From proposal to active agreement, on both sides; the only place that changes an agreement's state.
+"""From proposal to active agreement on this side: what its operators do. The partner's answers are ``answers``.
 
-    proposer:  propose ──proposal──▶ receive_proposal                      (both: proposed)
+    proposer:  propose ──proposal──▶ receive_proposal                            (both: proposed)
     partner:                         accept ──acceptance──▶ receive_acceptance   (both: active)
     partner:                         reject ──rejection───▶ receive_rejection    (both: rejected)
+    proposer:  withdraw ─withdrawal▶ receive_withdrawal                          (both: rejected)
 
-Every function may be called again with the same arguments and changes nothing the second time. The ``receive_``
-functions run inside the transaction that also records the receipt (``mutuals.documents``); what the partner got wrong
-is a ``PartnerFault``.
+An agreement with ``replaces`` is an amendment and goes the same way (``amendment``). Every function may be called again
+with the same arguments and changes nothing the second time. Where the policy asks for four eyes, the first operator's
+signature waits (own proposal: draft; the partner's: proposed), and the second call, by another, completes it.
 
-Where the agreement permits acts by standing mandate, its signatory grants that too: ``mutuals.runs.mandates``.
+Where the agreement permits acts by standing mandate, its signatory grants that too: ``mutuals.runs.signing``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mutuals.agreement.active import (
     ActiveAgreement,
@@ -23,20 +24,25 @@ from mutuals.agreement.active import (
     verify_stored,
     verify_stored_statement,
 )
+from mutuals.agreement.acts import act_fields, plain_reason
+from mutuals.agreement.amendment import StopRuns, amended, bind
 from mutuals.agreement.binding import bind_source, check_available
-from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id, parse_agreement
+from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
 from mutuals.agreement.proposal_checks import misnamed_party, refuse_misnamed, refuse_repeated
-from mutuals.agreement.rejection import Rejection, make_rejection, verify_rejection
-from mutuals.agreement.rules import broken_rules
-from mutuals.agreement.statements import BadStatement, make_statement, verify_statement
-from mutuals.canonical import canonical_json, parse_canonical
-from mutuals.errors import ErrorCode, MutualsError, PartnerFault
-from mutuals.identity.operators import AUTHORISE_ROLES, SIGN_ROLES, OperatorKeys, require_role
+from mutuals.agreement.rejection import make_rejection
+from mutuals.agreement.signing import SIGNATURE, mandated_acts, sign_for_side, signing_role
+from mutuals.agreement.telling import SIGNATORIES, notify
+from mutuals.canonical import parse_canonical
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.acts import sign_act
 from mutuals.models.agreement import Agreement, AgreementState, Side
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import AgreementRow, PartnerRow, StatementRow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mutuals.identity.operators import OperatorKeys
     from mutuals.peer import Peer
     from mutuals.store.database import Transaction
 
@@ -48,24 +54,32 @@ __all__ = [
     "mandated_acts",
     "open_proposal",
     "propose",
-    "receive_acceptance",
-    "receive_proposal",
-    "receive_rejection",
     "reject",
+    "withdraw",
 ]
 
-MAX_OPEN_PROPOSALS = 100
-"""Proposals of one partner that wait here at a time; a bound on what a partner can make us store."""
+WITHDRAWAL = "withdrawal"
+
+_DECIDED = frozenset({AgreementState.ACTIVE, AgreementState.SUSPENDED})
 
 
 def propose(
-    peer: Peer, agreement: Agreement, source: str, mapping: dict[str, str], operator_keys: OperatorKeys
+    peer: Peer,
+    agreement: Agreement,
+    source: str,
+    mapping: dict[str, str],
+    operator_keys: OperatorKeys,
+    *,
+    counters: str | None = None,
 ) -> str:
     """Sign ``agreement`` as its proposer, bind the own source, and put the proposal into the outbox; the digest.
 
+    Where the policy asks for a second operator, the first call leaves it a draft and sends nothing. ``counters`` is the
+    digest of the partner's proposal that this one answers, for the log.
+
     Raises MutualsError: USAGE where this peer is not the proposer, a party is not called as on its card, or the same
-    was proposed before, PEER_IDENTITY for an unknown partner, AGREEMENT_NOT_ACTIVE where the term is over,
-    INPUT_QUALITY (a field the source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    was proposed before, PEER_IDENTITY for an unknown partner, AGREEMENT_NOT_ACTIVE where the term is over or what it
+    amends does not bind, INPUT_QUALITY (a field the source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
     """
     now = peer.clock()
     own = peer.fingerprint.hex()
@@ -73,11 +87,13 @@ def propose(
         raise MutualsError(ErrorCode.USAGE, "This peer is not the proposer that the agreement names.")
     document = agreement_bytes(agreement)
     digest = agreement_digest(document)
-    check_not_over(agreement_id(digest), agreement, now)
+    name = agreement_id(digest)
+    check_not_over(name, agreement, now)
     check_available(agreement)
     full_mapping = bind_source(peer, agreement, Side.PROPOSER, source, mapping)
     with peer.store.transaction() as tx:
-        if tx.agreements.get(digest) is not None:
+        held = tx.agreements.get(digest)
+        if held is not None and held.state is not AgreementState.DRAFT:
             return digest
         partner = _known_partner(tx, agreement.party(Side.PARTNER).fingerprint)
         misnamed = misnamed_party(agreement, peer.card.card, partner, Side.PROPOSER)
@@ -85,31 +101,30 @@ def propose(
             raise MutualsError(
                 ErrorCode.USAGE, f"The agreement {misnamed}.", hint="Draft it anew: mutuals agreement draft"
             )
-        refuse_repeated(tx, agreement)
-        role = signing_role(tx, operator_keys, agreement)
-        body, signature = make_statement(
-            agreement,
-            digest,
-            Side.PROPOSER,
-            peer.signing_key,
-            [(operator_keys.name, role, operator_keys.signing)],
-            now,
-        )
+        amended(tx, agreement, partner.fingerprint, now)
+        if held is None:
+            refuse_repeated(tx, agreement)
         row = AgreementRow(
             digest=digest,
-            agreement_id=agreement_id(digest),
+            agreement_id=name,
             title=agreement.title,
             partner=partner.fingerprint,
             own_side=Side.PROPOSER,
-            state=AgreementState.PROPOSED,
+            state=AgreementState.DRAFT,
             document=document,
             source=source,
             mapping=full_mapping,
-            created_at=now,
+            created_at=held.created_at if held else now,
             updated_at=now,
-            reason=None,
+            replaces=agreement.replaces,
         )
         tx.agreements.put(row)
+        signed = sign_for_side(tx, peer, agreement, digest, Side.PROPOSER, operator_keys, None)
+        if signed is None:
+            _ask_second(tx, row, operator_keys, now)
+            return digest
+        body, signature = signed
+        tx.agreements.set_state(digest, AgreementState.PROPOSED, now)
         tx.agreements.add_statement(StatementRow(digest, Side.PROPOSER, body, signature))
         payload = {
             "agreement": parse_canonical(document),
@@ -117,74 +132,33 @@ def propose(
             "signature": signature.hex(),
         }
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "proposal", payload))
-        _log(tx, peer, digest, "proposed", by=operator_keys.name, statement=body, signature=signature)
+        facts = {"counters": counters} if counters else {}
+        log_signed(tx, peer, digest, "proposed", body, signature, operator=operator_keys.name, **facts)
+        notify(tx, row, f"was proposed to {partner.name} by {operator_keys.name}.", SIGNATORIES, now)
     return digest
 
 
-def receive_proposal(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
-    """Store a partner's signed proposal to us as proposed. Raises PartnerFault."""
-    payload = _payload(body, {"agreement": dict, "statement": dict, "signature": str})
-    document = canonical_json(payload["agreement"])
-    try:
-        agreement = parse_agreement(document)
-    except ValueError as error:
-        raise _fault("The proposal holds no valid agreement.") from error
-    broken = next(broken_rules(agreement), None)
-    if broken is not None:
-        raise _fault(f"The proposal cannot be carried out: {broken[0]} {broken[1]}.")
-    if agreement.party(Side.PROPOSER).fingerprint != partner.fingerprint:
-        raise _fault("The proposal names somebody else as proposer.")
-    if agreement.party(Side.PARTNER).fingerprint != peer.fingerprint.hex():
-        raise _fault("The proposal is made to somebody else.")
-    misnamed = misnamed_party(agreement, peer.card.card, partner, Side.PARTNER)
-    if misnamed is not None:
-        raise _fault(f"The proposal {misnamed}.")
-    if agreement.version != 1 or agreement.replaces is not None:
-        raise _fault("The proposal is an amendment, which this release does not know.")
-    digest = agreement_digest(document)
-    statement, signature = _check_statement(payload, agreement, digest, Side.PROPOSER)
-    if tx.agreements.get(digest) is not None:
-        return
-    name = agreement_id(digest)
-    if any(row.digest != digest for row in tx.agreements.find(name)):
-        raise _fault(f"The proposal has the short name {name} of another agreement.")
-    waiting = [row for row in tx.agreements.list() if row.partner == partner.fingerprint]
-    if sum(row.state is AgreementState.PROPOSED for row in waiting) >= MAX_OPEN_PROPOSALS:
-        raise _fault(f"{MAX_OPEN_PROPOSALS} proposals of this partner already wait.")
-    now = peer.clock()
-    tx.agreements.put(
-        AgreementRow(
-            digest=digest,
-            agreement_id=name,
-            title=agreement.title,
-            partner=partner.fingerprint,
-            own_side=Side.PARTNER,
-            state=AgreementState.PROPOSED,
-            document=document,
-            source=None,
-            mapping={},
-            created_at=now,
-            updated_at=now,
-            reason=None,
-        )
-    )
-    tx.agreements.add_statement(StatementRow(digest, Side.PROPOSER, statement, signature))
-    _log(tx, peer, digest, "proposal-received", statement=statement, signature=signature)
-
-
 def accept(
-    peer: Peer, digest: str, source: str, mapping: dict[str, str], operator_keys: OperatorKeys
+    peer: Peer,
+    digest: str,
+    source: str,
+    mapping: dict[str, str],
+    operator_keys: OperatorKeys,
+    *,
+    stop_runs: StopRuns | None = None,
 ) -> None:
     """Sign a received proposal, bind the own source, make it active, and put the acceptance into the outbox.
 
-    ``digest`` may be the id too. Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE (rejected, over, or not
-    what was signed), USAGE (we proposed it), PEER_IDENTITY (a party is not called as on its card), INPUT_QUALITY,
-    PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    ``digest`` may be the id too. An amendment replaces its version in the same transaction; ``stop_runs`` is needed
+    for one (``mutuals.runs.signing`` gives it). Where the policy asks for a second operator, the first call only binds
+    the source. Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE (rejected, over, or not what was signed; or
+    what it amends does not bind), USAGE (we proposed it), PEER_IDENTITY (a party is not called as on its card),
+    INPUT_QUALITY, PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
         row, agreement = open_proposal(tx, digest)
-    if row.state is AgreementState.ACTIVE:
+    if row.state in _DECIDED:
         return
     check_not_over(row.agreement_id, agreement, now)
     check_available(agreement)
@@ -193,39 +167,23 @@ def accept(
         row, agreement = open_proposal(
             tx, row.digest
         )  # again: another process may have rejected it meanwhile
-        if row.state is AgreementState.ACTIVE:
+        if row.state in _DECIDED:
             return
         partner = _known_partner(tx, row.partner)
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
-        role = signing_role(tx, operator_keys, agreement)
-        body, signature = make_statement(
-            agreement,
-            row.digest,
-            Side.PARTNER,
-            peer.signing_key,
-            [(operator_keys.name, role, operator_keys.signing)],
-            now,
-        )
-        tx.agreements.add_statement(StatementRow(row.digest, Side.PARTNER, body, signature))
+        amended(tx, agreement, row.partner, now)
         tx.agreements.bind(row.digest, source, full_mapping)
-        tx.agreements.set_state(row.digest, AgreementState.ACTIVE, now, None)
+        signed = sign_for_side(tx, peer, agreement, row.digest, Side.PARTNER, operator_keys, None)
+        if signed is None:
+            _ask_second(tx, row, operator_keys, now)
+            return
+        body, signature = signed
+        tx.agreements.add_statement(StatementRow(row.digest, Side.PARTNER, body, signature))
+        bind(tx, peer, row, agreement, stop_runs)
         payload = {"digest": row.digest, "statement": parse_canonical(body), "signature": signature.hex()}
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "acceptance", payload))
-        _log(tx, peer, row.digest, "accepted", by=operator_keys.name, statement=body, signature=signature)
-
-
-def receive_acceptance(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
-    """Make the own proposal active that the partner accepted. Raises PartnerFault."""
-    payload = _payload(body, {"digest": str, "statement": dict, "signature": str})
-    row, agreement = _own_proposal(tx, partner, payload["digest"])
-    statement, signature = _check_statement(payload, agreement, row.digest, Side.PARTNER)
-    if row.state is AgreementState.ACTIVE:
-        return
-    if row.state is not AgreementState.PROPOSED:
-        raise _fault(f"An acceptance came for agreement {row.agreement_id}, which is {row.state.value}.")
-    tx.agreements.add_statement(StatementRow(row.digest, Side.PARTNER, statement, signature))
-    tx.agreements.set_state(row.digest, AgreementState.ACTIVE, peer.clock(), None)
-    _log(tx, peer, row.digest, "acceptance-received", statement=statement, signature=signature)
+        log_signed(tx, peer, row.digest, "accepted", body, signature, operator=operator_keys.name)
+        notify(tx, row, f"of {partner.name} was accepted by {operator_keys.name}.", SIGNATORIES, now)
 
 
 def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) -> None:
@@ -240,53 +198,57 @@ def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) ->
         if row.state is AgreementState.REJECTED:
             return
         row, _ = open_proposal(tx, row.digest)
-        if row.state is AgreementState.ACTIVE:
-            raise MutualsError(ErrorCode.USAGE, f"Agreement {row.agreement_id} is already accepted.")
+        if row.state in _DECIDED:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"Agreement {row.agreement_id} is already accepted.",
+                hint=f"To end it: mutuals agreement terminate {row.agreement_id}",
+            )
         role = signing_role(tx, operator_keys)
         rejection = make_rejection(row.digest, reason, operator_keys.name, role, operator_keys.signing, now)
         document = sign_document(peer, "rejection", rejection.model_dump(mode="json"))
         tx.agreements.set_state(row.digest, AgreementState.REJECTED, now, rejection.reason)
+        tx.approvals.void(SIGNATURE, row.digest, now)
         enqueue(tx, peer, row.partner, document)
-        _log(tx, peer, row.digest, "rejected", by=operator_keys.name, statement=document.body)
+        log_signed(tx, peer, row.digest, "rejected", document.body, operator=operator_keys.name)
+        notify(tx, row, f"was rejected by {operator_keys.name}: {rejection.reason}", SIGNATORIES, now)
 
 
-def receive_rejection(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
-    """Record that the partner turned the own proposal down. Raises PartnerFault."""
-    try:
-        rejection: Rejection = verify_rejection(body)
-    except BadStatement as error:
-        raise _fault(f"A rejection is unusable: {error}.") from error
-    row, _ = _own_proposal(tx, partner, rejection.digest)
-    if row.state is AgreementState.REJECTED:
-        return
-    if row.state is not AgreementState.PROPOSED:
-        raise _fault(f"A rejection came for agreement {row.agreement_id}, which is {row.state.value}.")
-    tx.agreements.set_state(row.digest, AgreementState.REJECTED, peer.clock(), rejection.reason)
-    _log(tx, peer, row.digest, "rejection-received", statement=body)
+def withdraw(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) -> None:
+    """Take an own proposal back that is not answered yet, or a draft that a second operator has not signed.
 
-
-def signing_role(tx: Transaction, operator_keys: OperatorKeys, agreement: Agreement | None = None) -> str:
-    """The role in which this operator may sign agreements, or this one. Raises NOT_ENTITLED.
-
-    Whoever signs an agreement that permits acts by standing mandate grants it, and must be entitled to that too.
+    ``digest`` may be the id too. It holds for both sides once the partner has acknowledged it; an acceptance that
+    crosses it still makes the agreement active. Raises MutualsError: AGREEMENT_UNKNOWN, USAGE (the partner's proposal,
+    or the reason), AGREEMENT_NOT_ACTIVE (answered already), NOT_ENTITLED.
     """
-    act, allowed = "sign agreements", SIGN_ROLES
-    if agreement is not None and mandated_acts(agreement):
-        act, allowed = "sign an agreement with a standing mandate", SIGN_ROLES & AUTHORISE_ROLES
-    require_role(operator_keys, allowed, act)
-    row = tx.operators.get(operator_keys.name)
-    if row is None or row.disabled_at is not None or row.signing_public != operator_keys.signing.public.raw:
-        raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"Operator {operator_keys.name} is no operator of this peer now."
-        )
-    require_role(row, allowed, act)
-    return next(role for role in row.roles if role in allowed)
-
-
-def mandated_acts(agreement: Agreement) -> tuple[Literal["reveal", "exchange"], ...]:
-    """The acts that the agreement permits by standing mandate."""
-    acts: tuple[Literal["reveal", "exchange"], ...] = ("reveal", "exchange")
-    return tuple(act for act in acts if getattr(agreement.permission, act) == "mandate")
+    now = peer.clock()
+    reason = plain_reason(reason)
+    with peer.store.transaction() as tx:
+        row = find_agreement(tx, digest)
+        if row.own_side is not Side.PROPOSER:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"Agreement {row.agreement_id} is the partner's proposal; you cannot withdraw it.",
+                hint=f"Turn it down: mutuals agreement reject {row.agreement_id} --reason TEXT",
+            )
+        if row.state is AgreementState.REJECTED:
+            return
+        if row.state not in {AgreementState.PROPOSED, AgreementState.DRAFT}:
+            raise MutualsError(
+                ErrorCode.AGREEMENT_NOT_ACTIVE,
+                f"Agreement {row.agreement_id} is {row.state.value}; only a proposal can be withdrawn.",
+                hint=f"To end it: mutuals agreement terminate {row.agreement_id}",
+            )
+        signing_role(tx, operator_keys, act="withdraw a proposal")
+        facts: dict[str, Any] = {"reason": reason}
+        signed = sign_act(operator_keys, "agreement.withdraw", row.digest, facts, now)
+        tx.agreements.set_state(row.digest, AgreementState.REJECTED, now, f"Withdrawn: {reason}")
+        tx.approvals.void(SIGNATURE, row.digest, now)
+        if row.state is AgreementState.PROPOSED:
+            payload = {"digest": row.digest, **facts, **act_fields(signed)}
+            facts["document"] = enqueue(tx, peer, row.partner, sign_document(peer, WITHDRAWAL, payload))
+        tx.log.append(row.digest, "agreement.withdrawn", {**facts, **signed.evidence()}, now)
+        notify(tx, row, f"was withdrawn by {operator_keys.name}: {reason}", SIGNATORIES, now)
 
 
 def open_proposal(tx: Transaction, digest: str) -> tuple[AgreementRow, Agreement]:
@@ -298,7 +260,7 @@ def open_proposal(tx: Transaction, digest: str) -> tuple[AgreementRow, Agreement
             f"Agreement {row.agreement_id} is your own proposal; the partner accepts or rejects it.",
             hint="Deliver it and fetch the answer: mutuals sync",
         )
-    if row.state not in {AgreementState.PROPOSED, AgreementState.ACTIVE}:
+    if row.state not in {AgreementState.PROPOSED, *_DECIDED}:
         raise MutualsError(
             ErrorCode.AGREEMENT_NOT_ACTIVE,
             f"Agreement {row.agreement_id} is {row.state.value}; it is no longer open.",
@@ -309,37 +271,25 @@ def open_proposal(tx: Transaction, digest: str) -> tuple[AgreementRow, Agreement
     return row, agreement
 
 
-def _own_proposal(tx: Transaction, partner: PartnerRow, digest: str) -> tuple[AgreementRow, Agreement]:
-    """Our proposal to this partner that an answer is about; a PartnerFault where there is none."""
-    row = tx.agreements.get(digest)
-    if row is None or row.partner != partner.fingerprint or row.own_side is not Side.PROPOSER:
-        raise PartnerFault(
-            ErrorCode.AGREEMENT_UNKNOWN, "An answer came to a proposal we never made to this partner."
-        )
-    return row, verify_stored(row)
+def log_signed(
+    tx: Transaction,
+    peer: Peer,
+    digest: str,
+    event: str,
+    statement: bytes,
+    signature: bytes = b"",
+    **facts: Any,
+) -> None:
+    """An entry in the agreement's log, with the signed statement itself as evidence."""
+    body: dict[str, Any] = {"statement": statement.decode(), **facts}
+    if signature:
+        body["signature"] = signature.hex()
+    tx.log.append(digest, f"agreement.{event}", body, peer.clock())
 
 
-def _check_statement(
-    payload: dict[str, Any], agreement: Agreement, digest: str, side: Side
-) -> tuple[bytes, bytes]:
-    try:
-        body = canonical_json(payload["statement"])
-        signature = bytes.fromhex(payload["signature"])
-        verify_statement(body, signature, agreement, digest, side)
-    except ValueError as error:
-        text = str(error) if isinstance(error, BadStatement) else "it is malformed"
-        raise _fault(f"The partner's statement does not hold: {text}.") from error
-    return body, signature
-
-
-def _payload(body: bytes, keys: dict[str, type]) -> dict[str, Any]:
-    try:
-        payload = parse_canonical(body)
-    except (ValueError, RecursionError) as error:
-        raise _fault("A document is not canonical JSON.") from error
-    if set(payload) != set(keys) or not all(isinstance(payload[key], kind) for key, kind in keys.items()):
-        raise _fault("A document has other keys than its kind.")
-    return payload
+def _ask_second(tx: Transaction, row: AgreementRow, operator_keys: OperatorKeys, now: datetime) -> None:
+    what = f"was signed by {operator_keys.name} and needs a second operator: mutuals agreement sign {row.agreement_id}"
+    notify(tx, row, what, SIGNATORIES, now)
 
 
 def _known_partner(tx: Transaction, fingerprint: str) -> PartnerRow:
@@ -351,26 +301,3 @@ def _known_partner(tx: Transaction, fingerprint: str) -> PartnerRow:
             hint="Add its card first: mutuals partner add FILE",
         )
     return partner
-
-
-def _log(
-    tx: Transaction,
-    peer: Peer,
-    digest: str,
-    event: str,
-    *,
-    statement: bytes,
-    signature: bytes = b"",
-    by: str | None = None,
-) -> None:
-    """An entry in the agreement's log, with the signed statement itself as evidence."""
-    body = {"statement": statement.decode()}
-    if signature:
-        body["signature"] = signature.hex()
-    if by is not None:
-        body["operator"] = by
-    tx.log.append(digest, f"agreement.{event}", body, peer.clock())
-
-
-def _fault(message: str) -> PartnerFault:
-    return PartnerFault(ErrorCode.BAD_MESSAGE, message)

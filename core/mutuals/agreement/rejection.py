@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from mutuals.agreement.acts import MAX_REASON, plain_reason
 from mutuals.agreement.statements import BadStatement, OperatorSignature
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
-from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
 from mutuals.identity.text import deceptive_character
 from mutuals.models.card import Hex32
-
-MAX_REASON = 1000
 
 
 class Rejection(BaseModel):
@@ -32,13 +30,7 @@ def make_rejection(
     digest: str, reason: str, name: str, role: str, key: SigningKey, now: datetime
 ) -> Rejection:
     """The rejection of agreement ``digest`` (hex) by operator ``name``. Raises MutualsError (USAGE) for the reason."""
-    reason = reason.strip()
-    if not 0 < len(reason) <= MAX_REASON or deceptive_character(reason, lines=True):
-        raise MutualsError(
-            ErrorCode.USAGE,
-            f"A reason is plain text of at most {MAX_REASON} characters.",
-            hint="--reason TEXT",
-        )
+    reason = plain_reason(reason)
     signature = OperatorSignature(
         name=name,
         role=role,

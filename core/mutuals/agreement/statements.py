@@ -68,11 +68,17 @@ def make_statement(
     operators: Sequence[tuple[str, str, SigningKey]],
     now: datetime,
     assessment: str | None = None,
+    *,
+    earlier: Sequence[OperatorSignature] = (),
 ) -> tuple[bytes, bytes]:
     """The canonical statement of ``side`` and the peer's 64-byte signature over it.
 
-    ``digest`` is hex; ``operators`` are name, role and key of each who signs.
+    ``digest`` is hex; ``operators`` are name, role and key of each who signs now, ``earlier`` the signatures of those
+    who have signed before on the same assessment.
     """
+    signatures = [
+        sign_as_operator(digest, side, name, role, signing, assessment) for name, role, signing in operators
+    ]
     statement = Statement(
         digest=digest,
         side=side,
@@ -80,19 +86,31 @@ def make_statement(
         fingerprint=key.public.fingerprint.hex(),
         public_key=key.public.raw.hex(),
         assessment=assessment,
-        operators=tuple(
-            OperatorSignature(
-                name=name,
-                role=role,
-                public_key=signing.public.raw.hex(),
-                signature=signing.sign(_operator_frame(digest, side, name, role, assessment)).hex(),
-            )
-            for name, role, signing in operators
-        ),
+        operators=(*earlier, *signatures),
         signed_at=now.astimezone(UTC).replace(microsecond=0),
     )
     body = canonical_json(statement)
     return body, key.sign(frame(Context.STATEMENT, body))
+
+
+def sign_as_operator(
+    digest: str, side: Side, name: str, role: str, key: SigningKey, assessment: str | None
+) -> OperatorSignature:
+    """One operator's signature for the statement of ``side`` over the agreement ``digest`` (hex)."""
+    signature = key.sign(_operator_frame(digest, side, name, role, assessment))
+    return OperatorSignature(name=name, role=role, public_key=key.public.raw.hex(), signature=signature.hex())
+
+
+def verify_operator(signature: OperatorSignature, digest: str, side: Side, assessment: str | None) -> None:
+    """Check one operator's signature. Raises BadStatement."""
+    try:
+        key = VerifyKey(bytes.fromhex(signature.public_key))
+        signed = _operator_frame(digest, side, signature.name, signature.role, assessment)
+        key.verify(signed, bytes.fromhex(signature.signature))
+    except BadSignature as error:
+        raise BadStatement("a signature does not fit") from error
+    except ValueError as error:
+        raise BadStatement("an operator's key is unusable") from error
 
 
 def verify_statement(
@@ -122,10 +140,10 @@ def verify_statement(
         raise BadStatement("the statement's key is not the party's")
     try:
         key.verify(frame(Context.STATEMENT, body), signature)
-        for operator in statement.operators:
-            _verify_operator(operator, statement)
     except BadSignature as error:
         raise BadStatement("a signature does not fit") from error
+    for operator in statement.operators:
+        verify_operator(operator, statement.digest, statement.side, statement.assessment)
     if len({operator.public_key for operator in statement.operators}) != len(statement.operators):
         raise BadStatement("an operator signs twice")
     return statement
@@ -144,17 +162,6 @@ def _parse(body: bytes) -> Statement:
     if not same:
         raise BadStatement("not a statement in its one byte form")
     return statement
-
-
-def _verify_operator(operator: OperatorSignature, statement: Statement) -> None:
-    try:
-        key = VerifyKey(bytes.fromhex(operator.public_key))
-    except ValueError as error:
-        raise BadStatement("an operator's key is unusable") from error
-    signed = _operator_frame(
-        statement.digest, statement.side, operator.name, operator.role, statement.assessment
-    )
-    key.verify(signed, bytes.fromhex(operator.signature))
 
 
 def _operator_frame(digest: str, side: Side, name: str, role: str, assessment: str | None) -> bytes:

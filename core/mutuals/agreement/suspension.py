@@ -25,7 +25,7 @@ from mutuals.agreement.acts import (
     plain_reason,
     read_note,
 )
-from mutuals.agreement.chain import LIVING, chain_of, newest_of
+from mutuals.agreement.chain import BOUND, LIVING, chain_of, current_of, family_of, newest_of
 from mutuals.agreement.signing import signing_role
 from mutuals.agreement.telling import CONCERNED, notify
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -45,6 +45,8 @@ SUSPENSION, RESUMPTION = "suspension", "resumption"
 
 MAX_OPEN_SUSPENSIONS = 100
 """Open suspensions of one version by the partner; a bound on what a partner can make us store."""
+
+_OVER = frozenset({AgreementState.REJECTED, AgreementState.ENDED, AgreementState.CLOSED})
 
 _Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
@@ -104,8 +106,8 @@ def resume(
     row = find_agreement(tx, digest)
     signing_role(tx, operator_keys, act="resume an agreement")
     halt = tx.suspensions.get(suspension_id)
-    chain = chain_of(tx, row.digest)
-    version = next((item for item in chain if halt is not None and item.digest == halt.agreement), None)
+    versions = family_of(tx, row.digest)
+    version = next((item for item in versions if halt is not None and item.digest == halt.agreement), None)
     if halt is None or version is None or halt.side is not version.own_side or halt.lifted_at is not None:
         raise MutualsError(
             ErrorCode.USAGE,
@@ -121,7 +123,7 @@ def resume(
     _log(tx, version, "resumed", now, suspension=halt.suspension_id, **signed.evidence())
     state = _settle(tx, version, now)
     still = ", but another suspension is open" if state is AgreementState.SUSPENDED else ""
-    notify(tx, newest_of(chain), f"was resumed by {operator_keys.name}{still}.", CONCERNED, now)
+    notify(tx, current_of(tx, row), f"was resumed by {operator_keys.name}{still}.", CONCERNED, now)
     return state
 
 
@@ -138,7 +140,7 @@ def receive_suspension(tx: Transaction, peer: Peer, partner: PartnerRow, body: b
         {"suspension": note.suspension, "reason": note.reason, "breach": note.breach},
     )
     row = partners_agreement(tx, partner, note.digest)
-    if row.state in {AgreementState.REJECTED, AgreementState.ENDED, AgreementState.CLOSED}:
+    if current_of(tx, row).state in _OVER:
         return
     held = tx.suspensions.get(note.suspension)
     if held is not None:
@@ -164,7 +166,7 @@ def receive_resumption(tx: Transaction, peer: Peer, partner: PartnerRow, body: b
     row = partners_agreement(tx, partner, note.digest)
     halt = tx.suspensions.get(note.suspension)
     if halt is None:
-        if row.state in {AgreementState.REJECTED, AgreementState.ENDED, AgreementState.CLOSED}:
+        if current_of(tx, row).state in _OVER:
             return
         # Not a PartnerFault, which would stay: the suspension itself may still be on its way.
         raise MutualsError(ErrorCode.AGREEMENT_UNKNOWN, "The partner lifted a suspension that is not in yet.")
@@ -176,12 +178,12 @@ def receive_resumption(tx: Transaction, peer: Peer, partner: PartnerRow, body: b
     state = _settle(tx, row, now)
     _log(tx, row, "resumption-received", now, suspension=note.suspension, document=body.decode())
     still = ", but another suspension is open" if state is AgreementState.SUSPENDED else ""
-    notify(tx, newest_of(chain_of(tx, row.digest)), f"was resumed by {partner.name}{still}.", CONCERNED, now)
+    notify(tx, current_of(tx, row), f"was resumed by {partner.name}{still}.", CONCERNED, now)
 
 
 def open_suspensions(tx: Transaction, digest: str) -> list[SuspensionRow]:
     """What suspends the agreement to which ``digest`` belongs now, of either side and any version."""
-    return [halt for version in chain_of(tx, digest) for halt in tx.suspensions.open(version.digest)]
+    return [halt for version in family_of(tx, digest) for halt in tx.suspensions.open(version.digest)]
 
 
 def state_when_bound(tx: Transaction, digest: str) -> AgreementState:
@@ -194,7 +196,9 @@ def living(tx: Transaction, reference: str, act: str) -> AgreementRow:
 
     ``act`` completes “cannot …”. Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE, USAGE.
     """
-    row = newest_of(chain_of(tx, find_agreement(tx, reference).digest))
+    row = find_agreement(tx, reference)
+    if row.state in BOUND:
+        row = newest_of(chain_of(tx, row.digest))
     if row.state not in LIVING:
         raise MutualsError(
             ErrorCode.AGREEMENT_NOT_ACTIVE,
@@ -208,7 +212,7 @@ def living(tx: Transaction, reference: str, act: str) -> AgreementRow:
 
 def _settle(tx: Transaction, row: AgreementRow, now: datetime) -> AgreementState:
     """Bring the version that counts now into the state that the open suspensions mean; that state."""
-    newest = newest_of(chain_of(tx, row.digest))
+    newest = current_of(tx, row)
     if newest.state not in LIVING:
         return newest.state
     state = state_when_bound(tx, newest.digest)

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from mutuals.agreement.active import utc_date
+from mutuals.agreement.active import is_over
 from mutuals.agreement.chain import LIVING, chain_of
-from mutuals.agreement.document import parse_agreement
 from mutuals.agreement.ending import receive_termination
 from mutuals.agreement.telling import CONCERNED, notify
 from mutuals.models.agreement import AgreementState
@@ -25,6 +24,8 @@ from mutuals.runs.shares import destroy_share
 from mutuals.runs.spool import destroy_spool
 from mutuals.store.database import Transaction
 from mutuals.store.rows import AgreementRow, PartnerRow
+
+__all__ = ["end_due", "is_over", "stop_runs", "take_termination"]
 
 _STOPPED = {
     RunState.MATCHING: RunState.FAILED,
@@ -53,16 +54,6 @@ def end_due(peer: Peer) -> list[str]:
     for run in closed:
         _destroy_files(peer, run)
     return ended
-
-
-def is_over(row: AgreementRow, now: datetime) -> bool:
-    """Whether the last day of the version, or the end that was set, has passed at ``now``."""
-    if row.ends_at is not None and now >= row.ends_at:
-        return True
-    try:
-        return utc_date(now) > parse_agreement(row.document).valid_until
-    except ValueError:  # damaged in the store: nothing may be done under it, and a person must look
-        return False
 
 
 def take_termination(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
