@@ -50,6 +50,8 @@ def keep_incoming(peer: Peer, run: Run, envelope: Envelope, accepted: Accepted) 
     now = peer.clock()
     with peer.store.transaction() as tx:
         tx.runs.update(run.run_id, {RunState.EXCHANGING})
+        # A contact that the partner withdrew after it had sealed its envelopes is not taken in again.
+        revoked = {rank for row in tx.revocations.list(run.run_id) if not row.own for rank in row.ranks}
         tx.envelopes.put_incoming(
             IncomingRow(
                 run_id=run.run_id,
@@ -73,4 +75,5 @@ def keep_incoming(peer: Peer, run: Run, envelope: Envelope, accepted: Accepted) 
                 envelope=accepted.header.number,
             )
             for record in accepted.records
+            if revoked.isdisjoint((record.rank, *record.also))
         )

@@ -62,19 +62,24 @@ class Received:
         The ranks of each deleted record, ascending; a contact with fields of two classes comes twice.
         """
         wanted = set(ranks)
-        query = select(received.c.rank, received.c.retention_days, received.c.also).where(
-            received.c.run_id == run_id
-        )
-        found = [
-            (rank, days, (rank, *also))
-            for rank, days, also in self._connection.execute(query)
-            if not wanted.isdisjoint((rank, *also))
-        ]
+        found = [record for record in self._named(run_id) if not wanted.isdisjoint(record[2])]
         for rank, days, _ in found:
             self._table.delete(
                 received.c.run_id == run_id, received.c.rank == rank, received.c.retention_days == days
             )
         return sorted(named for _, _, named in found)
+
+    def ranks(self, run_id: str) -> builtins.list[tuple[int, ...]]:
+        """The ranks of each of the run's records, ascending, by rank and class."""
+        return sorted(named for _, _, named in self._named(run_id))
+
+    def _named(self, run_id: str) -> builtins.list[tuple[int, int, tuple[int, ...]]]:
+        """Rank, class in days and all ranks of each record; not the ciphertext, which may be large."""
+        query = select(received.c.rank, received.c.retention_days, received.c.also).where(
+            received.c.run_id == run_id
+        )
+        with self._connection.execute(query) as result:
+            return [(rank, days, (rank, *also)) for rank, days, also in result]
 
     def destroy(self, run_id: str) -> int:
         """Delete the run's records; how many there were."""
