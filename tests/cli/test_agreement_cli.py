@@ -148,7 +148,7 @@ def test_show_reads_well(agreement: Shell, tmp_path: Path) -> None:
         "365 days left",
     ):
         assert expected in " ".join(agreement.out.split()), expected
-    assert agreement("acme", "show", proposed["id"], "--markdown") == 0
+    assert agreement("acme", "show", proposed["id"], "--markdown", "-") == 0
     assert agreement.out.startswith("# Agreement A-")
     assert "| ● Field |" in agreement.out
     assert "\\[bold\\]Joint" in agreement.out

@@ -5,11 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.commands import agreement_assess, agreement_show
+from mutuals_client.commands.agreement_show import agreement_facts, partner_name, read_draft, say_about_card
 from mutuals_client.console import (
     Command,
     ListingGroup,
@@ -24,7 +26,6 @@ from mutuals_client.console import (
 
 if TYPE_CHECKING:
     from mutuals.models.agreement import Agreement
-    from mutuals.models.card import Card
     from mutuals.peer import Peer
     from mutuals.store.rows import AgreementRow, PartnerRow
 
@@ -51,7 +52,8 @@ def register(app: typer.Typer) -> None:
     group.command("draft", cls=Command)(draft)
     group.command("propose", cls=OperatorCommand)(propose)
     group.command("list", cls=Command)(list_agreements)
-    group.command("show", cls=Command)(show)
+    agreement_show.register(group)
+    agreement_assess.register(group)
     group.command("accept", cls=OperatorCommand)(accept)
     group.command("reject", cls=OperatorCommand)(reject)
     app.add_typer(group, name="agreement")
@@ -119,7 +121,7 @@ def propose(
     with open_peer() as peer:
         with peer.store.transaction() as tx:
             row = find_partner(tx, partner)
-        agreement = parse_draft(_read(file), peer.card.card, partner_card(row), file=str(file))
+        agreement = parse_draft(read_draft(file), peer.card.card, partner_card(row), file=str(file))
         _check_proposable(peer, agreement, source, columns)
         say(render_terminal(agreement), "")
         if not confirm(_question("Sign this and propose it to", row.name, agreement)):
@@ -139,8 +141,8 @@ def list_agreements() -> None:
     """
     with open_peer() as peer, peer.store.transaction() as tx:
         rows = tx.agreements.list()
-        names = {row.partner: _partner_name(tx.partners.get(row.partner)) for row in rows}
-    facts = [_facts(row, names[row.partner]) for row in rows]
+        names = {row.partner: partner_name(tx.partners.get(row.partner)) for row in rows}
+    facts = [agreement_facts(row, names[row.partner]) for row in rows]
     if facts:
         table(
             None,
@@ -160,38 +162,6 @@ def list_agreements() -> None:
     else:
         say("No agreements yet. Draft one: mutuals agreement draft --with PARTNER")
     result(agreements=facts)
-
-
-def show(
-    reference: str = ID,
-    markdown: bool = typer.Option(False, "--markdown", help="Print Markdown, for a document."),
-) -> None:
-    """Show an agreement in plain language, with its state and signatures.
-
-    Example: mutuals agreement show A-7Q3K2M9X
-    """
-    from rich.text import Text
-
-    from mutuals.agreement.active import find_agreement, verify_stored
-    from mutuals.agreement.render import local_view, render_markdown, render_terminal
-    from mutuals.canonical import parse_canonical
-
-    with open_peer() as peer, peer.store.transaction() as tx:
-        row = find_agreement(tx, reference)
-        agreement = verify_stored(row)
-        view = local_view(tx, row, agreement, peer.clock())
-        name = _partner_name(tx.partners.get(row.partner))
-    say(Text(render_markdown(agreement, view), end="") if markdown else render_terminal(agreement, view))
-    signatures = [
-        {
-            "side": signature.side.value,
-            "verified": signature.verified,
-            "operators": list(signature.operators),
-            "signed_at": signature.signed_at,
-        }
-        for signature in view.signatures
-    ]
-    result(**_facts(row, name), signatures=signatures, document=parse_canonical(row.document))
 
 
 def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) -> None:
@@ -276,15 +246,11 @@ def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: di
 def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, partner: PartnerRow) -> None:
     from mutuals.agreement.render import local_view, render_terminal
     from mutuals.identity.partners import partner_card
-    from mutuals.identity.words import fingerprint_words
-    from mutuals_client.identity_views import card_block, words_block
 
     with peer.store.transaction() as tx:
         view = local_view(tx, row, agreement, peer.clock())
-    card: Card = partner_card(partner)
-    words = fingerprint_words(bytes.fromhex(partner.fingerprint))
-    say(render_terminal(agreement, view), "", "[bold]Your partner says about itself[/bold]", "")
-    say(card_block(card), "", "Fingerprint", "", words_block(words), "")
+    say(render_terminal(agreement, view))
+    say_about_card(partner_card(partner), partner.fingerprint)
 
 
 def _question(start: str, partner: str, agreement: Agreement) -> str:
@@ -309,35 +275,7 @@ def _finish(peer: Peer, digest: str, partner: PartnerRow, what: str, following: 
     say(Text(f"Agreement {row.agreement_id} {what} {partner.name}."), Text(delivery))
     if following:
         say(Text(following.format(id=row.agreement_id)))
-    result(**_facts(row, partner.name), delivery=delivery)
-
-
-def _facts(row: AgreementRow, partner: str) -> dict[str, Any]:
-    """An agreement as JSON; the dates are missing where the stored document is damaged."""
-    from mutuals.agreement.document import parse_agreement
-
-    try:
-        agreement = parse_agreement(row.document)
-    except ValueError:
-        agreement = None
-    return {
-        "id": row.agreement_id,
-        "digest": row.digest,
-        "title": row.title,
-        "partner": partner,
-        "partner_fingerprint": row.partner,
-        "own_side": row.own_side.value,
-        "state": row.state.value,
-        "reason": row.reason,
-        "valid_from": agreement.valid_from.isoformat() if agreement else None,
-        "valid_until": agreement.valid_until.isoformat() if agreement else None,
-        "source": row.source,
-        "mapping": row.mapping,
-    }
-
-
-def _partner_name(partner: PartnerRow | None) -> str:
-    return partner.name if partner is not None else "unknown"
+    result(**agreement_facts(row, partner.name), delivery=delivery)
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:
@@ -353,20 +291,6 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             )
         columns[name.strip()] = heading.strip()
     return columns
-
-
-def _read(file: Path) -> str:
-    from mutuals.agreement.draft import MAX_DRAFT_CHARACTERS
-
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            return stream.read(MAX_DRAFT_CHARACTERS + 1)
-    except OSError as error:
-        raise MutualsError(ErrorCode.USAGE, f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise MutualsError(
-            ErrorCode.INPUT_QUALITY, f"{file} is not UTF-8 text.", hint="Save it as UTF-8."
-        ) from error
 
 
 def _write_new(path: Path, text: str) -> None:

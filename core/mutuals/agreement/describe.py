@@ -22,12 +22,16 @@ _TRANSFORMS = {
 
 @dataclass(frozen=True)
 class Signature:
-    """Who signed for one side, as far as this side can tell; ``verified`` over the stored bytes, just now."""
+    """Who signed for one side, as far as this side can tell; ``verified`` over the stored bytes, just now.
+
+    ``assessment`` is the digest (hex) of that side's own risk assessment, which the other side never sees.
+    """
 
     side: Side
     verified: bool
     operators: tuple[str, ...] = ()
     signed_at: str = ""
+    assessment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def _standing(agreement: Agreement, view: LocalView) -> Iterator[Block]:
         whose = "you" if side is view.own_side else "your partner"
         found = next((signature for signature in view.signatures if signature.side is side), None)
         yield Clause(_signature(found), None, f"{party} ({whose})")
+        if found is not None and found.verified:
+            yield Clause(found.assessment or "none was named", None, "Its risk assessment")
     if view.source:
         headings = [
             f"{name} from “{heading}”" for name, heading in (view.mapping or {}).items() if name != heading
@@ -140,7 +146,9 @@ def _direction(agreement: Agreement, side: Side) -> Iterator[Block]:
         "operators of the departments under “Used by”.",
         True,
     )
-    yield Clause("What was exported to a file before is the recipient's to use and to delete as agreed.", False)
+    yield Clause(
+        "What was exported to a file before is the recipient's to use and to delete as agreed.", False
+    )
 
 
 def _field_row(field: SharedField) -> tuple[str, ...]:

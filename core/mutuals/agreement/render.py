@@ -1,4 +1,4 @@
-"""A stored agreement for people: on a terminal, or as Markdown.
+"""A stored agreement for people: on a terminal, as Markdown, or as a page.
 
 view = local_view(tx, row, now)
 console.print(render_terminal(agreement, view))
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mutuals.agreement.active import utc_date
 from mutuals.agreement.blocks import to_markdown, to_terminal
 from mutuals.agreement.describe import LocalView, Signature, describe
+from mutuals.agreement.html import to_html
 from mutuals.agreement.statements import BadStatement, verify_statement
 from mutuals.models.agreement import Agreement
 from mutuals.store.rows import AgreementRow, StatementRow
@@ -49,6 +50,11 @@ def render_markdown(agreement: Agreement, view: LocalView | None = None) -> str:
     return to_markdown(_title(agreement, view), describe(agreement, view))
 
 
+def render_html(agreement: Agreement, view: LocalView | None = None) -> str:
+    """The agreement as one HTML page that needs nothing else."""
+    return to_html(_title(agreement, view), describe(agreement, view))
+
+
 def _title(agreement: Agreement, view: LocalView | None) -> str:
     name = f"Agreement {view.agreement_id}: " if view else ""
     return name + agreement.title
@@ -64,4 +70,5 @@ def _check(row: AgreementRow, agreement: Agreement, held: StatementRow) -> Signa
         verified=True,
         operators=tuple(f"{operator.name} ({operator.role})" for operator in statement.operators),
         signed_at=f"{statement.signed_at:%Y-%m-%d %H:%M} UTC",
+        assessment=statement.assessment,
     )

@@ -15,7 +15,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mutuals.agreement.active import utc_date
-from mutuals.agreement.assessed import ASSESS, assessment_bytes, assessment_digest, open_findings
+from mutuals.agreement.assessed import (
+    ASSESS,
+    SignedAssessment,
+    assessment_bytes,
+    assessment_digest,
+    open_findings,
+    verify_assessment,
+)
 from mutuals.agreement.binding import check_available, map_fields, source_definition
 from mutuals.agreement.document import terms_digest
 from mutuals.assessment.findings import Basis, found, term_findings
@@ -35,7 +42,7 @@ from mutuals.models.assessment import Assessment, Finding, OwnedField, Weight
 from mutuals.models.card import Card
 from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.sources.readers import read_source
-from mutuals.store.rows import AssessmentRow
+from mutuals.store.rows import AssessmentRow, OperatorRow
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -55,7 +62,7 @@ class Plan:
 
 
 def assess(
-    peer: Peer, plan: Plan, accepted: Mapping[str, str], signer: OperatorKeys | None = None
+    peer: Peer, plan: Plan, accepted: Mapping[str, str], signer: OperatorKeys | OperatorRow | None = None
 ) -> Assessment:
     """The assessment of ``plan`` as of now, with the findings in ``accepted`` (name to reason) accepted.
 
@@ -154,6 +161,15 @@ def sign_assessment(peer: Peer, plan: Plan, assessment: Assessment, keys: Operat
     return digest
 
 
+def stored_assessment(peer: Peer, digest: str) -> SignedAssessment:
+    """The stored assessment with this digest (hex), verified. Raises MutualsError (AGREEMENT_FORBIDS, INTERNAL)."""
+    with peer.store.transaction() as tx:
+        row = tx.assessments.get(digest)
+        if row is None:
+            raise MutualsError(ErrorCode.INTERNAL, "The risk assessment is gone from the store.")
+        return verify_assessment(tx, row)
+
+
 def _approve_own(
     tx: Transaction, plan: Plan, assessment: Assessment, keys: OperatorKeys, now: datetime
 ) -> None:
@@ -176,7 +192,7 @@ def _owns(item: OwnedField, keys: OperatorKeys) -> bool:
     return item.owner is not None and item.owner == keys.department and item.approved_by == keys.name
 
 
-def _approved_by_signer(item: OwnedField, signer: OperatorKeys | None) -> OwnedField:
+def _approved_by_signer(item: OwnedField, signer: OperatorKeys | OperatorRow | None) -> OwnedField:
     if (
         signer is None
         or item.approved_by is not None
