@@ -96,7 +96,7 @@ class WorkerPool:
     def __init__(self, processes: int | None = None) -> None:
         if processes is not None and processes < 1:
             raise MutualsError(ErrorCode.USAGE, "A worker pool needs at least one process.")
-        self.processes = processes or _usable_cores()
+        self.processes = processes or usable_cores()
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._waiting: deque[_Task] = deque()
@@ -268,7 +268,8 @@ def _worker_died() -> MutualsError:
     )
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
