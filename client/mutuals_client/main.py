@@ -29,12 +29,17 @@ COMMAND_MODULES = (
     "agreement",
     "serve",
     "sync",
+    "retention",
     "status",
     "match",
     "runs",
     "reveal",
     "exchange",
     "export",
+    "revoke",
+    "notices",
+    "breach",
+    "attest",
     "demo",
 )
 

@@ -24,6 +24,7 @@ from mutuals.transport.credentials import server_credentials
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, server_options
 from mutuals.transport.wire import SERVICE
 from mutuals_server.guard import Guard
+from mutuals_server.housekeeping import Housekeeping
 from mutuals_server.log import ServerLog
 from mutuals_server.runs import RunPlaces
 from mutuals_server.service import PeerService
@@ -48,11 +49,12 @@ class PeerServer:
         self._listen = listen
         self._log = log
         self._places = RunPlaces(limits)
+        self._housekeeping = Housekeeping(peer, log)
         self._health = health.HealthServicer()
         calls = limits.runs + limits.unary_calls
         self._server = grpc.server(
             ThreadPoolExecutor(calls, thread_name_prefix="mutuals-call"),
-            handlers=[PeerService(peer, pool, limits, self._places, log).handler()],
+            handlers=[PeerService(peer, pool, limits, self._places, log, self._housekeeping.wake).handler()],
             interceptors=[Guard(peer, log, _HIDDEN)],
             options=server_options(limits),
             # More would wait unseen in the thread pool's queue; refused, they are tried again.
@@ -69,6 +71,7 @@ class PeerServer:
         except RuntimeError as error:
             raise _cannot_listen(self._listen, _why(self._listen)) from error
         self._server.start()
+        self._housekeeping.start()
         for service in ("", SERVICE):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
@@ -84,6 +87,7 @@ class PeerServer:
             if hurry is not None and hurry.is_set():
                 self._server.stop(None)
         self._places.wait_until_empty(AFTERMATH_SECONDS)
+        self._housekeeping.stop()
 
 
 def _valid(listen: str) -> bool:

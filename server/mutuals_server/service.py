@@ -6,12 +6,14 @@ servicer: gRPC would parse requests before the guard, and answer a malformed one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
+from mutuals.agreement.ending import TERMINATION
 from mutuals.engines.workers import Pool
+from mutuals.obligations.certificates import CERTIFICATE, REMINDER
 from mutuals.peer import Peer
 from mutuals.protocol.messages import VERSION
 from mutuals.runs.exchange import respond_exchange
@@ -23,12 +25,26 @@ from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SERVICE, SYNC,
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.runs import RunAnswer, RunPlaces
 
+ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER})
+"""Kinds of documents after which something may have to be destroyed or certified at once."""
+
 
 class PeerService:
-    """The handlers, for one peer. ``pool`` does the arithmetic of matches; ``places`` bounds the runs."""
+    """The handlers, for one peer. ``pool`` does the arithmetic of matches; ``places`` bounds the runs; ``ended`` is
+    called after a partner's document about the end of an agreement.
+    """
 
-    def __init__(self, peer: Peer, pool: Pool, limits: Limits, places: RunPlaces, log: ServerLog) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        pool: Pool,
+        limits: Limits,
+        places: RunPlaces,
+        log: ServerLog,
+        ended: Callable[[], None],
+    ) -> None:
         self._peer = peer
+        self._ended = ended
         self._pool = pool
         self._log = log
         self._runs = RunAnswer(limits, places, log)
@@ -58,7 +74,10 @@ class PeerService:
             self._log.event("document_failed", partner=call.partner.name, **describe(error))
 
         request = SYNC.request.decode(data)
-        return SYNC.response.encode(answer_sync(self._peer, call.partner, request, failed))
+        response = answer_sync(self._peer, call.partner, request, failed)
+        if any(document.kind in ENDINGS for document in request.documents):
+            self._ended()
+        return SYNC.response.encode(response)
 
     def match(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
         """Steps 1 to 12."""

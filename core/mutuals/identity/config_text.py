@@ -23,6 +23,7 @@ def config_toml(config: Config) -> str:
         listen=_text(config.listen),
         store=_optional("store", config.store, "postgresql+psycopg://mutuals@localhost/mutuals"),
         workers=_optional("workers", config.workers, 4),
+        housekeeping_minutes=config.housekeeping_minutes,
         memory_kib=config.kdf.memory_kib,
         iterations=config.kdf.iterations,
         lanes=config.kdf.lanes,
@@ -73,6 +74,8 @@ listen = {listen}
 {store}
 # Worker processes for matching. By default one for each core.
 {workers}
+# How often mutuals serve destroys what is due and certifies what has ended; it also does at its start.
+housekeeping_minutes = {housekeeping_minutes}
 
 # What a passphrase costs to try (Argon2id). Applies to operators added from now on.
 [kdf]

@@ -58,7 +58,10 @@ class Kdf(BaseModel):
 
 
 class Config(BaseModel):
-    """What ``config.toml`` says; ``store`` is a database URL, ``workers`` a number of processes."""
+    """What ``config.toml`` says; ``store`` is a database URL, ``workers`` a number of processes.
+
+    ``housekeeping_minutes`` is how often the server looks for what must be destroyed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,6 +74,7 @@ class Config(BaseModel):
     listen: Endpoint = "127.0.0.1:8443"
     store: str | None = None
     workers: int | None = Field(default=None, ge=1, le=1024)
+    housekeeping_minutes: int = Field(default=60, ge=1, le=1440)
     kdf: Kdf = Kdf()
 
     @model_validator(mode="after")
