@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -18,6 +18,9 @@ def partner_connection(
     peer: Peer, fingerprint: str, *, to_match: str | None = None
 ) -> Iterator[PartnerConnection]:
     """A connection to the partner with this fingerprint (hex), after documents were exchanged both ways.
+
+    Where the caller's part went well, each side then cosigns what that wrote into the other's log; if that does not
+    work, the next contact makes up for it.
 
     ``to_match`` is the agreement whose match this side wants to start; else it carries on a run it has started.
 
@@ -47,5 +50,7 @@ def partner_connection(
     try:
         sync_partner(peer, connection)
         yield connection
+        with suppress(MutualsError):
+            sync_partner(peer, connection)
     finally:
         connection.close()

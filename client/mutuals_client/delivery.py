@@ -9,6 +9,7 @@ from mutuals.errors import ErrorCode, MutualsError
 if TYPE_CHECKING:
     from mutuals.peer import Peer
     from mutuals.store.rows import PartnerRow
+    from mutuals.transport.sync import SyncResult
 
 _TEMPORARY = frozenset({ErrorCode.UNREACHABLE, ErrorCode.BUSY, ErrorCode.CANCELLED})
 
@@ -31,10 +32,21 @@ def try_sync(peer: Peer, partner: PartnerRow) -> str:
             reason = "cannot be reached now" if can_be_called(partner) else "has no endpoint and has to call"
             return f"{partner.name} {reason}; {waiting} in the outbox."
         return f"{error.message} {waiting.capitalize()} in the outbox."
+    about_logs = "".join(f" {sentence}" for sentence in log_problems(partner, done))
     if waiting := _waiting(peer, partner, none=""):
-        return f"{partner.name} could not take everything; {waiting} in the outbox."
+        return f"{partner.name} could not take everything; {waiting} in the outbox.{about_logs}"
     refused = f", and refused {documents(done.refused)}" if done.refused else ""
-    return f"Delivered to {partner.name}{refused}."
+    return f"Delivered to {partner.name}{refused}.{about_logs}"
+
+
+def log_problems(partner: PartnerRow, done: SyncResult) -> list[str]:
+    """What is wrong with the logs that the two sides share, a sentence each."""
+    problems = [fault.sentence(partner.name) for fault in done.faults]
+    if done.refused_logs and not any(fault.own for fault in done.faults):
+        problems.append(
+            f"{partner.name} does not accept a log of this peer until an operator of theirs clears it; talk to them."
+        )
+    return problems
 
 
 def can_be_called(partner: PartnerRow) -> bool:

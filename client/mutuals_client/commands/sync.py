@@ -43,7 +43,10 @@ def sync(
                 reports.append(_uncallable(peer, row))
                 continue
             try:
-                reports.append(_sync(peer, row))
+                report, fault = _sync(peer, row)
+                reports.append(report)
+                if fault is not None:
+                    failures.append(fault)
             except MutualsError as error:
                 if partner is not None:
                     raise
@@ -54,12 +57,13 @@ def sync(
     result(partners=reports)
 
 
-def _sync(peer: Peer, row: PartnerRow) -> dict[str, Any]:
+def _sync(peer: Peer, row: PartnerRow) -> tuple[dict[str, Any], MutualsError | None]:
+    """What was done, and the refusal where a log shared with the partner is not what it was."""
     from rich.text import Text
 
     from mutuals.transport.connection import connect
     from mutuals.transport.sync import sync_partner
-    from mutuals_client.delivery import documents
+    from mutuals_client.delivery import documents, log_problems
 
     with connect(peer, row) as connection:
         done = sync_partner(peer, connection)
@@ -71,13 +75,18 @@ def _sync(peer: Peer, row: PartnerRow) -> dict[str, Any]:
     )
     for problem in done.problems:
         say(Text(f"  Not taken yet: {problem}"))
-    return {
-        **_facts(row, "done"),
+    problems = log_problems(row, done)
+    hint = done.faults[0].hint() if done.faults else None
+    fault = MutualsError(ErrorCode.LOG_ROLLED_BACK, problems[0], hint=hint) if problems else None
+    report = {
+        **_facts(row, "done" if fault is None else "log_refused"),
         "delivered": done.delivered,
         "refused": done.refused,
         "received": done.received,
         "not_taken": list(done.problems),
+        "log_problems": problems,
     }
+    return report, fault
 
 
 def _uncallable(peer: Peer, row: PartnerRow) -> dict[str, Any]:
