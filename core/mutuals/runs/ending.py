@@ -76,7 +76,7 @@ def stop_runs(tx: Transaction, peer: Peer, digests: Iterable[str], reason: str) 
         if run.agreement in versions and run.state in _STOPPED
     ]
     for digest in versions:
-        while (mandate := tx.authorisations.current("mandate", digest, now)) is not None:
+        for mandate in tx.authorisations.standing("mandate", digest, now):
             tx.authorisations.void(mandate.id, now)
     return closed
 
