@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "card",
     "partner",
     "operator",
+    "policy",
     "source",
     "agreement",
     "serve",

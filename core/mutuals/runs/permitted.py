@@ -65,21 +65,27 @@ def refused_sender(
 
 
 def readable_fields(
-    policy: Policy | None, active: ActiveAgreement, reading: Reading, operator: OperatorKeys | OperatorRow
+    policy: Policy | None, active: ActiveAgreement, reading: Reading, operator: Entitled
 ) -> tuple[Fields, tuple[RefusedField, ...]]:
     """Of the fields that the partner sends, those ``operator`` may view or export, and the others."""
+    return _split(
+        active.agreement.sends(active.own_side.other),
+        lambda item: readable_decision(policy, active, reading, operator, item),
+    )
 
-    def judge(item: SharedField) -> Decision:
-        if operator.department not in item.departments:
-            return Decision(
-                False,
-                f"agreement {active.agreement_id} gives it to {' or '.join(item.departments)}, and this operator is of "
-                f"{operator.department}.",
-                "An operator of those departments can do it, or both companies amend the agreement.",
-            )
-        return decide(policy, reading, item.category, operator)
 
-    return _split(active.agreement.sends(active.own_side.other), judge)
+def readable_decision(
+    policy: Policy | None, active: ActiveAgreement, reading: Reading, operator: Entitled, item: SharedField
+) -> Decision:
+    """Whether ``operator`` may view or export one field that the partner sends, by the agreement and the policy."""
+    if operator.department not in item.departments:
+        return Decision(
+            False,
+            f"agreement {active.agreement_id} gives it to {' or '.join(item.departments)}, and this operator is of "
+            f"{operator.department}.",
+            "An operator of those departments can do it, or both companies amend the agreement.",
+        )
+    return decide(policy, reading, item.category, operator)
 
 
 def require_sender(policy: Policy | None, active: ActiveAgreement, operator: OperatorKeys) -> None:
