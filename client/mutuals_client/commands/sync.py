@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,9 +27,11 @@ def sync(
 ) -> None:
     """Exchange waiting documents with partners: proposals, acceptances, and whatever else was signed.
 
-    A peer that partners cannot call runs this from time to time. Example: mutuals sync "Beta SA"
+    A peer that partners cannot call runs this from time to time; it keeps retention as well, so that certificates go
+    along. Example: mutuals sync "Beta SA"
     """
     from mutuals.identity.partners import find_partner
+    from mutuals.obligations.retention import keep_retention
     from mutuals_client.delivery import can_be_called
 
     with open_peer() as peer:
@@ -36,6 +39,7 @@ def sync(
             rows = tx.partners.list() if partner is None else [find_partner(tx, partner)]
         if not rows:
             say("There are no partners yet.")
+        keep_retention(peer)
         reports: list[dict[str, Any]] = []
         failures: list[MutualsError] = []
         for row in rows:
@@ -61,12 +65,21 @@ def _sync(peer: Peer, row: PartnerRow) -> tuple[dict[str, Any], MutualsError | N
     """What was done, and the refusal where a log shared with the partner is not what it was."""
     from rich.text import Text
 
+    from mutuals.obligations.retention import keep_retention
     from mutuals.transport.connection import connect
     from mutuals.transport.sync import sync_partner
     from mutuals_client.delivery import documents, log_problems
 
     with connect(peer, row) as connection:
         done = sync_partner(peer, connection)
+        if keep_retention(peer).certificates:  # what the partner ended by what it just sent
+            later = sync_partner(peer, connection)
+            done = replace(
+                later,
+                delivered=done.delivered + later.delivered,
+                refused=done.refused + later.refused,
+                received=done.received + later.received,
+            )
     refused = f" ({done.refused} refused)" if done.refused else ""
     say(
         Text(
