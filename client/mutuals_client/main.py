@@ -41,6 +41,7 @@ COMMAND_MODULES = (
     "notices",
     "breach",
     "attest",
+    "audit",
     "demo",
 )
 
