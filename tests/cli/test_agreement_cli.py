@@ -33,7 +33,7 @@ class Shell:
     def __call__(self, company: str, *arguments: str | Path) -> int:
         words = [str(word) for word in arguments]
         with passphrase() as descriptor:
-            if words[0] in {"propose", "accept", "reject"}:
+            if words[0] in {"propose", "accept", "reject", "assess", "approve"}:
                 words += ["--passphrase-fd", descriptor]
             code = main.run(["agreement", *words, "--home", str(self.homes[company])])
             main.reset_settings()
@@ -96,11 +96,21 @@ def agreement(
     return Shell(capsys, homes)
 
 
+def assess(agreement: Shell, company: str, reference: str | Path, *options: str) -> dict[str, Any]:
+    """Assess, and accept whatever can be accepted."""
+    seen = agreement.json(company, "assess", reference, "--source", "crm", *options, "--dry-run")
+    accepting = [f"--accept={name}=For this test." for name in seen.get("open", ())]
+    return agreement.json(company, "assess", reference, "--source", "crm", *options, *accepting, "--yes")
+
+
 def propose(agreement: Shell, path: Path, *options: str) -> dict[str, Any]:
+    if path.exists():
+        assess(agreement, "acme", path, *options)
     return agreement.json("acme", "propose", path, "--with", "globex", "--source", "crm", "--yes", *options)
 
 
-ACCEPT = ("--source", "crm", "--map", "lifetime_value=Lifetime value", "--yes")
+MAP = ("--map", "lifetime_value=Lifetime value")
+ACCEPT = ("--source", "crm", *MAP, "--yes")
 
 
 def test_draft_to_active_on_both_sides(agreement: Shell, tmp_path: Path) -> None:
@@ -113,6 +123,10 @@ def test_draft_to_active_on_both_sides(agreement: Shell, tmp_path: Path) -> None
     )
     assert "outbox" in proposed["delivery"]
     agreement.deliver("acme", "globex")
+    refused = agreement.json("globex", "accept", proposed["id"], *ACCEPT)
+    assert (refused["code"], refused["error"]["code"]) == (3, "AGREEMENT_FORBIDS")
+    assert "mutuals agreement assess" in refused["error"]["hint"]
+    assessed = assess(agreement, "globex", proposed["id"], *MAP)
     accepted = agreement.json("globex", "accept", proposed["id"], *ACCEPT)
     assert (accepted["code"], accepted["state"], accepted["digest"]) == (0, "active", proposed["digest"])
     assert accepted["mapping"] == {"city": "city", "lifetime_value": "Lifetime value"}
@@ -123,6 +137,8 @@ def test_draft_to_active_on_both_sides(agreement: Shell, tmp_path: Path) -> None
         ("partner", True),
         ("proposer", True),
     ]
+    assert shown["signatures"][0]["assessment"] == assessed["digest"]
+    assert shown["signatures"][1]["assessment"] not in {None, assessed["digest"]}
     assert shown["document"]["format"] == "mutuals/v1/agreement"
     assert agreement("acme", "list") == 0
     assert proposed["id"] in agreement.out
@@ -157,7 +173,8 @@ def test_show_reads_well(agreement: Shell, tmp_path: Path) -> None:
 def test_accept_shows_the_partner_again_and_asks(agreement: Shell, tmp_path: Path) -> None:
     proposed = propose(agreement, agreement.draft(tmp_path / "a.toml"))
     agreement.deliver("acme", "globex")
-    assert agreement("globex", "accept", proposed["id"], "--source", "crm") == 2
+    assess(agreement, "globex", proposed["id"], *MAP)
+    assert agreement("globex", "accept", proposed["id"], *ACCEPT[:-1]) == 2
     assert "needs an answer" in agreement.err
     assert "Your partner says about itself" in agreement.out
     assert "Fingerprint" in agreement.out

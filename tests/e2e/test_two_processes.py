@@ -16,7 +16,7 @@ from mutuals.errors import MutualsError
 from mutuals_client.demo.agreement import agreement_toml
 from mutuals_client.demo.company import Company
 from mutuals_client.demo.data import DemoData, generate
-from mutuals_client.demo.story import Story
+from mutuals_client.demo.story import ACCEPTED, Story
 
 CONTACTS = 400
 
@@ -104,6 +104,8 @@ def test_proposal_waits_in_the_outbox_until_the_partner_calls(
     draft = tmp_path / "second.toml"
     text = agreement_toml(datetime.now(UTC).date(), CONTACTS)
     draft.write_text(text.replace("spring campaign", "autumn campaign"), encoding="utf-8")
+    accepting = [f"--accept={name}={reason}" for name, reason in ACCEPTED.items()]
+    left.run("agreement", "assess", str(draft), "--source", "customers", *accepting, sign=True)
     proposed = left.run(
         "agreement", "propose", str(draft), "--with", "Vélo Verde SAS", "--source", "customers", sign=True
     )

@@ -6,6 +6,7 @@ digest = propose(peer, agreement, "crm", {}, keys)      # as lifecycle's, with t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from mutuals.agreement import lifecycle
 from mutuals.agreement.active import find_agreement, verify_stored
@@ -60,17 +61,31 @@ def sign_off(
     return digest
 
 
+def sign_off_stored(
+    peer: Peer, keys: OperatorKeys, digest: str, mapping: Mapping[str, str] | None = None, source: str = "crm"
+) -> str:
+    """The same for an agreement in the store; ``digest`` may be the id too."""
+    with peer.store.transaction() as tx:
+        agreement = verify_stored(find_agreement(tx, digest))
+    return sign_off(peer, keys, agreement, mapping, source)
+
+
 def propose(
-    peer: Peer, agreement: Agreement, source: str, mapping: dict[str, str], keys: OperatorKeys
+    peer: Peer,
+    agreement: Agreement,
+    source: str,
+    mapping: dict[str, str],
+    keys: OperatorKeys,
+    **options: Any,
 ) -> str:
     """``lifecycle.propose`` after an assessment; the agreement's digest."""
     sign_off(peer, keys, agreement, mapping, source)
-    return lifecycle.propose(peer, agreement, source, mapping, keys)
+    return lifecycle.propose(peer, agreement, source, mapping, keys, **options)
 
 
-def accept(peer: Peer, digest: str, source: str, mapping: dict[str, str], keys: OperatorKeys) -> None:
+def accept(
+    peer: Peer, digest: str, source: str, mapping: dict[str, str], keys: OperatorKeys, **options: Any
+) -> None:
     """``lifecycle.accept`` after an assessment; ``digest`` may be the id too."""
-    with peer.store.transaction() as tx:
-        agreement = verify_stored(find_agreement(tx, digest))
-    sign_off(peer, keys, agreement, mapping, source)
-    lifecycle.accept(peer, digest, source, mapping, keys)
+    sign_off_stored(peer, keys, digest, mapping, source)
+    lifecycle.accept(peer, digest, source, mapping, keys, **options)

@@ -184,6 +184,7 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
         check_available(agreement)
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
         _show_for_decision(peer, row, agreement, partner)
+        _check_acceptable(peer, agreement, source, columns)
         if not confirm(_question("Sign this agreement with", partner.name, agreement)):
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
@@ -232,6 +233,7 @@ def _proposal(peer: Peer, reference: str) -> tuple[AgreementRow, Agreement, Part
 def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: dict[str, str]) -> None:
     """Say what is wrong before a person reads and signs."""
     from mutuals.agreement.active import check_not_over
+    from mutuals.agreement.assessed import require_assessment
     from mutuals.agreement.binding import bind_source, check_available
     from mutuals.agreement.proposal_checks import refuse_repeated
     from mutuals.models.agreement import Side
@@ -240,7 +242,20 @@ def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: di
         refuse_repeated(tx, agreement)
     check_not_over(f"“{agreement.title}”", agreement, peer.clock())
     check_available(agreement)
-    bind_source(peer, agreement, Side.PROPOSER, source, columns)
+    mapping = bind_source(peer, agreement, Side.PROPOSER, source, columns)
+    with peer.store.transaction() as tx:
+        require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
+
+
+def _check_acceptable(peer: Peer, agreement: Agreement, source: str, columns: dict[str, str]) -> None:
+    """Say what is wrong before a person is asked for a passphrase."""
+    from mutuals.agreement.assessed import require_assessment
+    from mutuals.agreement.binding import bind_source
+    from mutuals.models.agreement import Side
+
+    mapping = bind_source(peer, agreement, Side.PARTNER, source, columns)
+    with peer.store.transaction() as tx:
+        require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
 
 
 def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, partner: PartnerRow) -> None:

@@ -57,9 +57,9 @@ data_subject_requests = "The party that a person asks."
 identifiers = ["email", "phone"]
 profile = "uid2-v1"
 engine = "openmined"
-min_set_size = {max(1, min(1000, contacts // 5))}
+min_set_size = {max(10, min(1000, contacts // 5))}
 max_set_size = {max(1000, contacts * 4)}
-min_overlap = {max(1, min(25, contacts // 100))}
+min_overlap = {max(3, min(25, contacts // 100))}
 items_per_30_days = {max(1000, contacts * 16)}
 
 [consent]

@@ -27,6 +27,13 @@ from mutuals_client.demo.verify import check_export
 PASSPHRASE = "only for this demo"  # noqa: S105 - printed, so that the homes can be explored
 AWAITING_AUTHORISATION = 9
 
+# What the demo's companies accept in their risk assessments, and why; anything else that is found ends it.
+ACCEPTED = {
+    "small-set": "The lists of this demo are short.",
+    "small-overlap": "The lists of this demo are short.",
+    "small-groups": "Both sides are bound by contract, and the fields go to marketing only.",
+}
+
 Tell = Callable[..., None]
 
 
@@ -123,12 +130,15 @@ class Story:
         self._chapter("They sign an agreement, which the software enforces")
         draft = self.folder / "agreement.toml"
         draft.write_text(agreement_toml(today, self.contacts), encoding="utf-8")
+        self.numbers["assessment"] = {}
+        self._assess(left, str(draft))
         proposed = left.run(
             "agreement", "propose", str(draft), "--with", right.name, "--source", "customers", sign=True
         )
         agreement: str = proposed["id"]
         right.run("sync")
         mapping = [f"--map={name}={heading}" for name, heading in data.right.profile.fields.items()]
+        self._assess(right, agreement, *mapping)
         accepted = right.run("agreement", "accept", agreement, "--source", "customers", *mapping, sign=True)
         self.say(f"{left.name} proposes agreement [bold]{agreement}[/]; it waits in the outbox until")
         self.say(
@@ -141,6 +151,24 @@ class Story:
             "state": accepted["state"],
         }
         return agreement
+
+    def _assess(self, company: Company, reference: str, *mapping: str) -> None:
+        """The company's own risk assessment: what is found is accepted with a reason, or the demo ends here."""
+        seen = company.run(
+            "agreement", "assess", reference, "--source", "customers", *mapping, "--dry-run", expect=(0, 3)
+        )
+        accepting = [f"--accept={name}={ACCEPTED.get(name, '')}" for name in dict.fromkeys(seen["open"])]
+        signed = company.run(
+            "agreement", "assess", reference, "--source", "customers", *mapping, *accepting, sign=True
+        )
+        groups = signed["assessment"]["anonymity"]
+        self.say(
+            f"{company.name} assesses the risk: the fields it sends single out [bold]{groups['alone']:,}[/] of "
+            f"{groups['contacts']:,} customers; a cheat could test "
+            f"{signed['assessment']['probing']['per_30_days']:,} guesses in 30 days. It accepts by name:"
+        )
+        self.say("  [dim]" + (", ".join(dict.fromkeys(seen["open"])) or "nothing had to be") + "[/]")
+        self.numbers["assessment"][company.name] = signed["digest"]
 
     def _match(self, left: Company, right: Company, agreement: str, data: DemoData) -> str:
         self._chapter("They match: blinded lists go both ways, only the count comes out")

@@ -26,6 +26,7 @@ from mutuals.agreement.active import (
 )
 from mutuals.agreement.acts import act_fields, plain_reason
 from mutuals.agreement.amendment import StopRuns, amended, bind
+from mutuals.agreement.assessed import require_assessment
 from mutuals.agreement.binding import bind_source, check_available
 from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
 from mutuals.agreement.proposal_checks import misnamed_party, refuse_misnamed, refuse_repeated
@@ -79,7 +80,8 @@ def propose(
 
     Raises MutualsError: USAGE where this peer is not the proposer, a party is not called as on its card, or the same
     was proposed before, PEER_IDENTITY for an unknown partner, AGREEMENT_NOT_ACTIVE where the term is over or what it
-    amends does not bind, INPUT_QUALITY (a field the source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    amends does not bind, AGREEMENT_FORBIDS (no risk assessment, or something open in it), INPUT_QUALITY (a field the
+    source lacks), PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
     """
     now = peer.clock()
     own = peer.fingerprint.hex()
@@ -119,7 +121,8 @@ def propose(
             replaces=agreement.replaces,
         )
         tx.agreements.put(row)
-        signed = sign_for_side(tx, peer, agreement, digest, Side.PROPOSER, operator_keys, None)
+        assessment = require_assessment(tx, agreement, now, source=source, mapping=full_mapping)
+        signed = sign_for_side(tx, peer, agreement, digest, Side.PROPOSER, operator_keys, assessment)
         if signed is None:
             _ask_second(tx, row, operator_keys, now)
             return digest
@@ -153,7 +156,8 @@ def accept(
     for one (``mutuals.runs.signing`` gives it). Where the policy asks for a second operator, the first call only binds
     the source. Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE (rejected, over, or not what was signed; or
     what it amends does not bind), USAGE (we proposed it), PEER_IDENTITY (a party is not called as on its card),
-    INPUT_QUALITY, PROFILE_MISMATCH, ENGINE_MISMATCH, NOT_ENTITLED.
+    AGREEMENT_FORBIDS (no risk assessment, or something open in it), INPUT_QUALITY, PROFILE_MISMATCH, ENGINE_MISMATCH,
+    NOT_ENTITLED.
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
@@ -173,7 +177,8 @@ def accept(
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
         amended(tx, agreement, row.partner, now)
         tx.agreements.bind(row.digest, source, full_mapping)
-        signed = sign_for_side(tx, peer, agreement, row.digest, Side.PARTNER, operator_keys, None)
+        assessment = require_assessment(tx, agreement, now, source=source, mapping=full_mapping)
+        signed = sign_for_side(tx, peer, agreement, row.digest, Side.PARTNER, operator_keys, assessment)
         if signed is None:
             _ask_second(tx, row, operator_keys, now)
             return
