@@ -3,7 +3,8 @@
     agreement = parse_draft(text, own=card, partner=partner_card, file="draft.toml")
 
 The person writes clauses; fingerprints come from the cards, the digest of the normalisation rules from this release,
-the nonce from the system's randomness. What the file says about those is refused rather than ignored.
+the nonce from the system's randomness. What the file says about those is refused rather than ignored. An amendment's
+draft (``redraft``) says which version of what it is: ``version`` and ``replaces``, both or neither.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ _FILLED_IN = frozenset(
         ("parties", "partner", "fingerprint"),
     }
 )
+_AMENDS = frozenset({("version",), ("replaces",)})
 _FORMAT = Context.AGREEMENT.value
 
 
@@ -99,8 +101,9 @@ def _read_toml(text: str, file: str) -> dict[str, Any]:
 
 def _problems_before(values: dict[str, Any]) -> Iterator[Problem]:
     """Blanks not filled in, keys that are not the person's to write, characters that disguise text."""
+    written = _AMENDS if values.keys() >= {"version", "replaces"} else frozenset()
     for path, value in _leaves(values, ()):
-        if path in _FILLED_IN:
+        if path in _FILLED_IN - written:
             yield Problem(key_path(path), "is filled in by mutuals; leave it out")
         if wants_date(path) and (isinstance(value, datetime) or _is_date(value)):
             example = "write it without quotation marks and without a time, such as 2026-01-31"
@@ -159,8 +162,9 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
 
 def _fill_in(values: dict[str, Any], own: Card, partner: Card, randbytes: Callable[[int], bytes]) -> None:
     """Put in what is not the person's to write. Leaves a section of the wrong shape for the model to refuse."""
-    for key in ("version", "replaces"):
-        values.pop(key, None)
+    if not values.keys() >= {"version", "replaces"}:
+        for key in ("version", "replaces"):
+            values.pop(key, None)
     values["format"] = _FORMAT
     values["nonce"] = randbytes(32).hex()
     parties = values.get("parties")
