@@ -37,10 +37,12 @@ class Settings:
 
 
 SETTINGS = Settings()
+_NOTIFICATIONS: list[dict[str, Any]] = []
 
 
 def reset_settings() -> None:
     """Forget the last command line; ``main`` calls this first, so that tests may call it many times."""
+    _NOTIFICATIONS.clear()
     for name, value in vars(Settings()).items():  # others hold the one object, so it is refilled
         setattr(SETTINGS, name, value)
 
@@ -161,11 +163,24 @@ def say_commands(*lines: str) -> None:
 
 
 def result(**values: Any) -> None:
-    """Print the command's one JSON object; nothing without ``--json``."""
+    """Print the command's one JSON object, with what ``notify`` was given; nothing without ``--json``."""
     if SETTINGS.json:
+        if _NOTIFICATIONS:
+            values["notifications"] = list(_NOTIFICATIONS)
+            _NOTIFICATIONS.clear()
         json.dump(values, sys.stdout, indent=2, default=str, ensure_ascii=False)
         sys.stdout.write("\n")
         sys.stdout.flush()
+
+
+def notify(text: str, **facts: Any) -> None:
+    """Tell the operator something that happened since their last command: on standard error, or in the JSON object."""
+    if SETTINGS.json:
+        _NOTIFICATIONS.append({"text": text, **facts})
+        return
+    from rich.text import Text
+
+    stderr().print(Text.assemble(("note: ", "bold yellow"), text))
 
 
 def interactive() -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.console import SETTINGS, asks_for_passphrase, passphrase
+from mutuals_client.console import SETTINGS, asks_for_passphrase, notify, passphrase
 
 if TYPE_CHECKING:
     from mutuals.identity.operators import OperatorKeys
@@ -24,13 +24,22 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
     That is ``--operator`` (``MUTUALS_OPERATOR``) or else the only one there is. Where ``roles`` is given the
     operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes
     “may not …”. A person at a terminal has three tries, so that a slip does not cost what they just read. Raises
-    USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase.
+    USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase. What the operator was not told
+    yet is told now, once (``tx.notifications``).
     """
-    from mutuals.identity.operators import require_role, unlock
+    from mutuals.identity.operators import require_role
 
     row = acting_operator(peer)
     if roles is not None:
         require_role(row, roles, act)
+    keys = _unlock(row)
+    _tell_notifications(peer, keys)
+    return keys
+
+
+def _unlock(row: OperatorRow) -> OperatorKeys:
+    from mutuals.identity.operators import unlock
+
     for _ in range(_TRIES - 1 if asks_for_passphrase(row.name) else 0):
         try:
             return unlock(row, passphrase(row.name))
@@ -39,6 +48,15 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
                 raise
             click.echo(error.message, err=True)
     return unlock(row, passphrase(row.name))
+
+
+def _tell_notifications(peer: Peer, keys: OperatorKeys) -> None:
+    with peer.store.transaction() as tx:
+        unread = tx.notifications.unread(keys.name, keys.roles)
+        if unread:
+            tx.notifications.read(keys.name, unread[-1].position)
+    for row in unread:
+        notify(row.text, agreement=row.agreement, at=row.at.isoformat())
 
 
 def acting_operator(peer: Peer) -> OperatorRow:

@@ -89,6 +89,9 @@ def preview_facts(preview: Preview) -> dict[str, Any]:
             }
             for item in outgoing.fields
         ],
+        "kept_back": [
+            {"field": item.field, "rule": item.rule, "changes": item.changes} for item in preview.kept_back
+        ],
     }
 
 
@@ -119,6 +122,8 @@ def _show(preview: Preview) -> None:
             for item in outgoing.fields
         ],
     )
+    for refused in preview.kept_back:
+        say(f"Kept back: {_safe(str(refused))} {_safe(refused.changes)}")
     if outgoing.withheld:
         say(f"Contacts withheld: {_reasons(outgoing.withheld)}. The partner sees which pairs, not why.")
 
@@ -146,6 +151,7 @@ def _authorise(peer: Peer, preview: Preview) -> None:
     keys = unlock_operator(peer, roles=AUTHORISE_ROLES, act="authorise an exchange")
     fields = [item.shared.name for item in preview.outgoing.fields]
     authorise_exchange(peer, preview.run, fields, preview.digest, keys)
+    authorisation_for(peer, preview)  # where the policy asks for four eyes, a second operator must, too
 
 
 def _carry_out(peer: Peer, run: Run, wait: bool) -> None:

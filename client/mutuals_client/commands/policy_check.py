@@ -75,7 +75,7 @@ def _person(peer: Peer, operator: str | None, roles: list[str], department: str 
             ErrorCode.USAGE, f"There is no role “{unknown[:40]}”.", hint=f"The roles are {', '.join(ROLES)}."
         )
     words = " and ".join(roles).replace("_", " ")
-    return f"a {words} of {department}", Person(tuple(roles), department)
+    return f"somebody who is {words} of {department}", Person(tuple(roles), department)
 
 
 def _explain(

@@ -70,6 +70,7 @@ def reveal(
 
 
 def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:
+    from mutuals.identity.operators import AUTHORISE_ROLES
     from mutuals.runs.authorisation import authorise_reveal, require_authorisation
     from mutuals_client.session import acting_operator, unlock_operator
 
@@ -92,7 +93,9 @@ def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:
     )
     if not confirm(f"Reveal them to {partner} and to yourselves?"):
         raise MutualsError(ErrorCode.USAGE, f"Run {run.run_id} was not revealed.")
-    authorise_reveal(peer, run, unlock_operator(peer))
+    authorise_reveal(peer, run, unlock_operator(peer, roles=AUTHORISE_ROLES, act="authorise a reveal"))
+    with peer.store.transaction() as tx:  # where the policy asks for four eyes, a second operator must
+        require_authorisation(tx, "reveal", run, active, peer.clock())
 
 
 def _carry_out(peer: Peer, run: Run, wait: bool) -> Run:

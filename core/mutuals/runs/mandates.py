@@ -9,6 +9,7 @@ from mutuals.agreement.lifecycle import mandated_acts
 from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement
 from mutuals.peer import Peer
+from mutuals.policy.current import operators_required
 from mutuals.runs.authorisation import grant_mandate
 
 BUDGET_DAYS = 30
@@ -18,15 +19,17 @@ def grant_standing_mandate(peer: Peer, digest: str, keys: OperatorKeys) -> bool:
     """Grant what the agreement permits by mandate; whether there was anything to grant.
 
     Whoever proposed or accepted it does this at once. The mandate lasts until the end of the term, for as many runs
-    as the budget allows in that time. Does nothing where one is in force. Raises MutualsError (NOT_ENTITLED).
+    as the budget allows in that time. Does nothing where enough are in force: one, or two operators' where the policy
+    asks for four eyes. Raises MutualsError (NOT_ENTITLED).
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
         row = find_agreement(tx, digest)
         agreement = verify_stored(row)
-        held = tx.authorisations.current("mandate", row.digest, now)
-    acts = mandated_acts(agreement)
-    if not acts or held is not None:
+        acts = mandated_acts(agreement)
+        holders = {held.operator for held in tx.authorisations.standing("mandate", row.digest, now)}
+        needed = max((operators_required(tx, act) for act in acts), default=0)
+    if keys.name in holders or len(holders) >= needed:
         return False
     grant_mandate(
         peer, row.digest, keys, acts=acts, max_runs=most_runs(agreement), expires_at=_end(agreement)
