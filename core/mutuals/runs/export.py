@@ -55,7 +55,7 @@ class ReceivedRecords:
 
     ``fields`` are the agreed fields the operator may view or export (``reading``), ``refused`` the others and why.
     ``rows`` holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
-    the own contacts that the partner knows as several.
+    the own contacts that the partner knows as several, ``opened`` all records that were there.
     """
 
     run: Run
@@ -65,6 +65,7 @@ class ReceivedRecords:
     rows: list[tuple[str, dict[str, Value]]] = field(repr=False)
     expired: int
     ambiguous: int
+    opened: int
     reading: Reading = "export"
 
     @property
@@ -118,6 +119,7 @@ def open_received(
         rows=rows,
         expired=len(records) - len(alive),
         ambiguous=ambiguous,
+        opened=len(records),
         reading=reading,
     )
 
@@ -221,6 +223,13 @@ def _require_still_allowed(
                 f"Operator {keys.name} may not export {item.name}. {rule}",
                 hint=why.changes if why else f"Export it: mutuals export {received.run.run_id}",
             )
+    if tx.received.count(received.run.run_id) != received.opened:
+        raise MutualsError(
+            ErrorCode.RUN_STATE,
+            f"While the records of run {received.run.run_id} were open, some were deleted: the partner withdrew them, "
+            "or their retention ended. Nothing was written.",
+            hint=f"Export what is left: mutuals export {received.run.run_id}",
+        )
     return require_approval(tx, received.run.run_id, keys.name, [item.name for item in received.fields])
 
 
@@ -263,13 +272,16 @@ def _open_records(
         raise _ContentFault("a sealed secret that does not open", envelopes[0]) from error
     keys = RecordKeys(run.sid, run.role.other, secret)
     plaintexts = [_open(keys, row) for row in stored]
-    # With records already deleted the digests can no longer be compared; each record still opened under its
-    # own key.
-    if len(stored) == headers[0].total:
-        for envelope, header in zip(envelopes, headers, strict=True):
-            batch = plaintexts[header.start : header.start + header.count]
-            if keys.plaintext_digest(header.number, batch) != header.plaintext:
-                raise _ContentFault("records that differ from the digest it signed", envelope)
+    # An envelope of which retention or a revocation deleted records cannot be compared any more, and only that one:
+    # else a partner could have one record deleted to hide what it signed for the others. Each record still opened
+    # under its own key.
+    batches: dict[int | None, list[bytes]] = {}
+    for row, plaintext in zip(stored, plaintexts, strict=True):
+        batches.setdefault(row.envelope, []).append(plaintext)
+    for envelope, header in zip(envelopes, headers, strict=True):
+        batch = batches.get(header.number, [])
+        if len(batch) >= header.count and keys.plaintext_digest(header.number, batch) != header.plaintext:
+            raise _ContentFault("records that differ from the digest it signed", envelope)
     return [(row, _values(shared, row, plaintext)) for row, plaintext in zip(stored, plaintexts, strict=True)]
 
 
