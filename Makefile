@@ -7,10 +7,10 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile leaks check lint format bench proto install clean
+.PHONY: help demo test hostile leaks check lint format bench bench-compare proto install clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
 
 demo: $(STAMP) ## Two companies match and exchange on this machine, told as a short story
 	@$(BIN)/mutuals demo $(ARGS)
@@ -37,6 +37,10 @@ format: $(STAMP) ## Let ruff put the style right
 
 bench: $(STAMP) ## Measure: engine throughput and full matches over loopback
 	@$(BIN)/pytest bench -p no:xdist --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,ops,rounds $(ARGS)
+
+bench-compare: $(STAMP) ## Side by side with openmined-psi: table, JSON and plot; ARGS="--large" for a million a side
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@PYTHONPATH=bench:tests $(BIN)/python -m compare --out bench-results $(ARGS)
 
 proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
 	@$(BIN)/python scripts/generate_proto.py
