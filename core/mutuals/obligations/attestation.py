@@ -118,11 +118,14 @@ def plan_attestation(
     agreement = verify_stored(row)
     begins, ends = _open_period(tx, chain, agreement, now, own=True)
     if ends is None:
-        days = timedelta(days=agreement.security.attestation_every_days)
+        next_end = begins + timedelta(days=agreement.security.attestation_every_days)
+        over = _over(agreement, row)
         raise MutualsError(
             ErrorCode.USAGE,
             f"Nothing of agreement {row.agreement_id} is to be attested now.",
-            hint=f"The period ends on {begins + days:%Y-%m-%d} (security.attestation_every_days).",
+            hint=f"The period ends on {next_end:%Y-%m-%d} (security.attestation_every_days)."
+            if begins < over
+            else "All of it was attested, until its end.",
         )
     departments, exports = _use(tx, chain, begins, ends)
     _require_agreed(row, chain, departments)
