@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.toml_lines import key_lines, line_of
 
 MOST_SHOWN = 10
 
@@ -46,11 +47,13 @@ class Problem:
         return f"{self.key}: {self.sentence}" if self.key else self.sentence
 
 
-def report(file: str, problems: Iterable[Problem], page: str) -> MutualsError:
+def report(file: str, problems: Iterable[Problem], page: str, text: str | None = None) -> MutualsError:
     """One INPUT_QUALITY error for all problems: the first of each key, at most ten, one a line.
 
-    ``page`` of the documentation says what each key means.
+    ``page`` of the documentation says what each key means; with the ``text`` of the file each problem is named by its
+    line, too.
     """
+    lines_of_keys = {} if text is None else key_lines(text)
     keys = f"What each key means: {page}"
     first: dict[str, Problem] = {}
     for problem in problems:
@@ -59,11 +62,20 @@ def report(file: str, problems: Iterable[Problem], page: str) -> MutualsError:
     if len(found) == 1:
         sentence = str(found[0]).removesuffix("?")
         end = "." if sentence == str(found[0]) else "?"
-        return MutualsError(ErrorCode.INPUT_QUALITY, f"{file}: {sentence}{end}", hint=found[0].hint or keys)
-    lines = [f"{file} has {len(found)} problems:", *(f"  {problem}" for problem in found[:MOST_SHOWN])]
+        place = _line(lines_of_keys, found[0])
+        return MutualsError(
+            ErrorCode.INPUT_QUALITY, f"{file}: {place}{sentence}{end}", hint=found[0].hint or keys
+        )
+    shown = (f"  {_line(lines_of_keys, problem)}{problem}" for problem in found[:MOST_SHOWN])
+    lines = [f"{file} has {len(found)} problems:", *shown]
     if len(found) > MOST_SHOWN:
         lines.append(f"  and {len(found) - MOST_SHOWN} more")
     return MutualsError(ErrorCode.INPUT_QUALITY, "\n".join(lines), hint=keys)
+
+
+def _line(lines: dict[str, int], problem: Problem) -> str:
+    line = line_of(lines, problem.key)
+    return f"line {line}: " if line is not None else ""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:

@@ -65,7 +65,7 @@ def test_template_as_it_is_names_every_blank() -> None:
         "parties.partner.lawful_basis",
         "security.breach_contact",
     ):
-        assert f"  {key}: is still a blank" in error.message
+        assert re.search(rf"^  line \d+: {re.escape(key)}: is still a blank", error.message, re.MULTILINE)
 
 
 @pytest.mark.parametrize("blank", BLANKS)

@@ -80,7 +80,7 @@ def parse_draft(
         problems.extend(Problem(key, sentence) for key, sentence in broken_rules(agreement))
     problems.extend(_unavailable(values))
     if problems or agreement is None:
-        raise report(file, problems)
+        raise report(file, problems, text)
     return agreement
 
 

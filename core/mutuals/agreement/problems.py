@@ -14,9 +14,9 @@ from mutuals.problems import Problem, key_path
 __all__ = ["Problem", "explain", "key_path", "report", "sections", "wants_date"]
 
 
-def report(file: str, found: Iterable[Problem]) -> MutualsError:
+def report(file: str, found: Iterable[Problem], text: str | None = None) -> MutualsError:
     """One INPUT_QUALITY error for all problems: the first of each key, at most ten, one a line."""
-    return problems.report(file, found, "docs/agreement.md")
+    return problems.report(file, found, "docs/agreement.md", text)
 
 
 def explain(error: ValidationError) -> list[Problem]:

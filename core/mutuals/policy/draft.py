@@ -46,7 +46,7 @@ def parse_policy_toml(text: str, *, version: int, file: str = "policy.toml") -> 
     except (ValueError, RecursionError) as error:
         raise _unreadable(file, " holds a value that no policy can have") from error
     if problems or policy is None:
-        raise report(file, problems, PAGE)
+        raise report(file, problems, PAGE, text)
     return policy
 
 
