@@ -25,7 +25,9 @@ class LineBroke(Exception):
 class InProcess:
     """In place of a connection to ``answering``: every message goes through the wire's form."""
 
-    def __init__(self, calling: Company, answering: Company, lose: Lose = lambda number, which: False) -> None:
+    def __init__(
+        self, calling: Company, answering: Company, lose: Lose = lambda number, which: False
+    ) -> None:
         self.partner = calling.partner()
         self.calls = 0
         self._calling = calling

@@ -208,6 +208,8 @@ def test_a_log_changed_by_hand_is_signed_no_more(pair: Pair) -> None:
 
 def test_a_log_rewritten_and_signed_anew_is_refused_by_the_partner(pair: Pair) -> None:
     meet(pair.left, pair.right)
-    change(pair.left, ("UPDATE log SET event = 'test.other' WHERE seq = 4", ()), ("DELETE FROM checkpoints", ()))
+    change(
+        pair.left, ("UPDATE log SET event = 'test.other' WHERE seq = 4", ()), ("DELETE FROM checkpoints", ())
+    )
     meet(pair.left, pair.right)
     assert [(fault.own, fault.kind) for fault in faults(pair.right)] == [(False, "forked")]

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mutuals.audit.merkle import EMPTY_ROOT, BadProof, Tree, verify_consistency
 from mutuals.audit.notes import BadNote, Checkpoint, parse_checkpoint, parse_note
@@ -33,7 +33,15 @@ from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.identity.partners import partner_log_key
 from mutuals.models.agreement import AgreementState
 from mutuals.protocol.messages import LogHead
-from mutuals.runs.log_faults import CLEARED, FAULT, LogFault, open_faults
+from mutuals.runs.log_faults import (
+    CLEARED,
+    FAULT,
+    FORKED,
+    OWN_LOG_CHANGED,
+    ROLLED_BACK,
+    LogFault,
+    open_faults,
+)
 from mutuals.store.rows import AgreementRow, CheckpointRow, PartnerRow
 
 if TYPE_CHECKING:
@@ -225,7 +233,7 @@ class _Taking:
                 agreement=digest,
                 partner=self.partner.fingerprint,
                 own=True,
-                kind="rolled_back" if checkpoint.size > tree.size else "forked",
+                kind=ROLLED_BACK if checkpoint.size > tree.size else FORKED,
                 size=checkpoint.size,
                 known=note.decode(),
                 shown="" if latest is None else latest.note.decode(),
@@ -265,13 +273,13 @@ class _Taking:
         remembered = self.tx.checkpoints.latest(digest, own=False)
         if not head.note:
             if remembered is not None and head.base == remembered.size:
-                self._fault(digest, remembered, b"", "rolled_back")
+                self._fault(digest, remembered, b"", ROLLED_BACK)
             return
         checkpoint = read_head(head.note, log_key(self.partner.fingerprint, digest, self._key))
         size, root = (remembered.size, remembered.root) if remembered is not None else (0, EMPTY_ROOT)
         if remembered is not None and checkpoint.size == size:
             if checkpoint.root != root:
-                self._fault(digest, remembered, head.note, "forked")
+                self._fault(digest, remembered, head.note, FORKED)
             return
         if head.base != size:
             return
@@ -279,7 +287,7 @@ class _Taking:
             verify_consistency(size, checkpoint.size, root, checkpoint.root, head.proof)
         except BadProof:
             if remembered is not None:
-                kind = "rolled_back" if checkpoint.size < size else "forked"
+                kind = ROLLED_BACK if checkpoint.size < size else FORKED
                 self._fault(digest, remembered, head.note, kind)
                 return
             raise BadNote("a proof from nothing that is none") from None
@@ -347,13 +355,22 @@ def _issue(tx: Transaction, peer: Peer, digest: str, tree: Tree) -> CheckpointRo
 
 
 def _cover_own_log(tx: Transaction, peer: Peer, row: AgreementRow, own: Tree) -> None:
-    """An entry with the head of the peer's own log, where that grew since the last one."""
+    """An entry with the head of the peer's own log, where that grew since the last one; a fault where it did not."""
     if row.state not in _COVERED:
         return
-    covered = [entry.body for entry in tx.log.of(row.digest) if entry.event == PEER_LOG]
+    last: dict[str, Any] | None = None
+    for entry in tx.log.of(row.digest):
+        if entry.event == CLEARED:
+            last = None
+        elif entry.event == PEER_LOG:
+            last = entry.body
     head = {"size": own.size, "root": own.root().hex()}
-    if not covered or covered[-1] != head:
-        tx.log.append(row.digest, PEER_LOG, head, peer.clock())
+    if last == head:
+        return
+    if last is not None and not (last["size"] <= own.size and own.root(last["size"]).hex() == last["root"]):
+        _own_fault(tx, peer, row, OWN_LOG_CHANGED, last["size"], b"")
+        return
+    tx.log.append(row.digest, PEER_LOG, head, peer.clock())
 
 
 def _check_against_signed(tx: Transaction, peer: Peer, row: AgreementRow, tree: Tree) -> None:
@@ -361,17 +378,15 @@ def _check_against_signed(tx: Transaction, peer: Peer, row: AgreementRow, tree: 
     latest = tx.checkpoints.latest(row.digest, own=True)
     if latest is None or (latest.size <= tree.size and tree.root(latest.size) == latest.root):
         return
+    kind = ROLLED_BACK if latest.size > tree.size else FORKED
+    _own_fault(tx, peer, row, kind, latest.size, with_cosignature(latest))
+
+
+def _own_fault(tx: Transaction, peer: Peer, row: AgreementRow, kind: str, size: int, known: bytes) -> None:
+    """Record what this side found in its own store, unless a fault of this log is open already."""
     if any(fault.own and fault.agreement == row.digest for fault in open_faults(tx, row.partner)):
         return
     partner = tx.partners.get(row.partner)
-    fault = LogFault(
-        agreement=row.digest,
-        partner=row.partner,
-        own=True,
-        kind="rolled_back" if latest.size > tree.size else "forked",
-        size=latest.size,
-        known=with_cosignature(latest).decode(),
-        shown="",
-        at=peer.clock(),
-    )
-    record_fault(tx, peer, fault, partner.name if partner is not None else "The partner")
+    name = partner.name if partner is not None else "The partner"
+    fault = LogFault(row.digest, row.partner, True, kind, size, known.decode(), "", peer.clock())
+    record_fault(tx, peer, fault, name)

@@ -113,11 +113,12 @@ def verify_own_log(log: HeldLog, covering: Iterable[Iterable[Entry]]) -> Report:
     report.add("entries", tree.size)
     largest = 0
     for entries in covering:
-        for entry in entries:
-            if entry.event != PEER_LOG:
-                continue
+        for entry, forgiven in _own_heads(entries):
             size, root = entry.body.get("size"), entry.body.get("root")
             if not isinstance(size, int) or not 0 <= size <= tree.size or tree.root(size).hex() != root:
+                if forgiven:
+                    report.unchecked.append(f"its first {size} entries, whose change an operator has cleared")
+                    continue
                 report.problems.append(
                     f"it does not have the first {size} entries that an agreement's log covered on {entry.at[:10]}: "
                     "one of them was changed, removed, added or moved"
@@ -131,6 +132,21 @@ def verify_own_log(log: HeldLog, covering: Iterable[Iterable[Entry]]) -> Report:
             f"{tree.size - largest} of {tree.size} entries are covered by no agreement's log yet"
         )
     return report
+
+
+def _own_heads(entries: Iterable[Entry]) -> list[tuple[Entry, bool]]:
+    """The heads of the own log in an agreement's, and whether an operator has since cleared that they do not fit."""
+    heads: list[Entry] = []
+    forgiven = 0
+    fault = False
+    for entry in entries:
+        if entry.event == PEER_LOG:
+            heads.append(entry)
+        elif entry.event == FAULT and entry.body.get("own"):
+            fault = True
+        elif entry.event == CLEARED and fault:
+            forgiven, fault = len(heads), False
+    return [(entry, number < forgiven) for number, entry in enumerate(heads)]
 
 
 def cross_check(one: HeldLog, other: HeldLog) -> Report:

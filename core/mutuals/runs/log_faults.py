@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 FAULT = "log.fault"
 CLEARED = "log.fault_cleared"
 
+ROLLED_BACK = "rolled_back"
+FORKED = "forked"
+OWN_LOG_CHANGED = "own_log_changed"
+"""Kinds of fault: the log is shorter; another one; or the peer's own log lacks what the agreement's says of it."""
+
 
 @dataclass(frozen=True)
 class LogFault:
@@ -46,6 +51,11 @@ class LogFault:
 
     def sentence(self, partner_name: str) -> str:
         """What is wrong, for an operator."""
+        if self.kind == OWN_LOG_CHANGED:
+            return (
+                f"This peer's own log lacks the {self.size} entries that the log of agreement {self.agreement_id} "
+                "says it had. It was changed, or cut."
+            )
         if self.own:
             return (
                 f"This peer's log of agreement {self.agreement_id} lacks what it signed: {partner_name} holds its "
