@@ -100,14 +100,17 @@ def test_a_copy_of_the_store_from_before_opens_nothing_after_the_end(
     terminate(pair.left.peer, pair.digest, "We stop.", pair.left.keys, cause=True)
     deliver(pair.left, pair.right)
     report = keep_retention(pair.right.peer)
-    assert not report.problems and report.certificates[0].records_at_end == COUNT
-    assert report.scan is not None and report.scan.slices > 2 * COUNT
+    assert not report.problems
+    assert report.certificates[0].records_at_end == COUNT
+    assert report.scan is not None
+    assert report.scan.slices > 2 * COUNT
     assert planted_in(home) == {}
     restored = Path(shutil.copytree(home, tmp_path / "restored"))
     shutil.copy(before, restored / "store.sqlite")
     with pytest.raises(MutualsError) as refused:
         values_read(restored, snapshot.run_id, snapshot.now)
-    assert refused.value.code is ErrorCode.RUN_STATE and "destroyed" in refused.value.message
+    assert refused.value.code is ErrorCode.RUN_STATE
+    assert "destroyed" in refused.value.message
     share = restored / "keys" / "runs" / f"{snapshot.run_id}.key"
     share.write_bytes(secrets.token_bytes(32))
     share.chmod(0o600)
@@ -141,7 +144,8 @@ def test_termination_reaches_a_running_server_which_destroys_by_itself(
         server.stop(grace=0)
         log.close()
     with pair.right.peer.store.transaction() as tx:
-        assert not tx.received.count(snapshot.run_id) and not tx.keys.subjects("run:")
+        assert not tx.received.count(snapshot.run_id)
+        assert not tx.keys.subjects("run:")
 
 
 def _state(pair: Pair) -> AgreementState:
