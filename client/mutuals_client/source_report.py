@@ -60,14 +60,15 @@ def check_facts(
         "rejected": [asdict(refusal) for refusal in found.rejected],
         "identifiers": {kind: asdict(checked) for kind, checked in found.identifiers.items()},
         "purposes": found.purposes,
-        "participation": _participation_facts(found.participants, rule, agreement_id),
+        "participation": _participation_facts(found, rule, agreement_id),
         "hints": list(found.hints),
     }
 
 
 def _participation_facts(
-    participants: Participants | None, rule: ParticipationRule | None, agreement_id: str | None
+    found: SourceCheck, rule: ParticipationRule | None, agreement_id: str | None
 ) -> dict[str, Any] | None:
+    participants = found.participants
     if participants is None or rule is None:
         return None
     return {
@@ -77,6 +78,7 @@ def _participation_facts(
         "identifiers": len(participants.identifiers),
         "excluded": participants.excluded,
         "withheld_identifiers": participants.withheld_identifiers,
+        "evidence": found.evidence,
     }
 
 
@@ -103,6 +105,7 @@ def tell_check(
     if found.participants is not None and rule is not None:
         under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
         _tell_participants(found.participants, under)
+        _tell_evidence(found.evidence)
     elif found.contacts:
         _tell_purposes(found.purposes)
     for hint in found.hints:
@@ -154,6 +157,18 @@ def _tell_participants(participants: Participants, under: str) -> None:
         for why, count in participants.withheld_identifiers.items()
     ]
     _numbers(None, rows)
+
+
+def _tell_evidence(evidence: dict[str, dict[str, int]]) -> None:
+    """What the source says of the consent of those who take part; gaps first of all."""
+    rows = [
+        (f"{column}: {_printable(value) or 'nothing'}", f"{count:,}")
+        for column, counts in evidence.items()
+        for value, count in sorted(counts.items(), key=lambda item: bool(item[0]))
+    ]
+    if rows:
+        say("", "Evidence of their consent")
+        _numbers(None, rows)
 
 
 def _tell_purposes(purposes: dict[str, int]) -> None:

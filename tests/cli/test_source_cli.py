@@ -339,6 +339,7 @@ def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: 
         "identifiers": 4,
         "excluded": {"suppressed": 1, "no_consent": 1, "no_identifier": 1},
         "withheld_identifiers": {"shared": 1},
+        "evidence": {},
     }
     assert mutuals("check", "crm", "--purpose", "Sharing Data") == 2
     assert mutuals("check", "crm", "--max-age-days", "10") == 2

@@ -29,6 +29,7 @@ from mutuals.sources import (
     select_participants,
     still_eligible,
 )
+from mutuals.sources.check import ParticipationRule, check_source
 
 TODAY = date(2026, 6, 1)
 PROFILE = get_profile("uid2-v1")
@@ -255,3 +256,72 @@ def test_selection_equals_a_plain_reckoning(
     assert chosen.identifiers == sorted(enters)
     assert set(chosen.contact_ids) == {contact for who in enters.values() for contact in who}
     assert len(table.frame) == len(chosen.contact_ids) + sum(Counter(chosen.excluded).values())
+
+
+EVIDENCE = f"{HEADINGS},consent_expires_at,consent_withdrawn_at,consent_basis,consent_method,consent_evidence"
+BY_EVIDENCE = [
+    ("sharing,2026-05-01,2026-05-01,,,,,,", None),
+    ("sharing,2026-05-01,2026-05-01,,2026-06-01,,consent,web form,T-17", None),
+    ("sharing,2026-05-01,2026-05-01,,2026-05-31,,,,", "consent_lapsed"),
+    ("sharing,2026-05-01,2026-05-01,,,2026-05-01,,,", "consent_withdrawn"),
+    ("sharing,2026-05-01,2026-05-01,,,2027-01-01,,,", "consent_withdrawn"),
+    ("sharing,,2026-05-01,,,2020-01-01,,,", "consent_withdrawn"),
+    ("sharing,2026-05-02,2026-05-02,,,2026-05-01,,,", None),
+    ("sharing@2026-05-01,,2026-05-01,,,,,,", None),
+    ("sharing@2026-05-01,2010-01-01,2026-05-01,,,,,,", None),
+    ("sharing@2010-01-01,2026-05-01,2026-05-01,,,,,,", "consent_expired"),
+    ("sharing@2010-01-01; sharing@2026-05-01;news,,2026-05-01,,,,,,", None),
+    ("sharing@2026-05-01/2026-06-01,,2026-05-01,,2026-01-01,,,,", None),
+    ("sharing@2026-05-01/2026-05-31,,2026-05-01,,,,,,", "consent_lapsed"),
+    ("sharing@2026-05-01!2026-05-20,,2026-05-01,,,,,,", "consent_withdrawn"),
+    ("sharing@2026-05-01/2027-05-01!2026-05-20;news@2026-05-30,,2026-05-01,,,,,,", "consent_withdrawn"),
+    ("sharing@2025-01-01!2025-02-01;sharing@2026-05-01,,2026-05-01,,,,,,", None),
+    ("sharing@2026-05-01,,2026-05-01,,,2026-05-02,,,", "consent_withdrawn"),
+    ("sharing@2026-05-03,,2026-05-03,,,2026-05-02,,,", None),
+    ("news@2026-05-01,,2026-05-01,,,,,,", "no_consent"),
+    ("sharing-more@2026-05-01,,2026-05-01,,,,,,", "no_consent"),
+]
+
+
+@pytest.mark.parametrize(("columns", "reason"), BY_EVIDENCE)
+def test_evidence_of_a_consent_decides_with_its_own_dates(
+    file: Path, columns: str, reason: str | None
+) -> None:
+    file.write_text(f"{EVIDENCE}\nc1,a@x.de,,{columns}\nc2,b@x.de,,{BY_EVIDENCE[0][0]}")
+    table = read_source(define_source("crm", str(file), {}))
+    assert select(table, agreement()).excluded == ({} if reason is None else {reason: 1})
+
+
+@pytest.mark.parametrize(
+    "consent",
+    ["sharing@2026-02-30", "sharing@", "sharing@2026-05-01/", "sharing@2026-05-01!x", "a@b@2026-05-01"],
+)
+def test_a_grant_with_a_date_that_is_none_takes_its_row_out(file: Path, consent: str) -> None:
+    table = source(file, f"c1,a@x.de,,{consent},2026-05-01,2026-05-01,", ok("c2", "b@x.de"))
+    assert [(fault.row, fault.column, fault.reason.value) for fault in table.rejected] == [
+        (2, "consent", "not_a_date")
+    ]
+    assert select(table, agreement()).contact_ids == ["c2"]
+
+
+def test_what_the_source_says_of_a_consent_is_counted_for_those_who_take_part(file: Path) -> None:
+    rows = [
+        f"c{n},p{n}@x.de,,{purpose},2026-05-01,2026-05-01,,,,{basis},,{proof}"
+        for n, (purpose, basis, proof) in enumerate(
+            [
+                ("sharing", "consent", "T-1"),
+                ("sharing", "consent", "T-2"),
+                ("sharing", "", ""),
+                ("news", "x", ""),
+            ]
+        )
+    ]
+    file.write_text("\n".join([EVIDENCE, *rows]))
+    definition = define_source("crm", str(file), {})
+    rule = ParticipationRule(agreement().consent)
+    found = check_source(definition, read_source(definition), PROFILE, TODAY, rule)
+    assert found.evidence == {
+        "consent_basis": {"consent": 2, "": 1},
+        "consent_method": {"": 3},
+        "consent_evidence": {"given": 2, "": 1},
+    }

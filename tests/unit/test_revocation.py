@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.pairing import Company, Pair, contact, deliver
 from support.revealed import Snapshot, authorise_both, exchange, reveal_once
 
+from mutuals.agreement.active import load_for_run
 from mutuals.canonical import canonical_json
 from mutuals.crypto.hpke import open_sealed
 from mutuals.documents import take_document
@@ -32,6 +33,7 @@ from mutuals.protocol.sealing import RecordKeys
 from mutuals.runs.authorisation import authorise_reveal
 from mutuals.runs.export import open_received, write_export
 from mutuals.runs.ledger import open_ledger
+from mutuals.runs.outgoing import keep_outgoing, prepare_outgoing
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap
 from mutuals.signed_documents import sign_document
@@ -188,6 +190,19 @@ def test_a_waiting_reveal_goes_stale_and_a_waiting_exchange_leaves_the_contact_o
         revealed.reveal(counted.run_id)
     assert caught.value.code is ErrorCode.STALE
     assert revealed.left.run(counted.run_id).state is RunState.STALE
+
+
+def test_a_withdrawal_while_an_exchange_is_being_prepared_stops_it(revealed: Pair, made: Snapshot) -> None:
+    authorise_both(revealed, made.run_id)
+    left, run = revealed.left, revealed.left.run(made.run_id)
+    with left.peer.store.transaction() as tx:
+        active = load_for_run(tx, run, left.clock(), own=left.peer.fingerprint.hex())
+    prepared = prepare_outgoing(left.peer, run, active)
+    revoke(left, "L1")
+    with pytest.raises(MutualsError) as caught:
+        keep_outgoing(left.peer, run, prepared)
+    assert caught.value.code is ErrorCode.PREVIEW_CHANGED
+    assert left.run(made.run_id).state is RunState.REVEALED
 
 
 def test_others_with_the_same_address_are_named_and_a_lifted_one_comes_back(pair: Pair) -> None:

@@ -172,12 +172,13 @@ def check(
 
     Example: mutuals source check crm --agreement A-7Q3K2M9X
     """
+    from mutuals.consent import mark_withdrawn
     from mutuals.normalisation import get_profile
     from mutuals.sources import read_source
     from mutuals.sources.check import check_source
     from mutuals_client.source_report import check_facts, tell_check
 
-    rule, agreed_profile, agreement_id = None, None, None
+    rule, agreed_profile, agreement_id, digest = None, None, None, None
     with open_peer() as peer:
         definition = _definition(_find(peer, name))
         today = peer.clock().date()
@@ -188,12 +189,13 @@ def check(
                     "--agreement brings its own consent rule.",
                     hint="Leave out --purpose, --max-age-days and --notice, or leave out --agreement.",
                 )
-            rule, agreed_profile, agreement_id = _agreed_rule(peer, agreement)
+            rule, agreed_profile, agreement_id, digest = _agreed_rule(peer, agreement)
         else:
             rule = _supposed_rule(purpose, max_age_days, notice)
-    chosen = get_profile(profile or agreed_profile or DEFAULT_PROFILE)
-    with stderr().status(f"Reading source {name}"):
-        found = check_source(definition, read_source(definition), chosen, today, rule)
+        chosen = get_profile(profile or agreed_profile or DEFAULT_PROFILE)
+        with stderr().status(f"Reading source {name}"):
+            contacts = mark_withdrawn(peer, read_source(definition), definition.default_country, digest)
+            found = check_source(definition, contacts, chosen, today, rule)
     tell_check(definition, chosen.name, found, rule, agreement_id)
     result(**check_facts(definition, chosen.name, found, rule, agreement_id))
 
@@ -259,8 +261,8 @@ def _bound_agreements(peer: Peer, name: str) -> list[str]:
         return [row.agreement_id for row in tx.agreements.list() if row.source == name and row.state in using]
 
 
-def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, str]:
-    """The rule, profile and id of an agreement in whatever state."""
+def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, str, str]:
+    """The rule, profile, id and digest of an agreement in whatever state."""
     from mutuals.agreement.active import find_agreement
     from mutuals.agreement.document import parse_agreement
     from mutuals.sources.check import ParticipationRule
@@ -273,7 +275,7 @@ def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, st
         identifiers=document.matching.identifiers,
         include_shared=document.matching.shared_identifiers == "include",
     )
-    return rule, document.matching.profile, row.agreement_id
+    return rule, document.matching.profile, row.agreement_id, row.digest
 
 
 def _supposed_rule(

@@ -116,6 +116,12 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
                 f"The policy changed while run {run.run_id} was being prepared; nothing was sent.",
                 hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
             )
+        if preview.withdrawals != tx.suppressions.count():
+            raise MutualsError(
+                ErrorCode.PREVIEW_CHANGED,
+                f"A contact was withdrawn while run {run.run_id} was being prepared; nothing was sent.",
+                hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
+            )
         if prepared.authorisation is not None:
             current = require_authorisation(tx, "exchange", run, active, now)
             if current.preview not in (None, preview.digest):

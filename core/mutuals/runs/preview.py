@@ -25,7 +25,8 @@ from mutuals.sources import ContactTable
 class Preview:
     """What a run would send: ``digest`` (32 bytes) is over exactly ``outgoing.records``.
 
-    ``policy`` is the digest (hex) of the policy in force, ``kept_back`` the agreed fields that it does not let leave.
+    ``policy`` is the digest (hex) of the policy in force, ``kept_back`` the agreed fields that it does not let leave,
+    ``withdrawals`` the number of suppressions when the source was read.
     """
 
     run: Run
@@ -34,6 +35,7 @@ class Preview:
     digest: bytes = field(repr=False)
     policy: str | None = None
     kept_back: tuple[RefusedField, ...] = ()
+    withdrawals: int = 0
 
     @property
     def sends(self) -> bool:
@@ -63,7 +65,7 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
     if run.spool_key is None:
         raise wrong_state(run)
     with peer.store.transaction() as tx:
-        policy = policy_in_force(tx)
+        policy, withdrawals = policy_in_force(tx), tx.suppressions.count()
         _, kept_back = sendable_fields(current_policy(tx), active)
     outgoing = NOTHING
     if active.agreement.sends(active.own_side):
@@ -78,7 +80,7 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
             kept_back=[item.field for item in kept_back],
         )
     digest = preview_digest(run.spool_key, run.sid, run.role, outgoing.records)
-    return Preview(run, active, outgoing, digest, policy, kept_back)
+    return Preview(run, active, outgoing, digest, policy, kept_back, withdrawals)
 
 
 def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:

@@ -6,7 +6,7 @@ Everything here is a count, a row number, a heading or a purpose; never an ident
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -20,6 +20,11 @@ from mutuals.sources.participants import Participants, participants_among
 
 ROWS_SHOWN = 10
 IDENTIFIER_TYPES = ("email", "phone")
+EVIDENCE_TEXTS = ("consent_basis", "consent_method", "consent_notice_version", "consent_evidence")
+"""The columns of evidence that decide nothing. Of the last, a reference for each contact, only whether it is given
+is counted.
+"""
+EVIDENCE_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class SourceCheck:
 
     ``rows`` counts the rows with content, headings apart; ``contacts`` those that can be used;
     ``rejected_rows`` the others, with ``rejected`` telling why. ``purposes`` counts contacts by granted
-    purpose, most frequent first. ``participants`` is there where a rule was given.
+    purpose, most frequent first. ``participants`` is there where a rule was given, and ``evidence`` then counts them by
+    what the source says of their consent: column of EVIDENCE_TEXTS -> value -> contacts; an empty value says nothing.
     """
 
     rows: int
@@ -70,6 +76,7 @@ class SourceCheck:
     purposes: dict[str, int]
     participants: Participants | None
     hints: tuple[str, ...]
+    evidence: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def check_source(
@@ -81,6 +88,7 @@ def check_source(
 ) -> SourceCheck:
     """Examine a source that was read. Raises MutualsError (USAGE) for an unknown country."""
     collected = collect_identifiers(table, IDENTIFIER_TYPES, profile, definition.default_country)
+    participants = None if rule is None else _participants(table, collected, rule, today)
     identifiers = {kind: _identifier_check(collected, kind) for kind in IDENTIFIER_TYPES}
     rejected_rows = len({rejected.row for rejected in table.rejected})
     return SourceCheck(
@@ -90,8 +98,9 @@ def check_source(
         rejected=row_refusals(table),
         identifiers=identifiers,
         purposes=_purposes(table),
-        participants=None if rule is None else _participants(table, collected, rule, today),
+        participants=participants,
         hints=(*source_hints(table), *_country_hints(definition, identifiers)),
+        evidence={} if participants is None else _evidence(table, participants),
     )
 
 
@@ -135,6 +144,22 @@ def _participants(
 ) -> Participants:
     wanted = collected.filter(pl.col("type").is_in(rule.identifiers))
     return participants_among(table, wanted, rule.consent, today, include_shared=rule.include_shared)
+
+
+def _evidence(table: ContactTable, participants: Participants) -> dict[str, dict[str, int]]:
+    """What those who take part have in the columns of evidence that the source has, most frequent first."""
+    wanted = pl.DataFrame({"contact_id": pl.Series(participants.contact_ids, dtype=pl.String)})
+    taking_part = table.frame.join(wanted, on="contact_id", how="semi")
+    said = pl.col("value").fill_null("")
+    given = pl.when(said == "").then(pl.lit("")).otherwise(pl.lit("given"))
+    counted = {}
+    for column in EVIDENCE_TEXTS:
+        if column in taking_part.columns:
+            value = given if column == "consent_evidence" else said
+            values = taking_part.select(value=column).select(value=value)
+            counts = values.group_by("value").len().sort("len", "value", descending=[True, False])
+            counted[column] = dict(counts.head(EVIDENCE_SHOWN).iter_rows())
+    return counted
 
 
 def source_hints(table: ContactTable) -> tuple[str, ...]:

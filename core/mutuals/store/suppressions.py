@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from mutuals.store.rows import SuppressionRow
 from mutuals.store.schema import suppressions
@@ -15,6 +15,7 @@ class Suppressions:
     """Keyed hashes (32 bytes)."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._table = RowTable(connection, suppressions, SuppressionRow)
 
     def put(self, row: SuppressionRow) -> None:
@@ -24,6 +25,10 @@ class Suppressions:
     def list(self) -> builtins.list[SuppressionRow]:
         """All of them."""
         return self._table.all(order=(suppressions.c.at, suppressions.c.hash))
+
+    def count(self) -> int:
+        """How many there are."""
+        return self._connection.execute(select(func.count()).select_from(suppressions)).scalar_one()
 
     def remove(self, hash: bytes) -> int:
         """Let it take part again; whether it was held."""
