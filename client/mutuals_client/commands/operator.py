@@ -12,6 +12,7 @@ from mutuals_client.console import (
     ListingGroup,
     OperatorCommand,
     confirm,
+    interactive,
     new_passphrase,
     open_peer,
     result,
@@ -49,30 +50,24 @@ def add(
 
     Example: mutuals operator add bea --role analyst --department marketing
     """
-    from mutuals.identity.accountability import open_accountability, wrap_accountability
     from mutuals.identity.operators import READ_ROLES, check_details, create_operator
+    from mutuals.runs.handover import refuse_known, take_on
     from mutuals_client.session import unlock_operator
 
     check_details(name, role, department)
     with open_peer() as peer:
         admin = unlock_operator(peer, roles={"admin"}, act="add operators")
         with peer.store.transaction() as tx:
-            _refuse_known(tx.operators.list(), name)
+            refuse_known(tx, name)
         words = new_passphrase(name, new_passphrase_fd)
-        now = peer.clock()
-        row = create_operator(name, role, department, words, kdf=peer.config.kdf, now=now)
-        public = peer.accountability_public
-        with peer.store.transaction() as tx:
-            _refuse_known(tx.operators.list(), name)
-            private = open_accountability(tx, admin, public)
-            tx.operators.put(row)
-            wrap_accountability(tx, row, public, private)
-            body = {"operator": row.name, "roles": list(row.roles), "by": admin.name}
-            tx.log.append(None, "operator.added", body, now)
+        row = create_operator(name, role, department, words, kdf=peer.config.kdf, now=peer.clock())
+        runs = take_on(peer, row, admin)
     say(f"Operator {row.name} was added: {_roles(row)}, {row.department}.")
     if READ_ROLES.intersection(row.roles):
-        say("They can read what arrives in runs opened from now on, not in earlier ones.")
-    result(operator=_facts(row))
+        say(
+            f"They can read what arrives from now on, and what {admin.name} can open of earlier runs: {runs}."
+        )
+    result(operator=_facts(row), runs_opened_to=runs)
 
 
 def list_operators() -> None:
@@ -90,33 +85,63 @@ def list_operators() -> None:
     result(operators=[_facts(row) for row in rows])
 
 
-def disable(name: str = typer.Argument(..., metavar="NAME")) -> None:
+def disable(
+    name: str = typer.Argument(..., metavar="NAME"),
+    destroy_lost: bool = typer.Option(
+        False, "--destroy-lost", help="Agree that what only they can open is destroyed."
+    ),
+    dry_run: bool = typer.Option(False, "-n", "--dry-run", help="Show what would end; change nothing."),
+) -> None:
     """Disable an operator; an admin does this (--operator, --passphrase-fd).
 
+    What the admin can open is handed to the other readers, every run gets a new share, and what the operator
+    authorised or approved loses its force. What nobody else can open is destroyed, and only if you agree to it.
     Example: mutuals operator disable bea
     """
-    from mutuals.identity.operators import disable_operator, get_operator
+    from mutuals.identity.operators import get_operator
+    from mutuals.runs.handover import consequences
+    from mutuals.runs.handover import disable as disable_with_keys
     from mutuals_client.session import unlock_operator
 
     with open_peer() as peer:
         with peer.store.transaction() as tx:
             get_operator(tx, name)
         admin = unlock_operator(peer, roles={"admin"}, act="disable operators")
+        with peer.store.transaction() as tx:
+            foreseen = consequences(tx, name, admin)
+        if foreseen.lost_runs:
+            say(
+                f"Only {name} can open what was received in {', '.join(foreseen.lost_runs)}: "
+                f"[bold]{foreseen.lost_records:,}[/] records would be destroyed."
+            )
+        if dry_run:
+            say("Nothing was changed.")
+            result(
+                operator=name,
+                lost_runs=list(foreseen.lost_runs),
+                lost_records=foreseen.lost_records,
+                four_eyes_left_without=list(foreseen.four_eyes),
+                dry_run=True,
+            )
+            return
+        agreed = destroy_lost or not foreseen.lost_runs
+        if not agreed and interactive():
+            agreed = confirm("Destroy them?", honour_yes=False)
         if not confirm(f"Disable operator {name}?"):
             raise MutualsError(ErrorCode.USAGE, "Nothing was changed.")
-        with peer.store.transaction() as tx:
-            row = disable_operator(tx, name, by=admin.name, now=peer.clock())
-    say(f"Operator {row.name} is disabled: they can sign, authorise and read nothing more.")
-    result(operator=_facts(row))
-
-
-def _refuse_known(rows: list[OperatorRow], name: str) -> None:
-    if any(row.name.casefold() == name.casefold() for row in rows):
-        raise MutualsError(
-            ErrorCode.USAGE,
-            "There is an operator of that name already, or was one.",
-            hint="Signatures name operators for good, so choose another: mutuals operator list",
-        )
+        done = disable_with_keys(peer, name, admin, may_destroy=foreseen.lost_runs if agreed else ())
+    say(f"Operator {name} is disabled: they can sign, authorise and read nothing more.")
+    if done.voided:
+        say(f"{done.voided} of their authorisations, mandates and approvals lost their force.")
+    if done.lost_runs:
+        say(f"Destroyed: {done.lost_records:,} records of {', '.join(done.lost_runs)}.")
+    result(
+        operator=_facts(done.operator),
+        runs_rewrapped=done.rotated,
+        lost_runs=list(done.lost_runs),
+        lost_records=done.lost_records,
+        voided=done.voided,
+    )
 
 
 def _roles(row: OperatorRow) -> str:

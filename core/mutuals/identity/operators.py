@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -164,8 +164,14 @@ def require_current(tx: Transaction, keys: OperatorKeys) -> OperatorRow:
     return row
 
 
-def disable_operator(tx: Transaction, name: str, *, by: str, now: datetime) -> OperatorRow:
-    """Disable an operator and log who (``by``) did it. Raises MutualsError (USAGE) for the last admin."""
+def disable_operator(
+    tx: Transaction, name: str, *, by: str, now: datetime, evidence: Mapping[str, str] | None = None
+) -> OperatorRow:
+    """Disable an operator and log who (``by``) did it, with their signature as ``evidence``.
+
+    What they could open and had permitted is ``mutuals.runs.handover``'s to end. Raises MutualsError (USAGE) for the
+    last admin.
+    """
     row = get_operator(tx, name)
     if row.disabled_at is not None:
         raise MutualsError(ErrorCode.USAGE, f"Operator {row.name} is disabled already.")
@@ -177,7 +183,7 @@ def disable_operator(tx: Transaction, name: str, *, by: str, now: datetime) -> O
             hint="Add another admin first: mutuals operator add NAME --role admin",
         )
     tx.operators.disable(row.name, now)
-    tx.log.append(None, "operator.disabled", {"operator": row.name, "by": by}, now)
+    tx.log.append(None, "operator.disabled", {"operator": row.name, "by": by, **(evidence or {})}, now)
     return get_operator(tx, row.name)
 
 
