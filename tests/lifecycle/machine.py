@@ -1,0 +1,370 @@
+"""What may happen next: one rule for each act, by any operator, entitled or not, at any time.
+
+A rule that the product refuses changes nothing that the truth knows of, and is counted by its error code. After every
+step nothing may have left that the truth did not allow. A history begins at one of the stages of ``world``, so that
+short histories also reach the end of a life.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lifecycle.people import HELD, PURPOSE
+from lifecycle.world import OPERATORS, STAGES, Choice, PolicyChoice, World
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import Side
+from mutuals.models.run import Run, RunState
+
+SIDES = st.sampled_from(list(Side))
+ANYBODY = st.sampled_from(OPERATORS)
+MOSTLY_ANNA = st.one_of(st.just("anna"), st.just("anna"), ANYBODY)
+INDEX = st.integers(0, 5)
+CUT = st.one_of(st.none(), st.none(), st.none(), st.integers(0, 6))
+CHOICES = st.builds(
+    Choice,
+    days=st.sampled_from([60, 12]),
+    notice_days=st.sampled_from([5, 0]),
+    mandate=st.booleans(),
+    both_ways=st.sampled_from([True, True, False]),
+    fields=st.sampled_from([2, 1]),
+    departments=st.sampled_from([("marketing", "sales"), ("marketing",), ("legal",)]),
+    finish=st.booleans(),
+)
+POLICIES = st.builds(
+    PolicyChoice,
+    sales_shared_by=st.sampled_from(["marketing", "sales", None]),
+    sales_exported_by=st.sampled_from(["sales", "marketing", None]),
+    four_eyes=st.sampled_from([(), ("exchange",), ("reveal", "export"), ("sign", "terminate")]),
+)
+
+
+@dataclass
+class Figures:
+    """What all histories of this process came to."""
+
+    histories: int = 0
+    steps: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Figures) -> None:
+        """Count another process's in."""
+        self.histories += other.histories
+        self.steps += other.steps
+        for name in ("left", "done", "refused"):
+            getattr(self, name).update(getattr(other, name))
+
+
+FIGURES = Figures()
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """Two companies from the exchange of cards to the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = ExitStack()
+        self._world: World | None = None
+
+    @property
+    def world(self) -> World:
+        """The world of this history."""
+        assert self._world is not None
+        return self._world
+
+    @initialize(stage=st.sampled_from(STAGES[::-1]))
+    def begin(self, stage: str) -> None:
+        """Cards were exchanged; perhaps more has happened."""
+        self._world = self._open.enter_context(World.begin(stage))
+
+    def teardown(self) -> None:
+        """Count, and remove the homes."""
+        if self._world is not None:
+            FIGURES.histories += 1
+            FIGURES.left.update(self.world.watch.left)
+        self._open.close()
+
+    def attempt(self, name: str, act: Callable[[], Any]) -> None:
+        """Do something that may be refused; only a refusal that names its reason is one."""
+        FIGURES.steps += 1
+        try:
+            act()
+            FIGURES.done[name] += 1
+        except MutualsError as error:
+            if error.code is ErrorCode.INTERNAL:
+                raise
+            FIGURES.refused[f"{name}: {error.code.value}"] += 1
+        self.world.settle()
+
+    @invariant()
+    def nothing_left_that_was_not_allowed(self) -> None:
+        """The one claim of all this."""
+        if self._world is not None:
+            assert not self.world.watch.violations, self.world.watch.violations
+
+    # --- agreements -------------------------------------------------------------------------------------------------
+
+    @rule(side=SIDES, choice=CHOICES, operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), amends=st.booleans())
+    def agree(self, side: Side, choice: Choice, operators: tuple[str, str], amends: bool) -> None:
+        """A new agreement or version that the other side accepts at once, with mandates where it permits them."""
+        known = self.agreements()
+        before = known[0] if amends and known else None
+        deals = len(known)
+        self.attempt("propose", lambda: self.world.propose(side, choice, operators[0], before))
+        if len(self.agreements()) == deals:
+            return
+        digest = self.agreement(0)
+        self.attempt("deliver", self.world.deliver_all)
+        self.attempt("accept", lambda: self.world.accept(side.other, digest, operators[1]))
+        self.attempt("deliver", self.world.deliver_all)
+        if choice.mandate:
+            for each in Side:
+                self.attempt("mandate", lambda each=each: self.world.grant_mandate(each, digest, "anna"))
+
+    @rule(side=SIDES, choice=CHOICES, operator=MOSTLY_ANNA, amends=st.one_of(st.none(), INDEX))
+    def propose(self, side: Side, choice: Choice, operator: str, amends: int | None) -> None:
+        """A new agreement, or a next version of any that there is, which may stand against another one."""
+        before = None if amends is None or not self.agreements() else self.agreement(amends)
+        self.attempt("propose", lambda: self.world.propose(side, choice, operator, before))
+
+    @precondition(lambda self: self.unanswered())
+    @rule(
+        side=SIDES,
+        operator=MOSTLY_ANNA,
+        index=INDEX,
+        answer=st.sampled_from(["accept", "accept", "reject", "withdraw"]),
+    )
+    def answer(self, side: Side, operator: str, index: int, answer: str) -> None:
+        """Any side tries to answer any proposal."""
+        digest = self.unanswered()[index % len(self.unanswered())]
+        self.attempt(answer, lambda: getattr(self.world, answer)(side, digest, operator))
+
+    @precondition(lambda self: self.agreements())
+    @rule(side=SIDES, operator=MOSTLY_ANNA, index=INDEX, cause=st.booleans())
+    def terminate(self, side: Side, operator: str, index: int, cause: bool) -> None:
+        """End an agreement."""
+        digest = self.agreement(index)
+        self.attempt("terminate", lambda: self.world.terminate(side, digest, operator, cause=cause))
+
+    @precondition(lambda self: self.agreements())
+    @rule(side=SIDES, operator=MOSTLY_ANNA, index=INDEX, what=st.sampled_from(["suspend", "breach"]))
+    def suspend(self, side: Side, operator: str, index: int, what: str) -> None:
+        """Halt an agreement."""
+        digest = self.agreement(index)
+        self.attempt(what, lambda: getattr(self.world, what)(side, digest, operator))
+
+    @precondition(lambda self: self.halted())
+    @rule(operator=MOSTLY_ANNA, index=INDEX)
+    def resume(self, operator: str, index: int) -> None:
+        """Lift a halt, or close the breach behind it."""
+        side, digest = self.halted()[index % len(self.halted())]
+        self.attempt("resume", lambda: self.world.resume(side, digest, operator))
+
+    # --- documents and time -----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.waiting())
+    @rule(index=INDEX, everything=st.booleans())
+    def deliver(self, index: int, everything: bool) -> None:
+        """Carry everything, or one document out of order; without this rule all is withheld."""
+        side = self.waiting()[index % len(self.waiting())]
+        act = self.world.deliver_all if everything else lambda: self.world.deliver(side, index)
+        self.attempt("deliver", act)
+
+    @rule(days=st.sampled_from([0.1, 1, 3, 6, 11, 35]))
+    def time_passes(self, days: float) -> None:
+        """For both the same."""
+        self.world.pass_days(days)
+
+    @rule(side=SIDES)
+    def restart(self, side: Side) -> None:
+        """Close a peer and open it again."""
+        self.world.restart(side)
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    @rule(
+        side=SIDES,
+        person=INDEX,
+        what=st.sampled_from(["purpose", "age", "notice", "suppress", "remove", "restore"]),
+    )
+    def change_list(self, side: Side, person: int, what: str) -> None:
+        """Somebody's consent, notice or suppression changes in the list, or the whole row."""
+        today = self.world.now.date()
+        changes: dict[str, dict[str, Any]] = {
+            "purpose": {"purpose": "something-else"},
+            "age": {"consent_at": today - timedelta(days=729)},
+            "notice": {"notified_at": None},
+            "suppress": {"suppressed": True},
+            "remove": {"listed": False},
+            "restore": {
+                "listed": True,
+                "purpose": PURPOSE,
+                "consent_at": today,
+                "notified_at": today,
+                "suppressed": False,
+            },
+        }
+        held = HELD[side]
+        self.world.change_list(side, held[person % len(held)], **changes[what])
+
+    # --- the company ------------------------------------------------------------------------------------------------
+
+    @rule(side=SIDES, choice=POLICIES, operator=MOSTLY_ANNA)
+    def policy(self, side: Side, choice: PolicyChoice, operator: str) -> None:
+        """Approve a policy, or change it."""
+        self.attempt("policy", lambda: self.world.approve_policy(side, choice, operator))
+
+    @rule(side=SIDES, operator=ANYBODY)
+    def disable(self, side: Side, operator: str) -> None:
+        """An operator leaves."""
+        self.attempt("disable", lambda: self.world.disable(side, operator))
+
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.agreements())
+    @rule(side=SIDES, index=INDEX, cut=CUT)
+    def match(self, side: Side, index: int, cut: int | None) -> None:
+        """Match, under whatever agreement."""
+        digest = self.agreement(index)
+        self.attempt("match", lambda: self.world.match(side, digest, cut))
+
+    @precondition(lambda self: self.all_runs())
+    @rule(
+        side=SIDES, index=INDEX, operator=MOSTLY_ANNA, act=st.sampled_from(["reveal", "exchange", "mandate"])
+    )
+    def authorise(self, side: Side, index: int, operator: str, act: str) -> None:
+        """Permit a reveal, an exchange after a look at its preview, or both by a standing mandate."""
+        run = self.some_run(side, index)
+        if run is not None:
+            self.permit(act, side, run, operator)
+
+    @precondition(lambda self: self.all_runs())
+    @rule(index=INDEX, act=st.sampled_from(["exchange", "exchange", "reveal"]), cut=CUT)
+    def carry_out(self, index: int, act: str, cut: int | None) -> None:
+        """Reveal or exchange, whatever the state."""
+        run_id = self.run_id(index)
+        self.attempt(act, lambda: getattr(self.world, act)(run_id, cut))
+
+    @precondition(lambda self: self.all_runs())
+    @rule(operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), cut=CUT)
+    def go_on_with_latest(self, operators: tuple[str, str], cut: int | None) -> None:
+        """As ``go_on``; twice as likely."""
+        self.go_on_with(0, operators, cut)
+
+    @precondition(lambda self: self.agreements())
+    @rule(side=SIDES)
+    def whole_run(self, side: Side) -> None:
+        """A run from the match to the export, if nothing stands against it."""
+        runs = len(self.all_runs())
+        digest = self.agreement(0)
+        self.attempt("match", lambda: self.world.match(side, digest))
+        if len(self.all_runs()) > runs:
+            for _ in range(3):
+                self.go_on_with(0, ("anna", "anna"), None)
+
+    @precondition(lambda self: self.all_runs())
+    @rule(index=INDEX, operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), cut=CUT)
+    def go_on(self, index: int, operators: tuple[str, str], cut: int | None) -> None:
+        """What comes next in a run."""
+        self.go_on_with(index, operators, cut)
+
+    def go_on_with(self, index: int, operators: tuple[str, str], cut: int | None) -> None:
+        """Permit the next step of a run on both sides and carry it out; at the end look at the records."""
+        run_id = self.run_id(index)
+        initiator = self.world.truth.runs[run_id].initiator
+        for side, operator in zip(Side, operators, strict=True):
+            run = self.some_run(side, index)
+            if run is None:
+                return
+            if run.state is RunState.COUNTED:
+                self.permit("reveal", side, run, operator)
+            elif run.state is RunState.REVEALED:
+                self.permit("exchange", side, run, operator)
+            elif run.state is RunState.DONE:
+                self.read(side, run_id, operator)
+            elif run.state is RunState.HALF_REVEALED:
+                self.attempt("clear", lambda side=side, run=run: self.world.clear(side, run))
+            if side is initiator:
+                state = run.state
+        if state is RunState.COUNTED:
+            self.attempt("reveal", lambda: self.world.reveal(run_id, cut))
+        elif state in {RunState.REVEALED, RunState.EXCHANGING}:
+            self.attempt("exchange", lambda: self.world.exchange(run_id, cut))
+
+    def permit(self, act: str, side: Side, run: Run, operator: str) -> None:
+        """Permit what is next, each in its way."""
+        if act == "mandate":
+            self.attempt("mandate", lambda: self.world.grant_mandate(side, run.agreement, operator))
+        elif act == "reveal":
+            self.attempt("authorise reveal", lambda: self.world.authorise_reveal(side, run, operator))
+        else:
+            self.attempt(
+                "authorise exchange", lambda: self.world.authorise_exchange(side, run.run_id, operator)
+            )
+
+    def read(self, side: Side, run_id: str, operator: str) -> None:
+        """Export what a run received."""
+
+        def act() -> None:
+            FIGURES.left["exported rows"] += self.world.export(side, run_id, operator)
+
+        self.attempt("export", act)
+
+    @precondition(lambda self: self.all_runs())
+    @rule(side=SIDES, index=INDEX, operator=ANYBODY)
+    def export(self, side: Side, index: int, operator: str) -> None:
+        """Anybody tries to read what was received."""
+        self.read(side, self.run_id(index), operator)
+
+    @rule(side=SIDES)
+    def retention(self, side: Side) -> None:
+        """Whatever is due is destroyed; what must be gone cannot be read by anybody."""
+        self.attempt("retention", lambda: self.world.keep_retention(side))
+
+    # --- choosing ---------------------------------------------------------------------------------------------------
+
+    def agreements(self) -> list[str]:
+        """The digests of everything ever proposed, the latest first."""
+        return list(self.world.truth.deals)[::-1]
+
+    def agreement(self, index: int) -> str:
+        """One of them, mostly a late one."""
+        known = self.agreements()
+        return known[index % len(known)]
+
+    def unanswered(self) -> list[str]:
+        """The digests that do not bind both sides, the latest first."""
+        houses = self.world.truth.houses.values()
+        return [digest for digest in self.agreements() if any(digest not in house.bound for house in houses)]
+
+    def halted(self) -> list[tuple[Side, str]]:
+        """The sides that know of a halt, and of which agreement."""
+        houses = self.world.truth.houses.items()
+        return [(side, chain) for side, house in houses for chain, ids in house.halts.items() if ids]
+
+    def all_runs(self) -> list[str]:
+        """The ids of all runs, the latest first."""
+        return list(self.world.truth.runs)[::-1]
+
+    def run_id(self, index: int) -> str:
+        """One of them."""
+        known = self.all_runs()
+        return known[index % len(known)]
+
+    def some_run(self, side: Side, index: int) -> Run | None:
+        """A run as the side holds it, if it does."""
+        wanted = self.run_id(index)
+        return next((run for run in self.world.runs(side) if run.run_id == wanted), None)
+
+    def waiting(self) -> list[Side]:
+        """The sides in whose outboxes something waits."""
+        return [side for side in Side if self.world.outbox(side)]
