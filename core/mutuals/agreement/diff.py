@@ -14,10 +14,13 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from mutuals.agreement.blocks import Block, Clause, Grid, to_terminal
-from mutuals.models.agreement import Agreement, Side
+from mutuals.models.agreement import Agreement, AgreementState, Side
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+    from mutuals.store.database import Transaction
+    from mutuals.store.rows import AgreementRow
 
 _UNSAID = frozenset({"format", "nonce", "version", "replaces"})
 _NOTHING = "–"
@@ -60,6 +63,26 @@ def compare(old: Agreement, new: Agreement) -> list[Change]:
         for key in keys
         if before.get(key) != after.get(key)
     ]
+
+
+def base_of(tx: Transaction, row: AgreementRow) -> AgreementRow | None:
+    """What ``row`` changes: the version it replaces, or the proposal that it was made in place of; else nothing."""
+    answered = [
+        other
+        for other in tx.agreements.list()
+        if other.partner == row.partner
+        and other.state is AgreementState.REJECTED
+        and other.own_side is not row.own_side
+        and (other.reason or "").endswith(counter_sentence(row.agreement_id))
+    ]
+    if answered:
+        return answered[-1]
+    return tx.agreements.get(row.replaces) if row.replaces else None
+
+
+def counter_sentence(counter: str) -> str:
+    """The last sentence of the reason by which a proposal is turned down for the ``counter``-proposal (id)."""
+    return f"The counter-proposal {counter} takes its place."
 
 
 def render_changes(title: str, changes: list[Change]) -> Group:

@@ -19,8 +19,8 @@ _NOT_WRITTEN = frozenset({"format", "nonce", "version", "replaces", "fingerprint
 
 _HEAD = """\
 # Drafted from agreement {name}. Edit it, see what changes, then sign:
-#     mutuals agreement diff {name} THIS-FILE
-#     mutuals agreement assess THIS-FILE --source NAME
+#     mutuals agreement diff {name} {file}
+#     mutuals agreement assess {file} --source NAME
 #     mutuals agreement {command}
 # What each key means: docs/agreement.md. This is not legal advice.
 """
@@ -34,16 +34,24 @@ replaces = "{replaces}"
 
 
 def redraft_toml(
-    agreement: Agreement, own: str, name: str, *, command: str, replaces: str | None = None, version: int = 1
+    agreement: Agreement,
+    own: str,
+    name: str,
+    *,
+    command: str,
+    file: str = "THIS-FILE",
+    replaces: str | None = None,
+    version: int = 1,
 ) -> str:
     """The draft of ``agreement`` (known as ``name``) with the party ``own`` (fingerprint, hex) as its proposer.
 
-    ``replaces`` and ``version`` where it is to be an amendment; ``command`` is what signs it, after ``agreement``.
+    ``replaces`` and ``version`` where it is to be an amendment; ``command`` is what signs it, after ``agreement``, and
+    ``file`` how the comments call the draft.
     """
     if agreement.party(Side.PROPOSER).fingerprint != own:
         agreement = flipped(agreement)
     values = agreement.model_dump()
-    lines = [_HEAD.format(name=name, command=command)]
+    lines = [_HEAD.format(name=name, file=_comment(file), command=_comment(command))]
     if replaces is not None:
         lines.append(_AMENDS.format(version=version, replaces=replaces))
     lines += ["", *_keys(values), ""]

@@ -186,6 +186,12 @@ def open_suspensions(tx: Transaction, digest: str) -> list[SuspensionRow]:
     return [halt for version in family_of(tx, digest) for halt in tx.suspensions.open(version.digest)]
 
 
+def own_suspensions(tx: Transaction, digest: str) -> list[SuspensionRow]:
+    """Those of them that this side made, and may lift."""
+    sides = {version.digest: version.own_side for version in family_of(tx, digest)}
+    return [halt for halt in open_suspensions(tx, digest) if halt.side is sides[halt.agreement]]
+
+
 def state_when_bound(tx: Transaction, digest: str) -> AgreementState:
     """The state in which a version begins to bind: active, or suspended where a suspension is open."""
     return AgreementState.SUSPENDED if open_suspensions(tx, digest) else AgreementState.ACTIVE

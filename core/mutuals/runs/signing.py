@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from mutuals.agreement.active import find_agreement, verify_stored
 from mutuals.agreement.answers import receive_acceptance
+from mutuals.agreement.diff import counter_sentence
 from mutuals.agreement.lifecycle import accept, open_proposal, propose, reject
 from mutuals.agreement.signing import SIGNATURE
 from mutuals.errors import ErrorCode, MutualsError
@@ -95,7 +96,7 @@ def counter(
             hint=f"To change it: mutuals agreement amend {row.agreement_id} FILE",
         )
     made = propose_agreement(peer, agreement, source, mapping, operator_keys, counters=row.digest)
-    follows = f"The counter-proposal {made.agreement_id} takes its place."
+    follows = counter_sentence(made.agreement_id)
     reject(peer, row.digest, f"{reason.strip()}\n{follows}" if reason else follows, operator_keys)
     with peer.store.transaction() as tx:
         tx.log.append(row.digest, "agreement.countered", {"by": made.digest}, peer.clock())

@@ -1,0 +1,390 @@
+"""``mutuals agreement propose``, ``accept``, ``reject``, ``amend``, ``counter``, ``sign``, ``withdraw``: signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.commands.agreement_diff import say_changes
+from mutuals_client.commands.agreement_show import agreement_facts, read_draft, say_about_card
+from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+
+if TYPE_CHECKING:
+    from mutuals.identity.operators import OperatorKeys
+    from mutuals.models.agreement import Agreement
+    from mutuals.peer import Peer
+    from mutuals.store.rows import AgreementRow, PartnerRow
+
+ID = typer.Argument(..., metavar="ID", help="The agreement's id or digest, or its beginning.")
+FILE = typer.Argument(..., metavar="FILE", help="The filled-in draft.")
+SOURCE = typer.Option(..., metavar="NAME", help="Your source that takes part.")
+SAME_SOURCE = typer.Option(None, metavar="NAME", help="Your source. [default: as before, columns too]")
+MAP = typer.Option(
+    [],
+    "--map",
+    metavar="FIELD=HEADING",
+    help="A field you send, and its column where the name differs; repeatable.",
+)
+REASON = typer.Option(..., metavar="TEXT", help="Why; your partner will read it.")
+_NO_DECISION = "Nothing was signed or sent."
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands to the group ``agreement``."""
+    for name, command in (
+        ("propose", propose),
+        ("accept", accept),
+        ("reject", reject),
+        ("counter", counter),
+        ("amend", amend),
+        ("sign", sign),
+        ("withdraw", withdraw),
+    ):
+        group.command(name, cls=OperatorCommand)(command)
+
+
+def propose(
+    file: Path = FILE,
+    partner: str = typer.Option(..., "--with", metavar="PARTNER", help="The partner to propose it to."),
+    source: str = SOURCE,
+    mapping: list[str] = MAP,
+) -> None:
+    """Sign an agreement and send it to the partner, at once or when it next connects.
+
+    Example: mutuals agreement propose globex.toml --with globex --source crm
+    """
+    from mutuals.identity.partners import find_partner
+    from mutuals.runs.signing import propose_agreement
+
+    columns = _mapping(mapping)
+    with open_peer() as peer:
+        with peer.store.transaction() as tx:
+            row = find_partner(tx, partner)
+        agreement = _drafted(peer, row, file)
+        keys = _decide(peer, row, agreement, source, columns, "Sign this and propose it to")
+        made = propose_agreement(peer, agreement, source, columns, keys)
+        _finish(peer, made, row, "proposed to", _ANSWER)
+
+
+def amend(
+    reference: str = ID,
+    file: Path = FILE,
+    source: str | None = SAME_SOURCE,
+    mapping: list[str] = MAP,
+) -> None:
+    """Propose the next version of an agreement in force; it takes the place of this one when both have signed.
+
+    Start from what there is: mutuals agreement draft --from A-7Q3K2M9X --out next.toml
+    Example: mutuals agreement amend A-7Q3K2M9X next.toml
+    """
+    from mutuals.agreement.active import find_agreement, verify_stored
+    from mutuals.runs.signing import propose_agreement
+
+    with open_peer() as peer:
+        with peer.store.transaction() as tx:
+            old = find_agreement(tx, reference)
+            earlier = verify_stored(old)
+        partner = _partner_of(peer, old)
+        agreement = _drafted(peer, partner, file)
+        if agreement.replaces != old.digest:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"{file} does not say that it replaces {old.agreement_id}.",
+                hint=f"Write at its top: version = {earlier.version + 1} and on the next line "
+                f'replaces = "{old.digest}"; mutuals agreement draft --from {old.agreement_id} does it for you.',
+            )
+        source, columns = _same_source(old, agreement, source, mapping)
+        keys = _decide(
+            peer, partner, agreement, source, columns, "Sign this version and propose it to", compared=old
+        )
+        made = propose_agreement(peer, agreement, source, columns, keys)
+        _finish(peer, made, partner, "amends the agreement with", _ANSWER)
+
+
+def counter(
+    reference: str = ID,
+    file: Path = FILE,
+    source: str = SOURCE,
+    mapping: list[str] = MAP,
+    reason: str | None = typer.Option(None, metavar="TEXT", help="Why; your partner will read it."),
+) -> None:
+    """Turn a partner's proposal down and propose another in its place.
+
+    Start from what there is: mutuals agreement draft --from A-7Q3K2M9X --out ours.toml
+    Example: mutuals agreement counter A-7Q3K2M9X ours.toml --source crm
+    """
+    from mutuals.runs.signing import counter as sign_counter
+
+    columns = _mapping(mapping)
+    with open_peer() as peer:
+        row, _, partner = _proposal(peer, reference)
+        agreement = _drafted(peer, partner, file)
+        if agreement.replaces != row.replaces:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"{file} and {row.agreement_id} do not replace the same version.",
+                hint=f"Start from it: mutuals agreement draft --from {row.agreement_id}",
+            )
+        start = f"Reject {row.agreement_id}, and sign and propose this to"
+        keys = _decide(peer, partner, agreement, source, columns, start, compared=row)
+        made = sign_counter(peer, row.digest, agreement, source, columns, keys, reason=reason)
+        _finish(peer, made, partner, f"is proposed in place of {row.agreement_id} to", _ANSWER)
+
+
+def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) -> None:
+    """Accept a partner's proposal: read it again, bind your source, sign.
+
+    Example: mutuals agreement accept A-7Q3K2M9X --source crm --map city=Town
+    """
+    from mutuals.agreement.active import check_not_over
+    from mutuals.agreement.binding import check_available
+    from mutuals.agreement.proposal_checks import refuse_misnamed
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals.runs.signing import accept_agreement
+    from mutuals_client.session import unlock_operator
+
+    columns = _mapping(mapping)
+    with open_peer() as peer:
+        row, agreement, partner = _proposal(peer, reference)
+        check_not_over(row.agreement_id, agreement, peer.clock())
+        check_available(agreement)
+        refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
+        _show_for_decision(peer, row, agreement, partner)
+        _check_acceptable(peer, agreement, source, columns)
+        if not confirm(_question("Sign this agreement with", partner.name, agreement)):
+            raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
+        keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
+        made = accept_agreement(peer, row.digest, source, columns, keys)
+        _finish(peer, made, partner, "is {state} with", "Next: mutuals match {id}")
+
+
+def sign(reference: str = ID) -> None:
+    """Sign as the second operator what another of yours has signed, where your policy asks for four eyes.
+
+    Example: mutuals agreement sign A-7Q3K2M9X --operator bert
+    """
+    from mutuals.agreement.active import find_agreement, verify_stored
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals.models.agreement import Side
+    from mutuals.runs.signing import sign_second
+    from mutuals_client.session import unlock_operator
+
+    with open_peer() as peer:
+        with peer.store.transaction() as tx:
+            row = find_agreement(tx, reference)
+            agreement = verify_stored(row)
+        partner = _partner_of(peer, row)
+        _show_for_decision(peer, row, agreement, partner)
+        if not confirm(_question("Sign this as the second operator, with", partner.name, agreement)):
+            raise MutualsError(ErrorCode.USAGE, _NO_DECISION)
+        keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
+        made = sign_second(peer, row.digest, keys)
+        following = _ANSWER if row.own_side is Side.PROPOSER else "Next: mutuals match {id}"
+        _finish(peer, made, partner, "is {state} with", following)
+
+
+def reject(
+    reference: str = ID,
+    reason: str = REASON,
+) -> None:
+    """Turn a partner's proposal down.
+
+    Example: mutuals agreement reject A-7Q3K2M9X --reason "Retention is too long for us."
+    """
+    from mutuals.agreement.lifecycle import reject as sign_and_reject
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals_client.session import unlock_operator
+
+    with open_peer() as peer:
+        row, _, partner = _proposal(peer, reference)
+        if not confirm(f"Reject {row.agreement_id}, “{row.title}”, of {partner.name}?"):
+            raise MutualsError(ErrorCode.USAGE, "Nothing was rejected.")
+        keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
+        sign_and_reject(peer, row.digest, reason, keys)
+        _finish(peer, row, partner, "is rejected; it came from", "")
+
+
+def withdraw(reference: str = ID, reason: str = REASON) -> None:
+    """Take back a proposal of yours that the partner has not answered.
+
+    Example: mutuals agreement withdraw A-7Q3K2M9X --reason "The campaign is off."
+    """
+    from mutuals.agreement.active import find_agreement
+    from mutuals.agreement.lifecycle import withdraw as sign_and_withdraw
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals_client.session import unlock_operator
+
+    with open_peer() as peer:
+        with peer.store.transaction() as tx:
+            row = find_agreement(tx, reference)
+        partner = _partner_of(peer, row)
+        if not confirm(f"Withdraw {row.agreement_id}, “{row.title}”, proposed to {partner.name}?"):
+            raise MutualsError(ErrorCode.USAGE, "Nothing was withdrawn.")
+        keys = unlock_operator(peer, roles=SIGN_ROLES, act="withdraw a proposal")
+        sign_and_withdraw(peer, row.digest, reason, keys)
+        following = f"An acceptance that {partner.name} has sent before it hears of this still counts."
+        _finish(peer, row, partner, "is withdrawn; it went to", following)
+
+
+def _proposal(peer: Peer, reference: str) -> tuple[AgreementRow, Agreement, PartnerRow]:
+    """A proposal to this peer that can still be decided on, verified, with who made it."""
+    from mutuals.agreement.lifecycle import open_proposal
+
+    with peer.store.transaction() as tx:
+        row, agreement = open_proposal(tx, reference)
+    return row, agreement, _partner_of(peer, row)
+
+
+def _partner_of(peer: Peer, row: AgreementRow) -> PartnerRow:
+    with peer.store.transaction() as tx:
+        partner = tx.partners.get(row.partner)
+    if partner is None or partner.removed_at is not None:
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            f"The other party of {row.agreement_id} was removed.",
+            hint="Add its card again: mutuals partner add FILE",
+        )
+    return partner
+
+
+def _drafted(peer: Peer, partner: PartnerRow, file: Path) -> Agreement:
+    from mutuals.agreement.draft import parse_draft
+    from mutuals.identity.partners import partner_card
+
+    return parse_draft(read_draft(file), peer.card.card, partner_card(partner), file=str(file))
+
+
+def _same_source(
+    old: AgreementRow, agreement: Agreement, source: str | None, pairs: list[str]
+) -> tuple[str, dict[str, str]]:
+    """The source and columns of the version before, save what was given."""
+    columns = _mapping(pairs)
+    if source is not None:
+        return source, columns
+    if old.source is None:
+        raise MutualsError(
+            ErrorCode.USAGE, "No source is bound to the version before; name one with --source."
+        )
+    sent = {field.name for field in agreement.proposer_sends}  # whoever drafts is the proposer
+    return old.source, {key: value for key, value in old.mapping.items() if key in sent} | columns
+
+
+def _decide(
+    peer: Peer,
+    partner: PartnerRow,
+    agreement: Agreement,
+    source: str,
+    columns: dict[str, str],
+    start: str,
+    *,
+    compared: AgreementRow | None = None,
+) -> OperatorKeys:
+    """Check what can be checked, show it, ask, and unlock who signs."""
+    from mutuals.agreement.render import render_terminal
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals_client.session import unlock_operator
+
+    _check_proposable(peer, agreement, source, columns)
+    say(render_terminal(agreement), "")
+    if compared is not None:
+        say_changes(compared, agreement)
+    if not confirm(_question(start, partner.name, agreement)):
+        raise MutualsError(ErrorCode.USAGE, _NO_DECISION)
+    return unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
+
+
+def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: dict[str, str]) -> None:
+    """Say what is wrong before a person reads and signs."""
+    from mutuals.agreement.active import check_not_over
+    from mutuals.agreement.amendment import amended
+    from mutuals.agreement.assessed import require_assessment
+    from mutuals.agreement.binding import bind_source, check_available
+    from mutuals.agreement.proposal_checks import refuse_repeated
+    from mutuals.models.agreement import Side
+
+    partner = agreement.party(Side.PARTNER).fingerprint
+    with peer.store.transaction() as tx:
+        refuse_repeated(tx, agreement)
+        amended(tx, agreement, partner, peer.clock())
+    check_not_over(f"“{agreement.title}”", agreement, peer.clock())
+    check_available(agreement)
+    mapping = bind_source(peer, agreement, Side.PROPOSER, source, columns)
+    with peer.store.transaction() as tx:
+        require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
+
+
+def _check_acceptable(peer: Peer, agreement: Agreement, source: str, columns: dict[str, str]) -> None:
+    """Say what is wrong before a person is asked for a passphrase."""
+    from mutuals.agreement.assessed import require_assessment
+    from mutuals.agreement.binding import bind_source
+    from mutuals.models.agreement import Side
+
+    mapping = bind_source(peer, agreement, Side.PARTNER, source, columns)
+    with peer.store.transaction() as tx:
+        require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
+
+
+def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, partner: PartnerRow) -> None:
+    from mutuals.agreement.diff import base_of
+    from mutuals.agreement.render import local_view, render_terminal
+    from mutuals.identity.partners import partner_card
+
+    with peer.store.transaction() as tx:
+        view = local_view(tx, row, agreement, peer.clock())
+        compared = base_of(tx, row)
+    say(render_terminal(agreement, view), "")
+    if compared is not None:
+        say_changes(compared, agreement)
+    say_about_card(partner_card(partner), partner.fingerprint)
+
+
+def _question(start: str, partner: str, agreement: Agreement) -> str:
+    from mutuals.agreement.lifecycle import mandated_acts
+
+    acts = mandated_acts(agreement)
+    mandate = f", and permit every {' and '.join(acts)} under it in advance" if acts else ""
+    return f"{start} {partner}{mandate}?"
+
+
+def _finish(peer: Peer, made: AgreementRow, partner: PartnerRow, what: str, following: str) -> None:
+    """Try to deliver, and tell how it stands. Raises NOT_AUTHORISED_YET where a second operator has to sign."""
+    from rich.text import Text
+
+    from mutuals.agreement.signing import waiting_for_second
+    from mutuals_client.delivery import try_sync
+
+    with peer.store.transaction() as tx:
+        waiting = waiting_for_second(tx, made)
+    if waiting is not None:
+        raise waiting
+    delivery = try_sync(peer, partner)
+    with peer.store.transaction() as tx:
+        row = tx.agreements.get(made.digest)
+    if row is None:
+        raise MutualsError(ErrorCode.INTERNAL, "The agreement is gone from the store.")
+    what = what.format(state=row.state.value)
+    say(Text(f"Agreement {row.agreement_id} {what} {partner.name}."), Text(delivery))
+    if following:
+        say(Text(following.format(id=row.agreement_id)))
+    result(**agreement_facts(row, partner.name), delivery=delivery)
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    """``--map city=Town`` as a dictionary. Raises MutualsError (USAGE)."""
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, heading = pair.partition("=")
+        if not equals or not name.strip() or not heading.strip() or name.strip() in columns:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                "--map takes FIELD=HEADING, each field once.",
+                hint='For example: --map city="Town or city"',
+            )
+        columns[name.strip()] = heading.strip()
+    return columns
+
+
+_ANSWER = "They answer with: mutuals agreement accept {id} --source NAME"
