@@ -34,7 +34,7 @@ def say_standing(stands: BreachStanding, runs: Sequence[AffectedRun], names: Map
         ("Measures", breach.measures or "not known"),
         ("Contact", breach.contact),
     ]
-    table(None, ("", ""), lines)
+    say(*(Text(f"  {label + ':':<14}{value}") for label, value in lines), "")
     if runs:
         table(
             "What moved",
@@ -64,6 +64,7 @@ def say_standing(stands: BreachStanding, runs: Sequence[AffectedRun], names: Map
                 for item in stands.deliveries
             ],
         )
+    say("")
     for update in breach.updates:
         say(Text(f"{update.at:%Y-%m-%d %H:%M} {update.operator}: {update.text}"))
     for fact in stands.missing if stands.own else ():

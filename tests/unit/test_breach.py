@@ -105,7 +105,7 @@ def test_it_suspends_both_sides_and_nothing_is_matched_or_read_until_it_is_close
     assert state(pair.right, pair.digest) is AgreementState.SUSPENDED
     for company in pair.sides.values():
         peer, keys = company.peer, company.keys
-        error = refused(lambda peer=peer, keys=keys: open_received(peer, snapshot.run_id, keys))  # type: ignore[misc]
+        error = refused(lambda peer=peer, keys=keys: open_received(peer, snapshot.run_id, keys))
         assert error.code is ErrorCode.AGREEMENT_NOT_ACTIVE
         assert len(stands(company, breach.breach_id).suspended) == 1
     assert refused(pair.match).code is ErrorCode.AGREEMENT_NOT_ACTIVE

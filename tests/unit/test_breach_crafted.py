@@ -89,7 +89,7 @@ def test_a_sound_notice_is_taken_once(pair: Pair, report: dict[str, Any]) -> Non
 CRAFTED: dict[str, dict[str, Any]] = {
     "an unknown agreement": {"agreements": ["00" * 32]},
     "no agreement": {"agreements": []},
-    "an agreement twice": "twice",  # type: ignore[dict-item]
+    "an agreement twice": "twice",
     "an unknown run": {"runs": ["R-00000000"]},
     "a text beyond bounds": {"what": "a" * 2001},
     "an empty text": {"what": ""},

@@ -288,7 +288,7 @@ def _say_plan(planned: Breach, facts: dict[str, Any], *, halting: list[str], par
         )
         if count is not None
     ]
-    say(Text(f"  In {len(planned.runs)} runs: {', '.join(counts)}"))
+    say(Text(f"  In {len(planned.runs)} {'run' if len(planned.runs) == 1 else 'runs'}: {', '.join(counts)}"))
 
 
 def _deliver(peer: Peer, breach: Breach) -> dict[str, str]:

@@ -212,8 +212,8 @@ def _partner(stands: BreachStanding, background: Background, fingerprint: str) -
         for run in runs:
             draft.say(f"- run {run.run_id}: {run.sent_contacts:,} contacts ({', '.join(run.sent_fields)})")
     draft.section("Effects and measures")
-    draft.fact("Likely consequences", _plain(breach.consequences))
-    draft.fact("Measures", _plain(breach.measures))
+    draft.fact("Likely consequences", _plain(breach.consequences), "the likely consequences")
+    draft.fact("Measures", _plain(breach.measures), "the measures taken or proposed")
     draft.fact("Contact", _plain(breach.contact))
     _updates(draft, breach)
     return draft.text()

@@ -17,6 +17,7 @@ from mutuals.errors import MutualsError
 from mutuals.models.breach import Breach, Told
 from mutuals.obligations.breach_record import parse_breach
 from mutuals.obligations.breach_report import BREACH_NOTICE
+from mutuals.obligations.breach_scope import readable
 from mutuals.policy.current import current_policy
 from mutuals.store.rows import BreachRow
 
@@ -171,13 +172,12 @@ def _own_steps(
     for item in sent:
         if item.told.kind != BREACH_NOTICE or item.acknowledged:
             continue
+        call = f"call {_breach_contact(tx, breach, item.told)}."
         if item.refused:
-            steps.append(f"{item.partner_name} refused the notice ({item.refused}): tell it by telephone.")
+            steps.append(f"{item.partner_name} refused the notice ({item.refused}): {call}")
         else:
-            steps.append(
-                f"Reach {item.partner_name} within {_hours_words(item.clock.hours_left)}: mutuals sync; "
-                "or call the breach contact of the agreement."
-            )
+            hours = _hours_words(item.clock.hours_left)
+            steps.append(f"Reach {item.partner_name} within {hours}: mutuals sync; or {call}")
     steps += [
         f"Tell {_name(tx, fingerprint)} by hand: it was removed here, so no document reaches it."
         for fingerprint in breach.untold
@@ -237,6 +237,16 @@ def _suspended(tx: Transaction, row: BreachRow, breach: Breach) -> tuple[str, ..
             if (halt.side is version.own_side) is (row.partner is None):
                 names.append(version.agreement_id)
     return tuple(dict.fromkeys(names))
+
+
+def _breach_contact(tx: Transaction, breach: Breach, told: Told) -> str:
+    """Whom an agreement with this partner names for a breach (``security.breach_contact``)."""
+    for digest in breach.agreements:
+        row = tx.agreements.get(digest)
+        agreement = readable(row) if row is not None and row.partner == told.partner else None
+        if agreement is not None:
+            return agreement.security.breach_contact
+    return "its people"
 
 
 def _refusal(receipt: bytes) -> str | None:
