@@ -134,4 +134,4 @@ def announce_end(tx: Transaction, peer: Peer, row: AgreementRow, reason: str) ->
 
 def _written(moment: datetime) -> str:
     """A moment as the documents write it: UTC, whole seconds."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
