@@ -40,13 +40,13 @@ def retention(
     if report is not None:
         _tell(report, deliveries)
     _show(plan, names, dry_run=dry_run)
-    result(**_facts(report), deliveries=deliveries, due=[_due_facts(due) for due in plan], dry_run=dry_run)
     if report is not None and report.problems:
         raise MutualsError(
             ErrorCode.LOCAL,
             report.problems[0],
             hint="Nothing was certified that may not be gone. Try again: mutuals retention",
         )
+    result(**_facts(report), deliveries=deliveries, due=[asdict(due) for due in plan], dry_run=dry_run)
 
 
 def _deliver(peer: Peer, report: RetentionReport) -> dict[str, str]:
@@ -159,7 +159,3 @@ def _facts(report: RetentionReport | None) -> dict[str, Any]:
         "reminded": list(report.reminded),
         "problems": list(report.problems),
     }
-
-
-def _due_facts(due: Due) -> dict[str, Any]:
-    return asdict(due)
