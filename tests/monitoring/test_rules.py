@@ -260,6 +260,9 @@ def test_breaches_count_their_hours() -> None:
     assert peer_warned(breaches=(breach,)) == [("breach_authority", WARNING)]
     late = replace(breach, hours_left=-1, partners_due=NOW - DAY, partner_hours_left=-24)
     assert peer_warned(breaches=(late,)) == [("breach_authority", OVERDUE), ("breach_partners", OVERDUE)]
+    done = replace(breach, authority_due=None, hours_left=None)
+    assert peer_warned(breaches=(done,)) == []
+    assert peer_warned(breaches=(replace(done, partner="Beta SA"),)) == [("breach_told", WARNING)]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 
+from mutuals.errors import MutualsError
 from mutuals.models.agreement import Agreement, AgreementState, Side
 from mutuals.models.run import Run
 from mutuals.monitoring.chains import Chain
@@ -17,7 +18,9 @@ from mutuals.monitoring.facts import (
     SuspensionFacts,
     Undelivered,
 )
+from mutuals.obligations.breach_standing import standing
 from mutuals.store.database import Transaction
+from mutuals.store.rows import BreachRow
 
 AUTHORITY_HOURS = timedelta(hours=72)
 """GDPR Art. 33(1): the authority is told not later than 72 hours after having become aware of a breach."""
@@ -109,21 +112,28 @@ def undelivered(tx: Transaction, now: datetime) -> tuple[Undelivered, ...]:
 
 
 def open_breaches(tx: Transaction, now: datetime) -> tuple[BreachFacts, ...]:
-    """The breaches not closed yet, with the hours that are left."""
-    names = {row.fingerprint: row.name for row in tx.partners.list()}
-    facts = []
-    for row in tx.breaches.list(open_only=True):
+    """The breaches not closed yet, with the hours that are left for what is not done."""
+    return tuple(_breach(tx, row, now) for row in tx.breaches.list(open_only=True))
+
+
+def _breach(tx: Transaction, row: BreachRow, now: datetime) -> BreachFacts:
+    try:
+        stands = standing(tx, row, now)
+    except MutualsError:  # a damaged record does not stop the clock
         due = row.aware_at + AUTHORITY_HOURS
-        facts.append(
-            BreachFacts(
-                breach=row.breach_id,
-                partner=names.get(row.partner, row.partner[:12]) if row.partner else None,
-                aware_at=row.aware_at,
-                authority_due=due,
-                hours_left=_hours(due - now),
-            )
-        )
-    return tuple(facts)
+        return BreachFacts(row.breach_id, None, row.aware_at, due, _hours(due - now))
+    authority = stands.authority
+    told_by = authority.deadline if authority is not None and authority.met_at is None else None
+    partners_by = min((item.clock.deadline for item in stands.notices if not item.acknowledged), default=None)
+    return BreachFacts(
+        breach=stands.breach.breach_id,
+        partner=stands.partner_name,
+        aware_at=row.aware_at,
+        authority_due=told_by,
+        hours_left=None if told_by is None else _hours(told_by - now),
+        partners_due=partners_by,
+        partner_hours_left=None if partners_by is None else _hours(partners_by - now),
+    )
 
 
 def _who(own: Side, side: Side) -> str:

@@ -211,15 +211,16 @@ class ConsentFacts:
 class BreachFacts:
     """An open breach, ours or one that a partner told of.
 
-    ``authority_due`` is when GDPR Art. 33(1) wants the authority to be told (72 hours after we became aware),
-    ``partners_due`` when the first agreement wants its partner to be told.
+    ``authority_due`` is when GDPR Art. 33(1) wants the authority to be told (72 hours after we became aware), nothing
+    once it was or need not be, or where it is the partner's; ``partners_due`` when the first agreement wants its
+    partner to be told that has not acknowledged the notice.
     """
 
     breach: str
     partner: str | None
     aware_at: datetime
-    authority_due: datetime
-    hours_left: int
+    authority_due: datetime | None
+    hours_left: int | None
     partners_due: datetime | None = None
     partner_hours_left: int | None = None
 

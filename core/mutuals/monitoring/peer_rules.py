@@ -54,13 +54,24 @@ def _breach(breach: BreachFacts) -> Iterator[Finding]:
     whose = (
         f"Breach {breach.breach}" if breach.partner is None else f"{breach.partner}’s breach {breach.breach}"
     )
-    yield _clock(
-        breach,
-        "breach_authority",
-        f"{whose}: {_left(breach.hours_left)} to tell the authority (GDPR Art. 33(1)).",
-        breach.authority_due,
-        late=breach.hours_left < 0,
-    )
+    if breach.partner is not None:
+        yield Finding(
+            "breach_told",
+            Urgency.WARNING,
+            f"{whose} is open.",
+            "The partner suspends what must stop; you may have to tell an authority or persons yourself.",
+            "Read what it says, and talk to it.",
+            f"mutuals breach show {breach.breach}",
+            partner=breach.partner,
+        )
+    if breach.authority_due is not None and breach.hours_left is not None:
+        yield _clock(
+            breach,
+            "breach_authority",
+            f"{whose}: {_left(breach.hours_left)} to tell the authority (GDPR Art. 33(1)).",
+            breach.authority_due,
+            late=breach.hours_left < 0,
+        )
     if breach.partners_due is not None and breach.partner_hours_left is not None:
         yield _clock(
             breach,

@@ -3,7 +3,7 @@
     attest(peer, "A-7Q3K2M9X", keys)            # signs, keeps, and puts the document into the outbox
     due_attestations(tx, now)                   # periods that have elapsed and nobody attested, of either side
 
-Periods run on from the day on which the first version both binds and is in force, one after the other, by the number
+Periods run on from the moment at which the first version both binds and is in force, one after the other, by the number
 of days of the version that counts now. The last one ends with the agreement. An operator signs the attestation as an
 act, the peer signs that act, so that whoever holds the peer's card can check both.
 """
@@ -258,11 +258,10 @@ def _over(agreement: Agreement, newest: AgreementRow) -> datetime:
 
 
 def _start(tx: Transaction, chain: list[AgreementRow]) -> datetime:
-    """The first day on which the first version was both signed by both and in force, at 00:00 UTC."""
+    """The moment from which the first version was both signed by both and in force."""
     first = chain[0]
-    agreement = verify_stored(first)
-    days = [_signed_at(held.body).date() for held in tx.agreements.statements(first.digest)]
-    return datetime.combine(max([agreement.valid_from, *days]), time.min, UTC)
+    begun = datetime.combine(verify_stored(first).valid_from, time.min, UTC)
+    return max([begun, *(_signed_at(held.body) for held in tx.agreements.statements(first.digest))])
 
 
 class _SignedAt(BaseModel):
