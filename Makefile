@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile leaks check lint format bench bench-compare proto install clean
+.PHONY: help demo test hostile leaks audit check lint format bench bench-compare proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -23,6 +23,9 @@ leaks: $(STAMP) ## Let every call of every command fail in turn, and look for pl
 
 hostile: $(STAMP) ## A partner that cheats, against the real server and client: a table of attacks and what they got
 	@PYTHONPATH=tests $(BIN)/python -m hostile $(ARGS)
+
+audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes
+	@PYTHONPATH=tests $(BIN)/python -m audit $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

@@ -20,6 +20,8 @@ ELSEWHERE = {
     "normalisation": "tests/unit/test_normalisation.py",
     "operator": "tests/unit/test_identity_operators.py",
     "rfc9380_curve25519_ell2_nu": "tests/unit/test_engine_x25519.py",
+    "rfc6962": "tests/unit/test_audit_merkle.py",
+    "signed_note": "tests/unit/test_audit_notes.py",
     "wycheproof_x25519": "tests/unit/test_engine_x25519.py",
 }
 """Vector files that other tests replay."""

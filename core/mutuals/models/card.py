@@ -29,7 +29,7 @@ class Card(BaseModel):
     """Who a peer is: organisation, endpoint, keys, certificate, people and disclosures.
 
     ``signing_key`` is the raw Ed25519 public key in hex, ``log_key`` that of the key which signs the heads of its logs
-    (docs/protocol.md, Audit), ``tls_certificate`` the PEM certificate, ``endpoint`` ``host:port`` or nothing where the
+    (docs/protocol.md §12), ``tls_certificate`` the PEM certificate, ``endpoint`` ``host:port`` or nothing where the
     peer cannot be called. The signature over the card is not part of it.
     """
 

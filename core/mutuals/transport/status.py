@@ -47,6 +47,7 @@ _HINTS: dict[ErrorCode, str] = {
     ErrorCode.RUN_UNKNOWN: "Compare the runs of both sides: mutuals runs",
     ErrorCode.RUN_STATE: "Compare where it stands on both sides: mutuals runs",
     ErrorCode.BLOCKED: "Look into it together with {partner}: mutuals runs",
+    ErrorCode.LOG_ROLLED_BACK: "Ask {partner} which log, and look at yours: mutuals audit verify",
     ErrorCode.CONFIRMATION_FAILED: "Find out why together with {partner} before the next run.",
     ErrorCode.INPUT_QUALITY: "Ask {partner} to run: mutuals source check",
     ErrorCode.NOT_ENTITLED: "Ask {partner} who may do it there.",

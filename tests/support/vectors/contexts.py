@@ -22,6 +22,7 @@ from mutuals import documents
 from mutuals.agreement.assessed import assessment_digest, field_subject
 from mutuals.agreement.document import agreement_digest, terms_digest
 from mutuals.agreement.rejection import make_rejection
+from mutuals.audit import tree as audit_tree
 from mutuals.canonical import canonical_json
 from mutuals.consent import Suppressor
 from mutuals.crypto.signing import SigningKey, VerifyKey
@@ -504,6 +505,20 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         ("accountability", RECEIVING, "anna"),
         {},
         lambda _: accountability._info(RECEIVING, "anna"),
+    ),
+    "log-salt": (
+        Context.LOG_SALT,
+        "hmac-sha256",
+        (AGREEMENT, 7),
+        {"key": SEED.hex()},
+        lambda _: bytes.fromhex(audit_tree.salt(SigningKey(SEED), AGREEMENT.hex(), 7)),
+    ),
+    "log-salt, own log": (
+        Context.LOG_SALT,
+        "hmac-sha256",
+        (b"", 1),
+        {"key": SEED.hex()},
+        lambda _: bytes.fromhex(audit_tree.salt(SigningKey(SEED), None, 1)),
     ),
     "receiving-key": (
         Context.RECEIVING_KEY,

@@ -14,6 +14,14 @@ from support.vectors import Case, Json, VectorFile
 _DIGEST, _SIGNATURE = b"\xd1" * 32, b"\x51" * 64
 _DOCUMENT = messages.Document("acceptance", b'{"digest":"00"}', _SIGNATURE)
 _RECEIPT = messages.Receipt(_DIGEST, False, "BAD_MESSAGE", _SIGNATURE)
+_HEAD = messages.LogHead(
+    agreement=b"\xa1" * 32,
+    note=b"mutuals/\n9\n...",
+    base=7,
+    proof=(b"\xe1" * 32, b"\xe2" * 32),
+    seen=b"mutuals/\n7\n...",
+    refused=True,
+)
 
 
 def _hello(role: Role) -> messages.Hello:
@@ -40,6 +48,8 @@ _EXAMPLES: dict[str, tuple[str, bool, Any]] = {
     "pong": ("Ping", False, Pong(1, datetime(2026, 5, 1, 12, tzinfo=UTC))),
     "sync request": ("Sync", True, SyncMessage((_DOCUMENT,), (_RECEIPT,))),
     "sync response": ("Sync", False, SyncMessage((_DOCUMENT,), (_RECEIPT,))),
+    "sync request, with heads of logs": ("Sync", True, SyncMessage((), (), (_HEAD,))),
+    "sync response, no logs": ("Sync", False, SyncMessage((), (), ())),
     "open": ("Match", True, _hello(Role.INITIATOR)),
     "accept": ("Match", False, _hello(Role.RESPONDER)),
     "blinded": ("Match", True, messages.Blinded(2048, b"\x02" + b"\x11" * 32 + b"\x03" + b"\x22" * 32)),
