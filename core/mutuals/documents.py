@@ -29,12 +29,8 @@ from mutuals.obligations.breach_received import (
     receive_breach_notice,
     receive_breach_update,
 )
-from mutuals.obligations.certificates import (
-    CERTIFICATE,
-    REMINDER,
-    receive_certificate,
-    receive_reminder,
-)
+from mutuals.obligations.certificates import CERTIFICATE, receive_certificate
+from mutuals.obligations.certificates_due import REMINDER, receive_reminder
 from mutuals.obligations.revocation import (
     REVOCATION,
     REVOCATION_DONE,

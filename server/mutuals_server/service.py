@@ -13,7 +13,8 @@ import grpc
 
 from mutuals.agreement.ending import TERMINATION
 from mutuals.engines.workers import Pool
-from mutuals.obligations.certificates import CERTIFICATE, REMINDER
+from mutuals.obligations.certificates import CERTIFICATE
+from mutuals.obligations.certificates_due import REMINDER
 from mutuals.peer import Peer
 from mutuals.protocol.messages import VERSION
 from mutuals.runs.exchange import respond_exchange

@@ -22,7 +22,8 @@ from mutuals.framing import Context, frame
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.certificate import Certificate
 from mutuals.obligations import certificates, destruction, retention
-from mutuals.obligations.certificates import overdue_certificates, receive_certificate, receive_reminder
+from mutuals.obligations.certificates import receive_certificate
+from mutuals.obligations.certificates_due import overdue_certificates, receive_reminder
 from mutuals.obligations.retention import keep_retention, plan_retention
 from mutuals.runs.export import open_received, write_export
 from mutuals.runs.keys import runs_with_keys

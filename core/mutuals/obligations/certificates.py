@@ -1,9 +1,8 @@
-"""Deletion certificates: making ours, taking the partner's, closing the agreement, chasing what is missing.
+"""Deletion certificates: making ours, taking the partner's, closing the agreement (DESIGN §8).
 
     certify(tx, peer, chain, search, trigger)      # after the destruction and the search; ours, into the outbox
     receive_certificate(tx, peer, partner, body)   # the partner's
-    chase(peer)                                    # a reminder, at most every week, once it is overdue
-    overdue_certificates(tx, now)                  # for the status
+    close_if_certified(tx, digest, now)            # both are in
 
 A certificate covers all versions of an agreement and is filed under the last. It is signed by the peer, and says of
 itself what it cannot prove.
@@ -12,14 +11,11 @@ itself what it cannot prove.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
-
-from mutuals.agreement.active import tampered, utc_date, verify_stored
+from mutuals.agreement.active import tampered, utc_date
 from mutuals.agreement.acts import fault, partners_agreement
 from mutuals.agreement.chain import chain_of, newest_of
 from mutuals.agreement.telling import CONCERNED, notify
@@ -30,7 +26,6 @@ from mutuals.framing import Context, frame
 from mutuals.identity.partners import partner_key
 from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import AgreementState
-from mutuals.models.card import Hex32
 from mutuals.models.certificate import MAX_EXPORTS, Certificate, ExportedFile, Search
 from mutuals.obligations.destruction import runs_under
 from mutuals.policy.current import current_policy
@@ -43,13 +38,8 @@ if TYPE_CHECKING:
     from mutuals.store.database import Transaction
 
 CERTIFICATE = "deletion-certificate"
-REMINDER = "certificate-reminder"
 
 Trigger = Literal["server", "command"]
-
-REMIND_EVERY = timedelta(days=7)
-NOTIFY_EVERY = timedelta(days=1)
-"""A partner may remind as often as it likes; our operators are told once a day."""
 
 CLOCKS_DIFFER = timedelta(days=1)
 """A certificate that comes so much before the end by our clock waits; one from later than that is no certificate."""
@@ -71,27 +61,6 @@ STATEMENT = (
     "for a while, backups expire on the day named here, and the files listed as exports were written by people, who "
     "were asked to delete them. It is a claim under the agreement, signed, and to be answered for."
 )
-
-
-@dataclass(frozen=True)
-class OverdueCertificate:
-    """A certificate that should be there since ``due_at``; ``missing`` says whose. ``agreement`` is the digest."""
-
-    agreement: str
-    agreement_id: str
-    partner: str
-    missing: Literal["own", "partner"]
-    due_at: datetime
-
-
-class Reminder(BaseModel):
-    """The partner waits for our certificate for an agreement (digest)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    digest: Hex32
-    due_at: AwareDatetime
-    asked_at: AwareDatetime
 
 
 def certify(
@@ -167,7 +136,7 @@ def receive_certificate(tx: Transaction, peer: Peer, partner: PartnerRow, body: 
         raise fault("A deletion certificate names versions that are not of one agreement.")
     if certificate.side is not head.own_side.other:
         raise fault("A deletion certificate is for the other side than its sender's.")
-    _check_over(head, now)
+    check_over(head, now)
     held = [row for version in chain if (row := tx.certificates.get(version.digest, certificate.side))]
     if held:
         if held[0].body != signed:
@@ -186,36 +155,6 @@ def receive_certificate(tx: Transaction, peer: Peer, partner: PartnerRow, body: 
     what = f"is certified as deleted by {partner.name}: {certificate.records_received:,} records received{files}."
     notify(tx, head, what, CONCERNED, now)
     close_if_certified(tx, head.digest, now)
-
-
-def receive_reminder(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
-    """Note that the partner waits for our certificate, and tell our operators. Raises PartnerFault.
-
-    The certificate itself is made by the retention, which whoever took the document runs next.
-    """
-    now = peer.clock()
-    try:
-        parse_canonical(body)
-        reminder = Reminder.model_validate_json(body, strict=True)
-        if canonical_json(reminder) != body:
-            raise ValueError("not in its one byte form")
-    except (ValueError, RecursionError) as error:
-        raise fault("A reminder of a certificate is not in the form it must have.") from error
-    chain = chain_of(tx, partners_agreement(tx, partner, reminder.digest).digest)
-    head = newest_of(chain)
-    _check_over(head, now)
-    if certificate_of(tx, chain, own=True) is not None:
-        return
-    last = _last_logged(tx, chain, "certificate.asked-for")
-    if last is None or now - last >= NOTIFY_EVERY:
-        tx.log.append(head.digest, "certificate.asked-for", {"due_at": reminder.due_at.isoformat()}, now)
-        notify(
-            tx,
-            head,
-            f"still needs our deletion certificate: {partner.name} asks for it. Run: mutuals retention",
-            CONCERNED,
-            now,
-        )
 
 
 def certificate_of(tx: Transaction, chain: Sequence[AgreementRow], *, own: bool) -> CertificateRow | None:
@@ -254,55 +193,6 @@ def ended_chains(tx: Transaction) -> list[list[AgreementRow]]:
     return list(chains.values())
 
 
-def overdue_certificates(tx: Transaction, now: datetime) -> list[OverdueCertificate]:
-    """The certificates of ended agreements that are missing although ``certificate_within_days`` have passed."""
-    overdue = []
-    for chain in ended_chains(tx):
-        head = chain[-1]
-        due_at = certificate_due(head)
-        if due_at is None or now <= due_at:
-            continue
-        for missing, own in (("own", True), ("partner", False)):
-            if certificate_of(tx, chain, own=own) is None:
-                whose: Literal["own", "partner"] = "own" if missing == "own" else "partner"
-                overdue.append(
-                    OverdueCertificate(head.digest, head.agreement_id, head.partner, whose, due_at)
-                )
-    return overdue
-
-
-def certificate_due(head: AgreementRow) -> datetime | None:
-    """When the certificates of an ended agreement are due; nothing for one that lives or is damaged."""
-    if head.ended_at is None:
-        return None
-    try:
-        return head.ended_at + timedelta(days=verify_stored(head).termination.certificate_within_days)
-    except MutualsError:
-        return None
-
-
-def chase(peer: Peer) -> list[str]:
-    """Remind partners of certificates that are overdue, each at most every week; the agreements (digests)."""
-    now = peer.clock()
-    chased = []
-    with peer.store.transaction() as tx:
-        for overdue in overdue_certificates(tx, now):
-            if overdue.missing == "own":
-                continue
-            chain = chain_of(tx, overdue.agreement)
-            last = _last_logged(tx, chain, "certificate.reminded")
-            waiting = any(row.kind == REMINDER for row in tx.outbox.pending(overdue.partner))
-            if waiting or (last is not None and now - last < REMIND_EVERY):
-                continue
-            reminder = Reminder(digest=overdue.agreement, due_at=_whole(overdue.due_at), asked_at=_whole(now))
-            enqueue(
-                tx, peer, overdue.partner, sign_document(peer, REMINDER, reminder.model_dump(mode="json"))
-            )
-            tx.log.append(overdue.agreement, "certificate.reminded", {}, now)
-            chased.append(overdue.agreement)
-    return chased
-
-
 def _certificate(
     tx: Transaction,
     peer: Peer,
@@ -325,7 +215,7 @@ def _certificate(
         side=row.own_side,
         organisation=peer.name,
         fingerprint=peer.fingerprint.hex(),
-        ended_at=_whole(row.ended_at),
+        ended_at=whole_seconds(row.ended_at),
         ended_by=ended_by,
         operator=operator,
         triggered_by=trigger,
@@ -344,7 +234,7 @@ def _certificate(
         exports=tuple(_exported(export) for export in exports[-MAX_EXPORTS:]),
         exports_in_all=len(exports),
         statement=STATEMENT,
-        certified_at=_whole(now),
+        certified_at=whole_seconds(now),
     )
 
 
@@ -356,7 +246,7 @@ def _how_it_ended(
     if head.ends_at is None or head.ended_at is None or head.ended_at < head.ends_at:
         return "expiry", None
     for entry in reversed([entry for row in chain for entry in tx.log.entries(row.digest)]):
-        if entry.event == "agreement.terminated" and _moment(entry.body.get("ends_at")) == _whole(
+        if entry.event == "agreement.terminated" and _moment(entry.body.get("ends_at")) == whole_seconds(
             head.ends_at
         ):
             operators = entry.body.get("operators")
@@ -381,7 +271,7 @@ def _exported(row: ExportRow) -> ExportedFile:
         operator=row.operator,
         rows=row.rows,
         fields=row.fields,
-        at=_whole(row.at),
+        at=whole_seconds(row.at),
     )
 
 
@@ -403,7 +293,7 @@ def _tell_of_destruction(
         )
 
 
-def _check_over(head: AgreementRow, now: datetime) -> None:
+def check_over(head: AgreementRow, now: datetime) -> None:
     """Raise unless the agreement has ended, here or by our clock; see ``receive_certificate``."""
     if head.state in _OVER or is_over(head, now):
         return
@@ -424,13 +314,6 @@ def _texts(certificate: Certificate) -> list[str]:
     return texts
 
 
-def _last_logged(tx: Transaction, chain: Sequence[AgreementRow], event: str) -> datetime | None:
-    return max(
-        (entry.at for row in chain for entry in tx.log.entries(row.digest) if entry.event == event),
-        default=None,
-    )
-
-
 def _moment(value: object) -> datetime | None:
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -438,7 +321,7 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-def _whole(moment: datetime) -> datetime:
+def whole_seconds(moment: datetime) -> datetime:
     """The moment as documents write it: UTC, whole seconds."""
     return moment.astimezone(UTC).replace(microsecond=0)
 

@@ -33,13 +33,12 @@ from mutuals.errors import MutualsError
 from mutuals.models.certificate import Certificate, Search
 from mutuals.obligations.certificates import (
     Trigger,
-    certificate_due,
     certificate_of,
     certify,
-    chase,
     close_if_certified,
     ended_chains,
 )
+from mutuals.obligations.certificates_due import certificate_due, chase
 from mutuals.obligations.destruction import (
     Destroyed,
     destroy_ended,
