@@ -234,4 +234,7 @@ def _active_agreements(peer: Peer, fingerprint: str) -> int:
 
     with peer.store.transaction() as tx:
         rows = tx.agreements.list()
-    return sum(row.partner == fingerprint and row.state is AgreementState.ACTIVE for row in rows)
+    return sum(
+        row.partner == fingerprint and row.state in {AgreementState.ACTIVE, AgreementState.SUSPENDED}
+        for row in rows
+    )

@@ -256,7 +256,7 @@ def _bound_agreements(peer: Peer, name: str) -> list[str]:
     """The ids of the agreements, not yet over, that read from this source."""
     from mutuals.models.agreement import AgreementState
 
-    using = (AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
+    using = (AgreementState.DRAFT, AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
     with peer.store.transaction() as tx:
         return [row.agreement_id for row in tx.agreements.list() if row.source == name and row.state in using]
 

@@ -14,7 +14,7 @@ from mutuals.store.rows import PartnerRow
 if TYPE_CHECKING:
     from mutuals.store.database import Transaction
 
-_LASTING = (AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
+_LASTING = (AgreementState.DRAFT, AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
 
 
 def misnamed_party(agreement: Agreement, own: Card, partner: PartnerRow, own_side: Side) -> str | None:

@@ -245,8 +245,17 @@ class _Exchange:
             )
         return message
 
+    def _require_still_allowed(self) -> None:
+        """Between two envelopes the agreement may have been suspended, replaced or ended, here or by the partner."""
+        with self._peer.store.transaction() as tx:
+            run = tx.runs.get(self._run.run_id)
+            if run is None or run.state not in {RunState.EXCHANGING, RunState.DONE}:
+                raise wrong_state(run or self._run)
+            load_for_run(tx, run, self._peer.clock(), own=self._peer.fingerprint.hex())
+
     def _send(self, row: OutgoingRow) -> None:
         self._check_cancelled()
+        self._require_still_allowed()
         envelope = to_envelope(row)
         self._stream.send(envelope)
         ack = self.expect(EnvelopeAck)
@@ -267,6 +276,7 @@ class _Exchange:
         except PartnerFault as fault:
             self._log_evidence(envelope, fault)
             raise
+        self._require_still_allowed()
         keep_incoming(self._peer, self._run, envelope, accepted)
         self._taken += 1
         self._stream.send(accepted.ack)

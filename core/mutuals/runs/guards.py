@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from mutuals.agreement.active import ActiveAgreement
+from mutuals.agreement.chain import chain_of
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.store.database import Transaction
@@ -73,7 +74,8 @@ def _check_size(active: ActiveAgreement, own_size: int) -> None:
 
 def _check_change(tx: Transaction, active: ActiveAgreement, own_size: int) -> None:
     least = active.agreement.matching.min_change_between_runs
-    last = tx.runs.latest_counted(active.digest)
+    counted = (tx.runs.latest_counted(version.digest) for version in reversed(chain_of(tx, active.digest)))
+    last = next(filter(None, counted), None)  # an amendment does not begin a new series
     if last is not None and 0 < abs(own_size - last.own_size) < least:
         raise MutualsError(
             ErrorCode.AGREEMENT_FORBIDS,
