@@ -26,7 +26,7 @@ from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_role
+from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.policy import FourEyesAct, Policy
 from mutuals.models.run import Run
 from mutuals.peer import Peer
@@ -327,6 +327,8 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
         expires_at=statement.expires_at,
     )
     with peer.store.transaction() as tx:
+        require_current(tx, keys)
+        tx.authorisations.void_earlier(row.act, subject, keys.name, statement.created_at)
         tx.authorisations.put(row)
         tx.log.append(
             statement.agreement,

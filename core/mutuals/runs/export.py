@@ -85,6 +85,7 @@ def open_received(
     require_role(keys, READ_ROLES, "read received records")
     shares = load_shares(peer, run_id)
     with peer.store.transaction() as tx:
+        require_current(tx, keys)
         run = tx.runs.get(run_id)
         if run is None:
             raise MutualsError(

@@ -48,6 +48,18 @@ class Authorisations:
             [authorisations.c.operator == operator, authorisations.c.voided_at.is_(None)], {"voided_at": at}
         )
 
+    def void_earlier(self, act: Act, subject: str, operator: str, at: datetime) -> None:
+        """Withdraw what ``operator`` permitted of this before: a later signature takes an earlier one's place."""
+        self._table.update(
+            [
+                authorisations.c.act == act,
+                authorisations.c.subject == subject,
+                authorisations.c.operator == operator,
+                authorisations.c.voided_at.is_(None),
+            ],
+            {"voided_at": at},
+        )
+
     def voided(self, act: Act, subject: str) -> bool:
         """Whether a permission for ``act`` on ``subject`` was ever withdrawn."""
         found = self._table.one(

@@ -157,8 +157,12 @@ def _document_cases() -> list[Case]:
 
 
 def _make_authorisation(inputs: Json) -> Json:
-    peer = MagicMock()  # a store that takes everything and has no policy
-    peer.store.transaction().__enter__().policies.current.return_value = None
+    peer = MagicMock()  # a store that takes everything, knows the operator and has no policy
+    tx = peer.store.transaction().__enter__()
+    tx.policies.current.return_value = None
+    tx.operators.get.return_value = SimpleNamespace(
+        disabled_at=None, signing_public=signing(inputs["seed"]).public.raw
+    )
     peer.clock.return_value = datetime.fromisoformat(inputs["now"])
     keys = OperatorKeys("anna", signing(inputs["seed"]), b"", ("steward",))
     run: Any = SimpleNamespace(
