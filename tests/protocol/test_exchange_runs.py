@@ -15,6 +15,7 @@ from support.peers import Ends, run_both
 from support.revealed import Snapshot, authorise, authorise_both, exchange, reveal_once
 from support.streams import MemoryStream
 
+from mutuals.agreement.suspension import resume, suspend
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.models.agreement import AgreementState
 from mutuals.models.run import Role, RunState
@@ -193,6 +194,37 @@ def test_no_contact_left_is_an_exchange_of_no_records(pair: Pair, snapshot: Snap
     assert (summary.contacts_sent, summary.records_sent, summary.contacts_received) == (0, 0, 6)
     assert rows(pair.right, snapshot.run_id) == {}
     assert pair.right.run(snapshot.run_id).state is RunState.DONE
+
+
+def test_a_suspension_between_two_envelopes_stops_the_exchange_until_it_is_lifted(
+    pair: Pair, snapshot: Snapshot
+) -> None:
+    authorise_both(pair, snapshot.run_id)
+    halts: list[str] = []
+
+    def suspending(stream: MemoryStream) -> MemoryStream:
+        def alter(message: Any) -> list[Any]:
+            if isinstance(message, EnvelopeAck) and not halts:
+                with pair.left.peer.store.transaction() as tx:
+                    halts.append(suspend(tx, pair.left.peer, pair.digest, "Wait.", None, pair.left.keys))
+            return [message]
+
+        stream.alter = alter
+        return stream
+
+    ends = run_both(
+        {
+            Role.INITIATOR: lambda s: initiate_exchange(pair.left.peer, snapshot.run_id, s),
+            Role.RESPONDER: lambda s: respond_exchange(pair.right.peer, pair.right.partner(), suspending(s)),
+        }
+    )
+    assert code(ends.errors[Role.INITIATOR]) is ErrorCode.AGREEMENT_NOT_ACTIVE
+    assert stored_records(pair.right, snapshot.run_id) == 2
+    assert stored_records(pair.left, snapshot.run_id) == 0
+    with pair.left.peer.store.transaction() as tx:
+        resume(tx, pair.left.peer, pair.digest, halts[0], pair.left.keys)
+    exchange(pair, snapshot.run_id)
+    assert_done(pair, snapshot.run_id)
 
 
 @pytest.mark.parametrize("count", range(MESSAGES))
