@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.audit import meet, save, write_entry
+from support.audit import meet, overwrite, save, write_entry
 from support.pairing import Company, Pair, contact, paired
 
 from mutuals.audit.heads import PEER_LOG
@@ -135,14 +135,6 @@ def rewrite(attempt: Attempt) -> None:
     with sqlite3.connect(attempt.company.peer.home.store) as connection:
         connection.execute("DELETE FROM checkpoints WHERE own")
     connection.close()
-
-
-def overwrite(company: Company, copy: Path) -> None:
-    """Put a copy back; the open store sees it, which is quicker than opening it again."""
-    with sqlite3.connect(copy) as source, sqlite3.connect(company.peer.home.store) as store:
-        source.backup(store)
-    source.close()
-    store.close()
 
 
 CHANGES: dict[str, Change] = {

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mutuals.peer import Peer
 from mutuals.store.rows import CheckpointRow, LogRow
 from mutuals.transport.sync import SyncResult, answer_sync, sync_partner
 from mutuals.transport.wire import SYNC, SyncMessage
@@ -81,18 +80,20 @@ def put_back(company: Company, copy: Path) -> None:
     shutil.copy(copy, company.peer.home.store)
 
 
+def overwrite(company: Company, copy: Path) -> None:
+    """The same while the store is open, which is quicker."""
+    with sqlite3.connect(copy) as source, sqlite3.connect(company.peer.home.store) as store:
+        source.backup(store)
+    source.close()
+    store.close()
+
+
 def change(company: Company, *statements: tuple[str, tuple[Any, ...]]) -> None:
     """Change the store by hand, behind the program's back."""
-    company.peer.close()
     with sqlite3.connect(company.peer.home.store) as connection:
         for statement, values in statements:
             connection.execute(statement, values)
     connection.close()
-
-
-def reopened(company: Company) -> Peer:
-    """The peer once more, as another process has it."""
-    return Peer.open(company.peer.home.root, company.clock)
 
 
 def _raise(error: Exception) -> None:

@@ -8,7 +8,17 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from support.audit import LineBroke, change, checkpoints, entries, meet, put_back, save, write_entry
+from support.audit import (
+    LineBroke,
+    change,
+    checkpoints,
+    entries,
+    meet,
+    overwrite,
+    put_back,
+    save,
+    write_entry,
+)
 from support.pairing import Company, Pair, contact, paired
 
 from mutuals.audit.clearing import clear_faults
@@ -21,10 +31,20 @@ from mutuals.runs.log_faults import CLEARED, FAULT, LogFault, open_faults
 ROWS = [contact(str(number), f"person{number}@example.com") for number in range(3)]
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, dict[Side, Path]]]:
+    """Two companies with an agreement who have not met since, and copies of their stores."""
+    folder = tmp_path_factory.mktemp("pair")
+    with paired(folder, dict.fromkeys(Side, ROWS)) as made:
+        yield made, {side: save(one, folder / side.value) for side, one in made.sides.items()}
+
+
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with paired(tmp_path, dict.fromkeys(Side, ROWS)) as made:
-        yield made
+def pair(saved: tuple[Pair, dict[Side, Path]]) -> Pair:
+    made, copies = saved
+    for side, company in made.sides.items():
+        overwrite(company, copies[side])
+    return made
 
 
 def settled(one: Company, other: Company, digest: str) -> None:

@@ -46,6 +46,21 @@ def held_log(tx: Transaction, peer: Peer, agreement: str | None) -> HeldLog:
 
 def verify_agreement_log(tx: Transaction, peer: Peer, agreement: str) -> Report:
     """Check the log of one agreement (digest)."""
+    try:
+        return _verify_agreement(tx, peer, agreement)
+    except ValueError:
+        return _unreadable()
+
+
+def verify_store(tx: Transaction, peer: Peer) -> list[Report]:
+    """Check the logs of all agreements, also of such as only the log knows, and the peer's own."""
+    try:
+        return _verify_all(tx, peer)
+    except ValueError:
+        return [_unreadable()]
+
+
+def _verify_agreement(tx: Transaction, peer: Peer, agreement: str) -> Report:
     log = held_log(tx, peer, agreement)
     report = verify_log(log, _partner_key(tx, log.partner))
     for row in tx.checkpoints.list(agreement):
@@ -58,18 +73,22 @@ def verify_agreement_log(tx: Transaction, peer: Peer, agreement: str) -> Report:
     return report
 
 
-def verify_store(tx: Transaction, peer: Peer) -> list[Report]:
-    """Check the logs of all agreements, also of such as only the log knows, and the peer's own."""
+def _verify_all(tx: Transaction, peer: Peer) -> list[Report]:
     rows = tx.log.entries()
     known = [row.digest for row in tx.agreements.list()]
     digests = dict.fromkeys([*known, *(row.agreement for row in rows), *_checkpointed(tx)])
-    reports = [verify_agreement_log(tx, peer, digest) for digest in digests if digest]
+    reports = [_verify_agreement(tx, peer, digest) for digest in digests if digest]
     own = held_log(tx, peer, None)
     covering = [entries_of(tx.log.of(digest), peer.log_key, digest) for digest in digests if digest]
     report = verify_own_log(own, covering)
     if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
         report.problems.append("the entries of all logs together are not numbered one after the other")
     return [*reports, report]
+
+
+def _unreadable() -> Report:
+    """What is said of a store in which a row is no row any more."""
+    return Report("store", problems=["a row cannot be read: the store was changed by hand"])
 
 
 def _checkpointed(tx: Transaction) -> list[str]:
