@@ -17,6 +17,7 @@ from mutuals.obligations.certificates import CERTIFICATE
 from mutuals.obligations.certificates_due import REMINDER
 from mutuals.peer import Peer
 from mutuals.protocol.messages import VERSION
+from mutuals.runs.ended import RUN_ENDED
 from mutuals.runs.exchange import respond_exchange
 from mutuals.runs.match import respond_match
 from mutuals.runs.reveal import respond_reveal
@@ -26,13 +27,13 @@ from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SERVICE, SYNC,
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.runs import RunAnswer, RunPlaces
 
-ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER})
+ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER, RUN_ENDED})
 """Kinds of documents after which something may have to be destroyed or certified at once."""
 
 
 class PeerService:
     """The handlers, for one peer. ``pool`` does the arithmetic of matches; ``places`` bounds the runs; ``ended`` is
-    called after a partner's document about the end of an agreement.
+    called after a partner's document about the end of an agreement or a run.
     """
 
     def __init__(

@@ -169,7 +169,7 @@ class Home:
     def check_permissions(self) -> None:
         """Refuse a home or keys that other users can read. Raises MutualsError (LOCAL) naming the file."""
         own = (self.signing_key, self.log_key, self.tls_key, self.next_tls_key, self.suppression_key)
-        for path in (self.root, self.keys, *own, self.config, self.store):
+        for path in (self.root, self.keys, self.run_keys, *own, self.config, self.store):
             check_private(path)
 
 

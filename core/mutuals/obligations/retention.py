@@ -154,6 +154,10 @@ def plan_retention(peer: Peer) -> list[Due]:
             for days, records, at in tx.received.deadlines(run.run_id):
                 what = "records are deleted"
                 plan.append(_due(row, what, at, now, run=run.run_id, retention_days=days, records=records))
+        for entry in tx.sent.list():
+            if entry.delete_after <= now:
+                what = "an entry of the ledger of what was sent is deleted"
+                plan.append(_due(rows[entry.agreement], what, entry.delete_after, now, run=entry.run_id))
         for row in rows.values():
             end = _end_of(row)
             if end is not None:
