@@ -170,6 +170,27 @@ def test_show_reads_well(agreement: Shell, tmp_path: Path) -> None:
     assert "\\[bold\\]Joint" in agreement.out
 
 
+def test_drafts_and_assessments_become_documents(agreement: Shell, tmp_path: Path) -> None:
+    draft = agreement.draft(tmp_path / "a.toml")
+    page, text = tmp_path / "a.html", tmp_path / "a.md"
+    shown = agreement.json("acme", "show", draft, "--html", page, "--markdown", text)
+    assert (shown["code"], shown["state"], shown["written"]) == (0, "draft", [str(text), str(page)])
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert "Acme Ltd sends to Globex GmbH" in text.read_text()
+    assert agreement("acme", "assess", draft, "--dry-run") == 3
+    assert "small-groups" in agreement.out
+    assert '--accept small-groups="..."' in agreement.out
+    assert agreement("acme", "assess", draft, "--accept", "small-groups", "--dry-run") == 2
+    signed = agreement.json(
+        "acme", "assess", draft, "--accept", "small-groups=A test.", "--html", page, "--yes"
+    )
+    assert (signed["code"], signed["signable"], signed["open"]) == (0, True, [])
+    assert signed["digest"] in page.read_text()
+    assert "Accepted: A test." in page.read_text()
+    refused = agreement.json("acme", "approve", draft, "--yes")
+    assert (refused["code"], refused["error"]["code"]) == (2, "USAGE")  # no policy, so nobody owns a field
+
+
 def test_accept_shows_the_partner_again_and_asks(agreement: Shell, tmp_path: Path) -> None:
     proposed = propose(agreement, agreement.draft(tmp_path / "a.toml"))
     agreement.deliver("acme", "globex")

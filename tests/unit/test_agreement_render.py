@@ -11,9 +11,10 @@ from support.agreements import make_agreement, plain_card
 
 import mutuals
 from mutuals.agreement.blocks import Clause, Grid, Heading, to_markdown, to_terminal
-from mutuals.agreement.describe import NOT_LEGAL_ADVICE
+from mutuals.agreement.describe import NOT_LEGAL_ADVICE, describe
+from mutuals.agreement.html import to_html
 from mutuals.agreement.problems import sections
-from mutuals.agreement.render import render_markdown, render_terminal
+from mutuals.agreement.render import render_html, render_markdown, render_terminal
 from mutuals.models.agreement import Agreement
 
 AGREEMENT = make_agreement(plain_card(1), plain_card(2))
@@ -68,6 +69,36 @@ def test_hostile_text_stays_text() -> None:
     assert "\x1b" not in markdown
     assert len(re.findall(r"^#+ ", markdown, re.MULTILINE)) == 2
     assert "\n# not" not in markdown
+
+
+def test_a_page_marks_every_clause_and_needs_nothing_else() -> None:
+    page = render_html(AGREEMENT)
+    described = [block for block in describe(AGREEMENT) if isinstance(block, Clause)]
+    enforced_columns = sum(len(block.enforced) for block in describe(AGREEMENT) if isinstance(block, Grid))
+    assert page.count('class="mark yes"') == sum(c.enforced is True for c in described) + enforced_columns
+    assert page.count('class="mark no"') == sum(c.enforced is False for c in described)
+    for needed in (
+        'lang="en"',
+        'name="viewport"',
+        "default-src 'none'",
+        "@media print",
+        'scope="col"',
+        "<h1>",
+    ):
+        assert needed in page
+    assert not re.search(r"""(src|href)=|url\(|@import|<script""", page)
+
+
+def test_hostile_text_stays_text_on_a_page() -> None:
+    hostile = "</title><script>alert(1)</script> \" onload='x' \u202e &amp; \x1b[31m"
+    page = to_html(
+        hostile, [Heading(hostile), Clause(hostile, True, hostile), Grid((hostile,), ((hostile,),))]
+    )
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert not re.search(r"<[^>]*onload", re.sub(r'"[^"]*"', "", page))
+    assert "&amp;amp;" in page
 
 
 def test_every_key_is_documented() -> None:

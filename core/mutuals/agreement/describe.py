@@ -311,9 +311,9 @@ def _duties(agreement: Agreement) -> Iterator[Block]:
         True,
         "Attestation",
     )
-    yield Clause("Whether what was attested is true.", False, "Attested")
+    yield Clause("What is attested is true.", False, "Attested")
     yield Clause(agreement.onward_transfer, False, "Onward transfer")
-    yield Clause(", ".join(agreement.vendors) or "None may see what was received.", False, "Vendors")
+    yield Clause(", ".join(agreement.vendors) or "No vendor may see what was received.", False, "Vendors")
     yield Clause(agreement.international_transfer, False, "Transfer abroad")
     yield Clause(agreement.liabilities, False, "Liability")
 

@@ -28,7 +28,8 @@ font-size:.8rem;line-height:1.5;white-space:nowrap}
 .no{color:#5c3a00;background:#fdf3dc;border-color:#cfae6a}
 table{border-collapse:collapse;width:100%;margin:.75rem 0;font-size:.97rem}
 th,td{text-align:left;vertical-align:top;padding:.45rem .7rem .45rem 0;border-bottom:1px solid #dfe1e5;
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
+td span{min-width:0}
 th .mark{display:inline-block;margin:0 0 .2rem}
 th .mark+span{display:block}
 @media (max-width:40rem){
@@ -83,19 +84,19 @@ def _clause(clause: Clause) -> str:
 
 
 def _grid(grid: Grid) -> Iterator[str]:
-    yield "<table>\n<thead><tr>"
+    """A table; on a phone each row is a card, so the roles are said and each cell has its column's name with it."""
+    names = [f"{column} (enforced)" if column in grid.enforced else column for column in grid.columns]
+    yield '<table role="table">\n<thead role="rowgroup"><tr role="row">'
     for column in grid.columns:
-        yield f'<th scope="col">{_mark(True if column in grid.enforced else None)}<span>{_text(column)}</span></th>'
-    yield "</tr></thead>\n<tbody>"
+        sign = _mark(True if column in grid.enforced else None)
+        yield f'<th scope="col" role="columnheader">{sign}<span>{_text(column)}</span></th>'
+    yield '</tr></thead>\n<tbody role="rowgroup">'
     for row in grid.rows:
-        cells = zip(grid.columns, row, strict=True)
-        yield (
-            "<tr>"
-            + "".join(
-                f'<td data-label="{_text(column)}"><span>{_text(cell)}</span></td>' for column, cell in cells
-            )
-            + "</tr>"
+        cells = (
+            f'<td role="cell" data-label="{_text(name)}"><span>{_text(cell)}</span></td>'
+            for name, cell in zip(names, row, strict=True)
         )
+        yield f'<tr role="row">{"".join(cells)}</tr>'
     yield "</tbody>\n</table>"
 
 

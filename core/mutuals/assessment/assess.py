@@ -77,7 +77,7 @@ def assess(
     look, country = None, None
     if plan.source is not None:
         definition = source_definition(peer, plan.source)
-        table = mark_withdrawn(peer, read_source(definition), definition.default_country, None)
+        table = mark_withdrawn(peer, read_source(definition), definition.default_country, agreement.replaces)
         mapping = map_fields(agreement, side, plan.source, table.field_names, plan.mapping)
         country = definition.default_country
         look = look_at(definition, table, agreement, side, mapping, utc_date(now))

@@ -70,7 +70,7 @@ def _findings(assessment: Assessment) -> Iterator[Block]:
         yield Clause("None.")
         return
     yield Grid(
-        ("Finding", "Weight", "Clause", "What was found", "What to do"),
+        ("Finding", "Weight", "What was found", "What to do"),
         tuple(_finding_row(finding) for finding in assessment.findings),
     )
 
@@ -78,7 +78,8 @@ def _findings(assessment: Assessment) -> Iterator[Block]:
 def _finding_row(finding: Finding) -> tuple[str, ...]:
     weight = _WEIGHTS[finding.weight]
     done = f"Accepted: {finding.accepted}" if finding.accepted is not None else finding.mend
-    return (finding.name, "accepted" if finding.accepted else weight, finding.clause, finding.sentence, done)
+    sentence = f"{finding.sentence} ({finding.clause})"
+    return (finding.name, "accepted" if finding.accepted else weight, sentence, done)
 
 
 def _sentences(heading: str, sentences: tuple[str, ...]) -> Iterator[Block]:
@@ -111,7 +112,7 @@ def _numbers(assessment: Assessment) -> Iterator[Block]:
     yield Clause(guesses, None, "A cheat may test")
     if groups is not None:
         yield Clause(
-            f"{groups.groups:,} groups of the {groups.contacts:,} eligible contacts share all agreed fields; the "
+            f"The {groups.contacts:,} eligible contacts are of {groups.groups:,} kinds by the agreed fields; the "
             f"smallest has {groups.smallest:,} (k = {groups.smallest:,}); {groups.below_5:,} contacts are in groups of "
             f"fewer than 5, {groups.alone:,} alone in theirs",
             None,
