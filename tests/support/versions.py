@@ -42,7 +42,8 @@ def copy_pair(made: Made, where: Path) -> Iterator[Pair]:
     """The two companies in copies of their homes, open, on one clock."""
     clock = TestClock()
     clock.now = made.now
-    shutil.copytree(made.root, where, dirs_exist_ok=True)
+    if where != made.root:
+        shutil.copytree(made.root, where, dirs_exist_ok=True)
     sides = {}
     for side, company in made.sides.items():
         peer = Peer.open(where / company.path.parent.name, clock)

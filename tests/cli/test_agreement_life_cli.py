@@ -1,0 +1,169 @@
+"""``mutuals agreement`` from the second version to the end: two homes, documents carried by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.pairing import PASSPHRASE, contact
+from support.versions import Made, carry, copy_pair, make_pair
+
+from mutuals.models.agreement import Side
+from mutuals_client import main
+
+ROWS = {side: [contact(f"C{i}", f"p{i}@example.com") for i in range(3)] for side in Side}
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_pair(
+        tmp_path_factory.mktemp("pair"), ROWS, matching={"min_set_size": 1000, "min_overlap": 25}
+    )
+
+
+@pytest.fixture
+def homes(made: Made, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made.root, tmp_path / "homes"))
+
+
+@pytest.fixture
+def run(homes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(main, "COMMAND_MODULES", ("agreement",))
+    for name in ("MUTUALS_HOME", "MUTUALS_OPERATOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def command(company: str, *words: str | Path, signed: bool = True) -> dict[str, Any]:
+        with passphrase() as descriptor:
+            options = ["--passphrase-fd", descriptor] if signed else []
+            arguments = ["agreement", *map(str, words), *options, "--home", str(homes / company)]
+            code = main.run([*arguments, "--yes", "--json"])
+            main.reset_settings()
+        return {"code": code, **json.loads(capsys.readouterr().out)}
+
+    return command
+
+
+@contextmanager
+def passphrase() -> Iterator[str]:
+    reader, writer = os.pipe()
+    os.write(writer, PASSPHRASE + b"\n")
+    os.close(writer)
+    yield str(reader)
+    os.close(reader)
+
+
+def deliver(made: Made, homes: Path) -> None:
+    now = datetime.now(UTC) + timedelta(seconds=1)  # the commands go by the real clock
+    with copy_pair(Made(homes, made.sides, made.digest, now), homes) as pair:
+        carry(pair.left, pair.right)
+        carry(pair.right, pair.left)
+
+
+def assess(run: Run, company: str, reference: str | Path) -> None:
+    seen = run(company, "assess", reference, "--source", "crm", "--dry-run")
+    accepting = [f"--accept={name}=For this test." for name in seen["open"]]
+    done = run(company, "assess", reference, "--source", "crm", *accepting)
+    assert done.get("signable"), done
+
+
+def test_an_agreement_is_amended_countered_suspended_and_terminated(
+    run: Run, made: Made, homes: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "next.toml"
+    first = made.digest
+    text = run("right", "draft", "--from", first, "--out", file, signed=False)["draft"]
+    file.write_text(text.replace('title = "Test campaign"', 'title = "Second season"'))
+    changes = run("right", "diff", first, file, signed=False)["changes"]
+    assert [(item["what"], item["kind"], item["new"]) for item in changes] == [
+        ("Title", "changed", "Second season")
+    ]
+    assess(run, "right", file)
+    amended = run("right", "amend", first, file)
+    assert (amended["state"], amended["version"], amended["replaces"]) == ("proposed", 2, first)
+    assert (amended["own_side"], amended["source"]) == ("proposer", "crm")
+    deliver(made, homes)
+
+    other = tmp_path / "ours.toml"
+    text = run("left", "draft", "--from", amended["id"], "--out", other, signed=False)["draft"]
+    other.write_text(text.replace("Second season", "Our season"))
+    assess(run, "left", other)
+    made_up = run("left", "counter", amended["id"], other, "--source", "crm", "--reason", "Another name.")
+    assert (made_up["state"], made_up["version"], made_up["replaces"]) == ("proposed", 2, first)
+    deliver(made, homes)
+    assert run("right", "show", amended["id"], signed=False)["reason"].startswith("Another name.")
+    against = run("right", "diff", made_up["id"], signed=False)
+    assert (against["old"], [item["old"] for item in against["changes"]]) == (
+        amended["id"],
+        ["Second season"],
+    )
+    assess(run, "right", made_up["id"])
+    assert run("right", "accept", made_up["id"], "--source", "crm")["state"] == "active"
+    deliver(made, homes)
+    listed = {item["id"]: item["state"] for item in run("left", "list", signed=False)["agreements"]}
+    assert sorted(listed.values()) == ["active", "rejected", "superseded"]
+
+    halted = run("left", "suspend", made_up["id"], "--reason", "A complaint.")
+    assert halted["state"] == "suspended"
+    deliver(made, homes)
+    assert run("right", "resume", made_up["id"])["code"] == 2
+    assert run("left", "resume", made_up["id"])["state"] == "active"
+    deliver(made, homes)
+
+    assert run("right", "terminate", made_up["id"], "--reason", "Over.", "--dry-run")["notice_days"] == 30
+    noticed = run("right", "terminate", made_up["id"], "--reason", "Over.")
+    assert (noticed["state"], noticed["ends_at"] is None) == ("active", False)
+    ended = run("right", "terminate", made_up["id"], "--reason", "Now.", "--cause")
+    assert ended["state"] == "ended"
+    deliver(made, homes)
+    states = {item["state"] for item in run("left", "list", signed=False)["agreements"]}
+    assert states == {"ended", "rejected"}
+
+
+def test_a_proposal_is_withdrawn(run: Run, made: Made, homes: Path, tmp_path: Path) -> None:
+    file = tmp_path / "next.toml"
+    text = run("left", "draft", "--from", made.digest, "--out", file, signed=False)["draft"]
+    file.write_text(text.replace('title = "Test campaign"', 'title = "Second season"'))
+    assess(run, "left", file)
+    proposed = run("left", "amend", made.digest, file)
+    assert run("left", "withdraw", proposed["id"], "--reason", "Not now.")["state"] == "rejected"
+    deliver(made, homes)
+    assert run("right", "show", proposed["id"], signed=False)["reason"] == "Withdrawn: Not now."
+    assert run("right", "accept", proposed["id"], "--source", "crm")["code"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("draft",), 2),
+        (("draft", "--from", "A-1", "--with", "globex"), 2),
+        (("draft", "--from", "A-1", "--title", "x"), 2),
+        (("diff", "A-00000000"), 6),
+        (("terminate", "A-00000000", "--reason", "x"), 6),
+        (("sign", "A-00000000"), 6),
+    ],
+)
+def test_what_cannot_be_done_says_so(run: Run, words: tuple[str, ...], code: int) -> None:
+    answer = run("left", *words, signed=words[0] in {"terminate", "sign"})
+    assert answer["code"] == code
+    assert answer["error"]["message"]
+
+
+def test_a_file_that_does_not_say_what_it_replaces_amends_nothing(
+    run: Run, made: Made, tmp_path: Path
+) -> None:
+    file = tmp_path / "next.toml"
+    text = run("left", "draft", "--from", made.digest, "--out", file, signed=False)["draft"]
+    lines = [line for line in text.splitlines() if not line.startswith(("version =", "replaces ="))]
+    file.write_text("\n".join(lines))
+    answer = run("left", "amend", made.digest, file)
+    assert answer["code"] == 2
+    assert "version = 2" in answer["error"]["hint"]
