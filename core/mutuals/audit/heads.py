@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from mutuals.audit.merkle import EMPTY_ROOT, BadProof, Tree, verify_consistency
 from mutuals.audit.notes import BadNote, Checkpoint, parse_checkpoint, parse_note
-from mutuals.audit.tree import cosign_head, cosigner, log_key, read_head, sign_head, tree_of
+from mutuals.audit.tree import Trees, cosign_head, cosigner, log_key, read_head, sign_head
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.identity.partners import partner_log_key
 from mutuals.models.agreement import AgreementState
@@ -78,8 +78,9 @@ def answer_heads(peer: Peer, partner: PartnerRow, heads: Iterable[LogHead]) -> t
     Raises PartnerFault where a checkpoint is malformed or not signed as it should be.
     """
     with peer.store.transaction() as tx:
-        taken = take_heads(tx, peer, partner, heads)
-        return own_heads(tx, peer, partner, taken.seen)
+        trees = Trees(tx, peer)
+        taken = take_heads(tx, peer, partner, heads, trees)
+        return own_heads(tx, peer, partner, taken.seen, trees)
 
 
 class LogTalk:
@@ -109,7 +110,7 @@ class LogTalk:
             return None
         self._rounds += 1
         with self._peer.store.transaction() as tx:
-            heads = own_heads(tx, self._peer, self._partner, self._seen)
+            heads = own_heads(tx, self._peer, self._partner, self._seen, Trees(tx, self._peer))
         self._sent = {head.agreement.hex(): _size(head.note) for head in heads if head.note}
         return heads
 
@@ -119,7 +120,7 @@ class LogTalk:
             self._open = False
             return
         with self._peer.store.transaction() as tx:
-            taken = take_heads(tx, self._peer, self._partner, heads)
+            taken = take_heads(tx, self._peer, self._partner, heads, Trees(tx, self._peer))
         unproven = {
             digest: size
             for digest, size in taken.seen.items()
@@ -131,18 +132,17 @@ class LogTalk:
         self.refused = bool(taken.refused)
 
 
-def own_heads(tx: Transaction, peer: Peer, partner: PartnerRow, seen: Sizes | None) -> tuple[LogHead, ...]:
+def own_heads(
+    tx: Transaction, peer: Peer, partner: PartnerRow, seen: Sizes | None, trees: Trees
+) -> tuple[LogHead, ...]:
     """Where the own logs stand that are shared with ``partner``: signed, and stored before they leave.
 
     ``seen`` is where the partner said that it last saw them; without it, where it last cosigned them.
     """
     rows = {row.digest: row for row in tx.agreements.list() if row.partner == partner.fingerprint}
-    own_tree = tree_of(tx, peer, None)
-    trees = {}
     for row in rows.values():
-        _cover_own_log(tx, peer, row, own_tree)
-        trees[row.digest] = tree_of(tx, peer, row.digest)
-        _check_against_signed(tx, peer, row, trees[row.digest])
+        _cover_own_log(tx, peer, row, trees.of(None))
+        _check_against_signed(tx, peer, row, trees.of(row.digest))
     faults = open_faults(tx, partner.fingerprint)
     lost = {fault.agreement: fault for fault in faults if fault.own}
     refused = {fault.agreement for fault in faults if not fault.own}
@@ -154,7 +154,7 @@ def own_heads(tx: Transaction, peer: Peer, partner: PartnerRow, seen: Sizes | No
         if digest in lost:
             heads.append(head if seen is not None else replace(head, base=lost[digest].size))
             continue
-        tree = trees[digest]
+        tree = trees.of(digest)
         if latest is None or latest.size != tree.size:
             latest = _issue(tx, peer, digest, tree)
         proof = tree.consistency(base, tree.size) if base <= tree.size else ()
@@ -164,12 +164,14 @@ def own_heads(tx: Transaction, peer: Peer, partner: PartnerRow, seen: Sizes | No
     return tuple(heads[:MAX_HEADS])
 
 
-def take_heads(tx: Transaction, peer: Peer, partner: PartnerRow, heads: Iterable[LogHead]) -> Taken:
+def take_heads(
+    tx: Transaction, peer: Peer, partner: PartnerRow, heads: Iterable[LogHead], trees: Trees
+) -> Taken:
     """Verify what ``partner`` says about the logs, cosign what only grew, and record what did not.
 
     Raises PartnerFault (BAD_MESSAGE) where a checkpoint is malformed or not signed as it should be.
     """
-    taking = _Taking(tx, peer, partner)
+    taking = _Taking(tx, peer, partner, trees)
     refused = set()
     for head in heads:
         try:
@@ -190,6 +192,7 @@ class _Taking:
     tx: Transaction
     peer: Peer
     partner: PartnerRow
+    trees: Trees
     seen: dict[str, int] = field(default_factory=dict)
     cosigned: int = 0
 
@@ -217,7 +220,7 @@ class _Taking:
             cosigner(self.partner.fingerprint, self._key),
         )
         self.seen[digest] = checkpoint.size
-        tree = tree_of(self.tx, self.peer, digest) if known else Tree()
+        tree = self.trees.of(digest) if known else Tree()
         if checkpoint.size <= tree.size and tree.root(checkpoint.size) == checkpoint.root:
             self._keep_cosigned(digest, checkpoint, note)
             return

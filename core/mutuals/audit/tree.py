@@ -77,6 +77,22 @@ def tree_of(tx: Transaction, peer: Peer, log: str | None) -> Tree:
         ) from error
 
 
+class Trees:
+    """The trees of one transaction, each built once as long as its log does not grow."""
+
+    def __init__(self, tx: Transaction, peer: Peer) -> None:
+        self._tx = tx
+        self._peer = peer
+        self._built: dict[str | None, Tree] = {}
+
+    def of(self, log: str | None) -> Tree:
+        """The tree over a log as it is now. Raises as ``tree_of`` does."""
+        tree = self._built.get(log)
+        if tree is None or tree.size != self._tx.log.count(log):
+            tree = self._built[log] = tree_of(self._tx, self._peer, log)
+        return tree
+
+
 def salt(key: SigningKey, log: str | None, number: int) -> str:
     """The salt of entry ``number`` (from 1): HMAC-SHA256 under the log key's seed, in hex."""
     name = b"" if log is None else bytes.fromhex(log)

@@ -39,6 +39,11 @@ class Log:
         """The entries of exactly one log, in order: an agreement's, or the peer's own where there is none."""
         return self._table.all(log.c.agreement == agreement, order=(log.c.seq,))
 
+    def count(self, agreement: str | None) -> int:
+        """How many entries exactly one log has."""
+        query = select(func.count()).select_from(log).where(log.c.agreement == agreement)
+        return int(self._connection.execute(query).scalar_one())
+
     def events(self, *names: str) -> list[LogRow]:
         """The entries of these kinds in all logs, in order."""
         return self._table.all(log.c.event.in_(names), order=(log.c.seq,))
