@@ -110,6 +110,14 @@ class Command(TyperCommand):
         self.params.extend(_shared_options())
 
 
+class NamedCommand(Command):
+    """A command that some operators may run and none signs for: also ``--operator``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_operator_options()[0])
+
+
 class OperatorCommand(Command):
     """A command that an operator signs or decrypts for: also ``--operator`` and ``--passphrase-fd``."""
 

@@ -8,7 +8,7 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands.runs import run_facts
-from mutuals_client.console import Command, open_peer, result, say
+from mutuals_client.console import NamedCommand, open_peer, result, say
 from mutuals_client.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("match", cls=Command)(match)
+    app.command("match", cls=NamedCommand)(match)
 
 
 def match(
@@ -32,20 +32,24 @@ def match(
 ) -> None:
     """Match your contacts with the partner's under an active agreement.
 
-    Charges one run of the budget. Example: mutuals match A-7Q3K2M9X
+    A steward, analyst or service operator starts it (--operator); it charges one run of the budget.
+    Example: mutuals match A-7Q3K2M9X
     """
     from mutuals.runs.lifecycle import expire_runs
-    from mutuals.runs.match import prepare_match
+    from mutuals.runs.match import prepare_match, require_starter
+    from mutuals_client.session import acting_operator
 
     with open_peer() as peer:
         expire_runs(peer)
+        starter = acting_operator(peer)
+        require_starter(starter)
         if dry_run:
             active = _active(peer, agreement)
             own = prepare_match(peer, active)
             say(f"[bold]{len(own.items):,}[/] identifiers would take part. Nothing was sent.")
             result(agreement=active.agreement_id, own_size=len(own.items), dry_run=True)
             return
-        run = _carry_out(peer, agreement, count_only)
+        run = _carry_out(peer, agreement, count_only, starter.name)
         _tell(run, count_only)
         result(**run_facts(peer, run))
 
@@ -57,7 +61,7 @@ def _active(peer: Peer, reference: str) -> ActiveAgreement:
         return load_active(tx, reference, peer.clock(), own=peer.fingerprint.hex())
 
 
-def _carry_out(peer: Peer, reference: str, count_only: bool) -> Run:
+def _carry_out(peer: Peer, reference: str, count_only: bool, operator: str) -> Run:
     from mutuals.engines.workers import WorkerPool
     from mutuals.runs.match import initiate_match
     from mutuals_client.calls import partner_connection
@@ -69,7 +73,9 @@ def _carry_out(peer: Peer, reference: str, count_only: bool) -> Run:
     ):
         active = _active(peer, row.digest)  # the partner's acceptance may just have come
         with progress_bars() as progress, connection.match() as stream:
-            return initiate_match(peer, active.digest, stream, pool, progress=progress, count_only=count_only)
+            return initiate_match(
+                peer, active.digest, stream, pool, progress=progress, count_only=count_only, operator=operator
+            )
 
 
 def _usable_or_proposed(peer: Peer, reference: str) -> AgreementRow:

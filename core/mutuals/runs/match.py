@@ -15,6 +15,7 @@ from datetime import timedelta
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.identity.operators import RUN_ROLES, get_operator, require_role
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
 from mutuals.normalisation import get_profile
@@ -32,7 +33,7 @@ from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, 
 from mutuals.runs.shares import create_share
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
 from mutuals.shortid import short_id
-from mutuals.store.rows import PartnerRow
+from mutuals.store.rows import OperatorRow, PartnerRow
 
 MatchStream = MessageStream[MatchMessage, MatchMessage]
 
@@ -55,15 +56,19 @@ def initiate_match(
     pool: Pool,
     *,
     count_only: bool = False,
+    operator: str | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled = never,
 ) -> Run:
     """Match under ``agreement`` (id or digest) with the partner at the other end of ``stream``; the run.
 
-    Its state is COUNTED, or COUNT_ONLY. Raises MutualsError: what ``prepare_match`` raises, AGREEMENT_NOT_ACTIVE,
+    ``operator`` is who starts it, by name; the log keeps it. The run's state is COUNTED, or COUNT_ONLY. Raises
+    MutualsError: what ``prepare_match`` raises, NOT_ENTITLED for the operator's role, AGREEMENT_NOT_ACTIVE,
     BELOW_THRESHOLD, WORKER_DIED, UNREACHABLE, and PartnerRefused or PartnerFault.
     """
     with peer.store.transaction() as tx:
+        if operator is not None:
+            require_starter(get_operator(tx, operator))
         active = load_active(tx, agreement, peer.clock(), own=peer.fingerprint.hex())
         partner = tx.partners.get(active.partner_fingerprint)
     if partner is None:
@@ -72,7 +77,19 @@ def initiate_match(
     progress.stage(STAGE_READ, 0)
     terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
     execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.INITIATOR)
+    execution.operator = operator
     return execution.carry_out(stream, pool, progress, cancelled)
+
+
+def require_starter(row: OperatorRow) -> None:
+    """Raise MutualsError (NOT_ENTITLED) unless this operator is active and may start runs."""
+    if row.disabled_at is not None:
+        raise MutualsError(
+            ErrorCode.NOT_ENTITLED,
+            f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}.",
+            hint="See who is active: mutuals operator list",
+        )
+    require_role(row, RUN_ROLES, "start a match")
 
 
 def respond_match(
@@ -119,6 +136,7 @@ class _Execution:
     ordered: OrderedItems
     key: ReceivingKey
     run: Run | None = None
+    operator: str | None = None
 
     @classmethod
     def prepare(
@@ -190,7 +208,7 @@ class _Execution:
             charge_match(tx, self.active, agreed.sid, agreed.partner_size, now)
             tx.runs.add(run)
             store_receiving_key(tx, run.run_id, self.key, create_share(self.peer, run.run_id))
-            log_run(tx, run, "opened", now)
+            log_run(tx, run, "opened", now, operator=self.operator)
         self.run = run
 
     def _conclude(self, run: Run, outcome: MatchOutcome) -> Run:
