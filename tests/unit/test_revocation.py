@@ -335,6 +335,18 @@ def test_pairs_of_which_no_record_came_cannot_be_withdrawn(revealed: Pair, made:
     assert receipt.reason == "BAD_MESSAGE"
 
 
+def test_after_retention_has_deleted_records_a_withdrawal_is_still_answered(
+    pair: Pair, made: Snapshot
+) -> None:
+    with pair.right.peer.store.transaction() as tx:
+        tx.received.destroy(made.run_id)
+    revoke(pair.left, "L1")
+    deliver(pair.left, pair.right)
+    deliver(pair.right, pair.left)
+    with pair.left.peer.store.transaction() as tx:
+        assert [row.deleted for row in tx.revocations.list()] == [0]
+
+
 def test_answers_nobody_asked_for_are_refused(pair: Pair) -> None:
     done = revoke(pair.left, "L1")
     identity = done.documents[0][1]

@@ -163,7 +163,9 @@ def _sent_ranks(tx: Transaction, run: Run) -> set[int] | None:
     if run.state is not RunState.DONE:
         return None
     envelopes = tx.envelopes.incoming(run.run_id)
-    total = EnvelopeHeader.from_bytes(envelopes[0].header).total if envelopes else 0
+    if not envelopes:  # destroyed with the agreement: a complete direction has at least one
+        return None
+    total = EnvelopeHeader.from_bytes(envelopes[0].header).total
     earlier = [row for row in tx.revocations.list(run.run_id) if not row.own]
     held = tx.received.ranks(run.run_id)
     if len(held) + sum(row.deleted or 0 for row in earlier) != total:
