@@ -180,15 +180,20 @@ def verify_stored_statement(
 def check_in_force(row: AgreementRow, agreement: Agreement, now: datetime) -> None:
     """Raise AGREEMENT_NOT_ACTIVE unless the UTC date of ``now`` is in the agreement's term, and no end was set."""
     today = utc_date(now)
+    check_not_ended(row, now)
+    if today < agreement.valid_from:
+        raise _not_active(row, f"is in force only from {agreement.valid_from}.", "Wait until then.")
+    check_not_over(row.agreement_id, agreement, now)
+
+
+def check_not_ended(row: AgreementRow, now: datetime) -> None:
+    """Raise AGREEMENT_NOT_ACTIVE where the end that a termination set has passed."""
     if row.ends_at is not None and now >= row.ends_at:
         raise _not_active(
             row,
             f"was terminated with effect from {row.ends_at:%Y-%m-%d %H:%M} UTC.",
             "To go on sharing, propose a new agreement: mutuals agreement draft",
         )
-    if today < agreement.valid_from:
-        raise _not_active(row, f"is in force only from {agreement.valid_from}.", "Wait until then.")
-    check_not_over(row.agreement_id, agreement, now)
 
 
 def check_not_over(name: str, agreement: Agreement, now: datetime) -> None:

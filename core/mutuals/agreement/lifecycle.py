@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mutuals.agreement.active import (
     ActiveAgreement,
+    check_not_ended,
     check_not_over,
     find_agreement,
     load_active,
@@ -175,6 +176,7 @@ def accept(
             return
         partner = _known_partner(tx, row.partner)
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
+        check_not_ended(row, now)
         amended(tx, agreement, row.partner, now)
         tx.agreements.bind(row.digest, source, full_mapping)
         assessment = require_assessment(tx, agreement, now, source=source, mapping=full_mapping)
