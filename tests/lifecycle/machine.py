@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ ANYBODY = st.sampled_from(OPERATORS)
 MOSTLY_ANNA = st.one_of(st.just("anna"), st.just("anna"), ANYBODY)
 INDEX = st.integers(0, 5)
 CUT = st.one_of(st.none(), st.none(), st.none(), st.integers(0, 6))
+DAYS = st.sampled_from([0.1, 1, 3, 6, 11, 35])
 CHOICES = st.builds(
     Choice,
     days=st.sampled_from([60, 12]),
@@ -43,6 +44,50 @@ POLICIES = st.builds(
     sales_shared_by=st.sampled_from(["marketing", "sales", None]),
     sales_exported_by=st.sampled_from(["sales", "marketing", None]),
     four_eyes=st.sampled_from([(), ("exchange",), ("reveal", "export"), ("sign", "terminate")]),
+)
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Something that happens at one company meanwhile, done by whoever is named."""
+
+    what: str
+    side: Side
+    operator: str
+    person: int
+    days: float
+    policy: PolicyChoice
+    choice: Choice
+
+
+DISTURBANCES = st.builds(
+    Disturbance,
+    what=st.sampled_from(
+        [
+            "purpose",
+            "age",
+            "notice",
+            "suppress",
+            "remove",
+            "restore",
+            "revoke",
+            "disable",
+            "policy",
+            "suspend",
+            "breach",
+            "terminate",
+            "terminate with cause",
+            "amend",
+            "time",
+            "restart",
+        ]
+    ),
+    side=SIDES,
+    operator=MOSTLY_ANNA,
+    person=INDEX,
+    days=DAYS,
+    policy=POLICIES,
+    choice=CHOICES,
 )
 
 
@@ -65,6 +110,23 @@ class Figures:
 
 
 FIGURES = Figures()
+
+_SIGNING = frozenset(
+    {
+        "propose",
+        "accept",
+        "reject",
+        "withdraw",
+        "terminate",
+        "suspend",
+        "breach",
+        "resume",
+        "deliver",
+        "retention",
+        "revoke",
+    }
+)
+"""Acts that put something into an outbox from which a side's knowledge follows, or complete an agreement."""
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -103,7 +165,8 @@ class Lifecycle(RuleBasedStateMachine):
             if error.code is ErrorCode.INTERNAL:
                 raise
             FIGURES.refused[f"{name}: {error.code.value}"] += 1
-        self.world.settle()
+        if name in _SIGNING:
+            self.world.settle()
 
     @invariant()
     def nothing_left_that_was_not_allowed(self) -> None:
@@ -112,23 +175,6 @@ class Lifecycle(RuleBasedStateMachine):
             assert not self.world.watch.violations, self.world.watch.violations
 
     # --- agreements -------------------------------------------------------------------------------------------------
-
-    @rule(side=SIDES, choice=CHOICES, operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), amends=st.booleans())
-    def agree(self, side: Side, choice: Choice, operators: tuple[str, str], amends: bool) -> None:
-        """A new agreement or version that the other side accepts at once, with mandates where it permits them."""
-        known = self.agreements()
-        before = known[0] if amends and known else None
-        deals = len(known)
-        self.attempt("propose", lambda: self.world.propose(side, choice, operators[0], before))
-        if len(self.agreements()) == deals:
-            return
-        digest = self.agreement(0)
-        self.attempt("deliver", self.world.deliver_all)
-        self.attempt("accept", lambda: self.world.accept(side.other, digest, operators[1]))
-        self.attempt("deliver", self.world.deliver_all)
-        if choice.mandate:
-            for each in Side:
-                self.attempt("mandate", lambda each=each: self.world.grant_mandate(each, digest, "anna"))
 
     @rule(side=SIDES, choice=CHOICES, operator=MOSTLY_ANNA, amends=st.one_of(st.none(), INDEX))
     def propose(self, side: Side, choice: Choice, operator: str, amends: int | None) -> None:
@@ -148,85 +194,75 @@ class Lifecycle(RuleBasedStateMachine):
         digest = self.unanswered()[index % len(self.unanswered())]
         self.attempt(answer, lambda: getattr(self.world, answer)(side, digest, operator))
 
-    @precondition(lambda self: self.agreements())
-    @rule(side=SIDES, operator=MOSTLY_ANNA, index=INDEX, cause=st.booleans())
-    def terminate(self, side: Side, operator: str, index: int, cause: bool) -> None:
-        """End an agreement."""
-        digest = self.agreement(index)
-        self.attempt("terminate", lambda: self.world.terminate(side, digest, operator, cause=cause))
-
-    @precondition(lambda self: self.agreements())
-    @rule(side=SIDES, operator=MOSTLY_ANNA, index=INDEX, what=st.sampled_from(["suspend", "breach"]))
-    def suspend(self, side: Side, operator: str, index: int, what: str) -> None:
-        """Halt an agreement."""
-        digest = self.agreement(index)
-        self.attempt(what, lambda: getattr(self.world, what)(side, digest, operator))
+    @rule(side=SIDES, choice=CHOICES, operator=MOSTLY_ANNA, amends=st.booleans())
+    def agree(self, side: Side, choice: Choice, operator: str, amends: bool) -> None:
+        """A new agreement or version that the other side accepts at once, with mandates where it permits them."""
+        known = self.agreements()
+        before = known[0] if amends and known else None
+        self.attempt("propose", lambda: self.world.propose(side, choice, operator, before))
+        if self.agreements() == known:
+            return
+        digest = self.agreement(0)
+        self.attempt("deliver", self.world.deliver_all)
+        self.attempt("accept", lambda: self.world.accept(side.other, digest, operator))
+        self.attempt("deliver", self.world.deliver_all)
+        if choice.mandate:
+            for each in Side:
+                self.attempt("mandate", lambda each=each: self.world.grant_mandate(each, digest, "anna"))
 
     @precondition(lambda self: self.halted())
     @rule(operator=MOSTLY_ANNA, index=INDEX)
     def resume(self, operator: str, index: int) -> None:
-        """Lift a halt, or close the breach behind it."""
+        """Lift a halt."""
         side, digest = self.halted()[index % len(self.halted())]
         self.attempt("resume", lambda: self.world.resume(side, digest, operator))
 
-    # --- documents and time -----------------------------------------------------------------------------------------
-
-    @precondition(lambda self: self.waiting())
-    @rule(index=INDEX, everything=st.booleans())
-    def deliver(self, index: int, everything: bool) -> None:
+    @rule(side=SIDES, index=INDEX, everything=st.booleans())
+    def deliver(self, side: Side, index: int, everything: bool) -> None:
         """Carry everything, or one document out of order; without this rule all is withheld."""
-        side = self.waiting()[index % len(self.waiting())]
-        act = self.world.deliver_all if everything else lambda: self.world.deliver(side, index)
-        self.attempt("deliver", act)
+        if everything:
+            self.attempt("deliver", self.world.deliver_all)
+        elif self.world.outbox(side):
+            self.attempt("deliver", lambda: self.world.deliver(side, index))
 
-    @rule(days=st.sampled_from([0.1, 1, 3, 6, 11, 35]))
-    def time_passes(self, days: float) -> None:
-        """For both the same."""
-        self.world.pass_days(days)
+    # --- what happens meanwhile -------------------------------------------------------------------------------------
 
-    @rule(side=SIDES)
-    def restart(self, side: Side) -> None:
-        """Close a peer and open it again."""
-        self.world.restart(side)
+    @rule(event=DISTURBANCES)
+    def disturb(self, event: Disturbance) -> None:
+        """Something happens, delivered or not."""
+        self.happen(event)
 
-    # --- people -----------------------------------------------------------------------------------------------------
-
-    @rule(
-        side=SIDES,
-        person=INDEX,
-        what=st.sampled_from(["purpose", "age", "notice", "suppress", "remove", "restore"]),
-    )
-    def change_list(self, side: Side, person: int, what: str) -> None:
-        """Somebody's consent, notice or suppression changes in the list, or the whole row."""
-        today = self.world.now.date()
-        changes: dict[str, dict[str, Any]] = {
-            "purpose": {"purpose": "something-else"},
-            "age": {"consent_at": today - timedelta(days=729)},
-            "notice": {"notified_at": None},
-            "suppress": {"suppressed": True},
-            "remove": {"listed": False},
-            "restore": {
-                "listed": True,
-                "purpose": PURPOSE,
-                "consent_at": today,
-                "notified_at": today,
-                "suppressed": False,
-            },
-        }
+    def happen(self, event: Disturbance) -> None:
+        """Let it happen, if the product lets it."""
+        world, side, operator = self.world, event.side, event.operator
         held = HELD[side]
-        self.world.change_list(side, held[person % len(held)], **changes[what])
-
-    # --- the company ------------------------------------------------------------------------------------------------
-
-    @rule(side=SIDES, choice=POLICIES, operator=MOSTLY_ANNA)
-    def policy(self, side: Side, choice: PolicyChoice, operator: str) -> None:
-        """Approve a policy, or change it."""
-        self.attempt("policy", lambda: self.world.approve_policy(side, choice, operator))
-
-    @rule(side=SIDES, operator=ANYBODY)
-    def disable(self, side: Side, operator: str) -> None:
-        """An operator leaves."""
-        self.attempt("disable", lambda: self.world.disable(side, operator))
+        person = held[event.person % len(held)]
+        digest = self.agreement(0) if self.agreements() else None
+        changes = _list_changes(world.now.date())
+        match event.what:
+            case "time":
+                world.pass_days(event.days)
+            case "restart":
+                world.restart(side)
+            case "revoke":
+                self.attempt("revoke", lambda: world.revoke(side, person, operator))
+            case "disable":
+                self.attempt("disable", lambda: world.disable(side, operator))
+            case "policy":
+                self.attempt("policy", lambda: world.approve_policy(side, event.policy, operator))
+            case what if what in changes:
+                world.change_list(side, person, **changes[what])
+            case _ if digest is None:
+                return
+            case "suspend":
+                self.attempt("suspend", lambda: world.suspend(side, digest, operator))
+            case "breach":
+                self.attempt("breach", lambda: world.breach(side, digest, operator))
+            case "amend":
+                self.attempt("propose", lambda: world.propose(side, event.choice, operator, digest))
+            case what:
+                cause = what == "terminate with cause"
+                self.attempt("terminate", lambda: world.terminate(side, digest, operator, cause=cause))
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -237,50 +273,47 @@ class Lifecycle(RuleBasedStateMachine):
         digest = self.agreement(index)
         self.attempt("match", lambda: self.world.match(side, digest, cut))
 
-    @precondition(lambda self: self.all_runs())
-    @rule(
-        side=SIDES, index=INDEX, operator=MOSTLY_ANNA, act=st.sampled_from(["reveal", "exchange", "mandate"])
-    )
-    def authorise(self, side: Side, index: int, operator: str, act: str) -> None:
-        """Permit a reveal, an exchange after a look at its preview, or both by a standing mandate."""
-        run = self.some_run(side, index)
-        if run is not None:
-            self.permit(act, side, run, operator)
-
-    @precondition(lambda self: self.all_runs())
-    @rule(index=INDEX, act=st.sampled_from(["exchange", "exchange", "reveal"]), cut=CUT)
-    def carry_out(self, index: int, act: str, cut: int | None) -> None:
-        """Reveal or exchange, whatever the state."""
-        run_id = self.run_id(index)
-        self.attempt(act, lambda: getattr(self.world, act)(run_id, cut))
-
-    @precondition(lambda self: self.all_runs())
-    @rule(operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), cut=CUT)
-    def go_on_with_latest(self, operators: tuple[str, str], cut: int | None) -> None:
-        """As ``go_on``; twice as likely."""
-        self.go_on_with(0, operators, cut)
-
     @precondition(lambda self: self.agreements())
     @rule(side=SIDES)
     def whole_run(self, side: Side) -> None:
         """A run from the match to the export, if nothing stands against it."""
-        runs = len(self.all_runs())
+        known = self.all_runs()
         digest = self.agreement(0)
         self.attempt("match", lambda: self.world.match(side, digest))
-        if len(self.all_runs()) > runs:
+        if self.all_runs() != known:
             for _ in range(3):
-                self.go_on_with(0, ("anna", "anna"), None)
+                self.permit_and_carry_out(0, ("anna", "anna"), None, None)
 
     @precondition(lambda self: self.all_runs())
-    @rule(index=INDEX, operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), cut=CUT)
-    def go_on(self, index: int, operators: tuple[str, str], cut: int | None) -> None:
-        """What comes next in a run."""
-        self.go_on_with(index, operators, cut)
+    @rule(
+        index=INDEX,
+        operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA),
+        cut=CUT,
+        event=st.one_of(st.none(), DISTURBANCES),
+    )
+    def go_on(
+        self, index: int, operators: tuple[str, str], cut: int | None, event: Disturbance | None
+    ) -> None:
+        """What comes next in a run; between the permission and the act something may happen."""
+        self.permit_and_carry_out(index, operators, event, cut)
 
-    def go_on_with(self, index: int, operators: tuple[str, str], cut: int | None) -> None:
+    @precondition(lambda self: self.all_runs())
+    @rule(operators=st.tuples(MOSTLY_ANNA, MOSTLY_ANNA), cut=st.integers(1, 5), event=DISTURBANCES)
+    def interrupted(self, operators: tuple[str, str], cut: int, event: Disturbance) -> None:
+        """The next step of the latest run breaks off, something happens, and it is taken up again."""
+        run_id = self.run_id(0)
+        self.permit_and_carry_out(0, operators, None, cut)
+        self.happen(event)
+        if any(run.run_id == run_id and not run.state.final for run in self.world.runs(event.side)):
+            self.attempt("exchange", lambda: self.world.exchange(run_id))
+
+    def permit_and_carry_out(
+        self, index: int, operators: tuple[str, str], event: Disturbance | None, cut: int | None
+    ) -> None:
         """Permit the next step of a run on both sides and carry it out; at the end look at the records."""
         run_id = self.run_id(index)
         initiator = self.world.truth.runs[run_id].initiator
+        state = None
         for side, operator in zip(Side, operators, strict=True):
             run = self.some_run(side, index)
             if run is None:
@@ -295,21 +328,48 @@ class Lifecycle(RuleBasedStateMachine):
                 self.attempt("clear", lambda side=side, run=run: self.world.clear(side, run))
             if side is initiator:
                 state = run.state
+        if event is not None:
+            self.happen(event)
         if state is RunState.COUNTED:
             self.attempt("reveal", lambda: self.world.reveal(run_id, cut))
         elif state in {RunState.REVEALED, RunState.EXCHANGING}:
             self.attempt("exchange", lambda: self.world.exchange(run_id, cut))
 
+    @precondition(lambda self: self.all_runs())
+    @rule(
+        side=SIDES,
+        index=INDEX,
+        operator=ANYBODY,
+        act=st.sampled_from(["reveal", "exchange", "mandate"]),
+    )
+    def authorise(self, side: Side, index: int, operator: str, act: str) -> None:
+        """Anybody tries to permit something."""
+        run = self.some_run(side, index)
+        if run is not None:
+            self.permit(act, side, run, operator)
+
     def permit(self, act: str, side: Side, run: Run, operator: str) -> None:
-        """Permit what is next, each in its way."""
+        """Permit a reveal, an exchange after a look at its preview, or both by a standing mandate."""
+        world = self.world
         if act == "mandate":
-            self.attempt("mandate", lambda: self.world.grant_mandate(side, run.agreement, operator))
+            self.attempt("mandate", lambda: world.grant_mandate(side, run.agreement, operator))
         elif act == "reveal":
-            self.attempt("authorise reveal", lambda: self.world.authorise_reveal(side, run, operator))
+            self.attempt("authorise reveal", lambda: world.authorise_reveal(side, run, operator))
         else:
-            self.attempt(
-                "authorise exchange", lambda: self.world.authorise_exchange(side, run.run_id, operator)
-            )
+            self.attempt("authorise exchange", lambda: world.authorise_exchange(side, run.run_id, operator))
+
+    @precondition(lambda self: self.all_runs())
+    @rule(index=INDEX, act=st.sampled_from(["exchange", "exchange", "reveal"]), cut=CUT)
+    def carry_out(self, index: int, act: str, cut: int | None) -> None:
+        """Reveal or exchange, whatever the state."""
+        run_id = self.run_id(index)
+        self.attempt(act, lambda: getattr(self.world, act)(run_id, cut))
+
+    @precondition(lambda self: self.all_runs())
+    @rule(side=SIDES, index=INDEX, operator=ANYBODY)
+    def export(self, side: Side, index: int, operator: str) -> None:
+        """Anybody tries to read what was received."""
+        self.read(side, self.run_id(index), operator)
 
     def read(self, side: Side, run_id: str, operator: str) -> None:
         """Export what a run received."""
@@ -319,15 +379,10 @@ class Lifecycle(RuleBasedStateMachine):
 
         self.attempt("export", act)
 
-    @precondition(lambda self: self.all_runs())
-    @rule(side=SIDES, index=INDEX, operator=ANYBODY)
-    def export(self, side: Side, index: int, operator: str) -> None:
-        """Anybody tries to read what was received."""
-        self.read(side, self.run_id(index), operator)
-
-    @rule(side=SIDES)
-    def retention(self, side: Side) -> None:
-        """Whatever is due is destroyed; what must be gone cannot be read by anybody."""
+    @rule(side=SIDES, days=st.sampled_from([0, 0, 11, 41, 70]))
+    def retention(self, side: Side, days: int) -> None:
+        """After some time whatever is due is destroyed; what must be gone cannot be read by anybody."""
+        self.world.pass_days(days)
         self.attempt("retention", lambda: self.world.keep_retention(side))
 
     # --- choosing ---------------------------------------------------------------------------------------------------
@@ -365,6 +420,20 @@ class Lifecycle(RuleBasedStateMachine):
         wanted = self.run_id(index)
         return next((run for run in self.world.runs(side) if run.run_id == wanted), None)
 
-    def waiting(self) -> list[Side]:
-        """The sides in whose outboxes something waits."""
-        return [side for side in Side if self.world.outbox(side)]
+
+def _list_changes(today: date) -> dict[str, dict[str, Any]]:
+    """What may change about a person in a list."""
+    return {
+        "purpose": {"purpose": "something-else"},
+        "age": {"consent_at": today - timedelta(days=729)},
+        "notice": {"notified_at": None},
+        "suppress": {"suppressed": True},
+        "remove": {"listed": False},
+        "restore": {
+            "listed": True,
+            "purpose": PURPOSE,
+            "consent_at": today,
+            "notified_at": today,
+            "suppressed": False,
+        },
+    }

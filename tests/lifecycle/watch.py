@@ -145,15 +145,21 @@ class Watch:
         self._in_force(world, run_id, None, new=False, what="an envelope")
         keys = self._keys(world, sender, header)
         leaving: dict[int, frozenset[str]] = {}
+        ranks = set()
         for record in envelope.records:
             plaintext = json.loads(keys.open(record.rank, record.retention_days, record.ciphertext))
+            ranks.add(record.rank)
+            if not plaintext:  # that somebody of the overlap takes part is agreed also without a field
+                continue
             person, fields = self._record(world, sender, run_id, plaintext, record.retention_days)
             self._persons[run_id, sender, record.rank] = person
             leaving[person] = leaving.get(person, frozenset()) | fields
+        if len(ranks) > len(run.people):
+            self.wrong(f"the {sender} sent records of {len(ranks)} people of {len(run.people)}")
         missing = world.truth.why_not_permitted(
             world.truth.houses[sender], "exchange", run_id, run.digest, world.now, leaving
         )
-        if missing and leaving:
+        if missing and ranks:
             self.wrong(f"records of the {sender} left with {missing}")
         self.left["records"] += len(envelope.records)
         self.left["envelopes"] += 1

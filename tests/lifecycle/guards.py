@@ -1,0 +1,168 @@
+"""The product without one of its guards, to show that the histories find what it holds back.
+
+Each is a context in which one check does nothing; what leaves then is what ``truth`` must object to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+
+from mutuals.identity import operators
+from mutuals.models.agreement import AgreementState
+from mutuals.runs import authorisation, export, incoming, outgoing, reveal
+from mutuals.sources.contacts import ContactTable
+
+Removal = Callable[[ExitStack], None]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _no_exclusions(frame: pl.DataFrame, *_: Any, **__: Any) -> pl.Series:
+    return pl.Series("reason", [None] * frame.height, dtype=pl.String)
+
+
+def _consent(stack: ExitStack) -> None:
+    for module in ("sources.participants", "runs.records"):
+        stack.enter_context(patch(f"mutuals.{module}.consent_exclusions", _no_exclusions))
+
+
+def _withdrawals(stack: ExitStack) -> None:
+    def unmarked(_: Any, table: ContactTable, *__: Any, **___: Any) -> ContactTable:
+        return table
+
+    stack.enter_context(patch("mutuals.runs.prepare.mark_withdrawn", unmarked))
+
+
+def _still_eligible(stack: ExitStack) -> None:
+    stack.enter_context(patch("mutuals.runs.exchange.require_still_eligible", _nothing))
+
+
+def _authorisation(stack: ExitStack) -> None:
+    def anything(_: Any, act: Any, *__: Any) -> authorisation.Authorisation:
+        from datetime import UTC, datetime
+
+        return authorisation.Authorisation("x", act, ("nobody",), None, datetime.max.replace(tzinfo=UTC))
+
+    for module in (outgoing, reveal):
+        stack.enter_context(patch.object(module, "require_authorisation", anything))
+    stack.enter_context(patch("mutuals.runs.exchange.require_authorisation", anything, create=True))
+
+
+def _four_eyes(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(authorisation, "operators_required", lambda *_: 1))
+
+
+def _roles(stack: ExitStack) -> None:
+    everybody = frozenset(operators.ROLES)
+    for name in ("AUTHORISE_ROLES", "MANDATE_ROLES"):
+        stack.enter_context(patch.object(authorisation, name, everybody))
+
+
+def _disabled(stack: ExitStack) -> None:
+    stack.enter_context(patch("mutuals.store.operators.Operators.disable", _nothing))
+    stack.enter_context(patch("mutuals.store.authorisations.Authorisations.void", _nothing))
+
+
+def _sharing_policy(stack: ExitStack) -> None:
+    def everything(_: Any, active: Any) -> Any:
+        return active.agreement.sends(active.own_side), ()
+
+    for module in ("runs.preview", "runs.permitted"):
+        stack.enter_context(patch(f"mutuals.{module}.sendable_fields", everything))
+    stack.enter_context(patch.object(authorisation, "refused_sender", lambda *_: ()))
+    stack.enter_context(patch.object(authorisation, "require_sender", _nothing))
+
+
+def _departments(stack: ExitStack) -> None:
+    def everything(_: Any, active: Any, *__: Any) -> Any:
+        return active.agreement.sends(active.own_side.other), ()
+
+    stack.enter_context(patch.object(export, "readable_fields", everything))
+
+
+def _term(stack: ExitStack) -> None:
+    stack.enter_context(patch("mutuals.agreement.active.check_in_force", _nothing))
+
+
+def _suspension(stack: ExitStack) -> None:
+    stack.enter_context(patch("mutuals.agreement.suspension._settle", lambda *_: AgreementState.ACTIVE))
+
+
+def _supersession(stack: ExitStack) -> None:
+    stack.enter_context(patch("mutuals.agreement.amendment._supersede", _nothing))
+
+
+def _signatures(stack: ExitStack) -> None:
+    """What was proposed counts as agreed on the side that proposed it, and on the one that has read it."""
+    stack.enter_context(patch.object(AgreementState, "_value2member_map_", AgreementState._value2member_map_))
+    stack.enter_context(patch("mutuals.agreement.active.verify_stored_statement", _nothing))
+    for module in ("lifecycle", "answers"):
+        stack.enter_context(patch(f"mutuals.agreement.{module}.AgreementState", _Hasty))
+
+
+class _Hasty:
+    """The states, in which proposed is active."""
+
+    DRAFT = AgreementState.DRAFT
+    PROPOSED = AgreementState.ACTIVE
+    ACTIVE = AgreementState.ACTIVE
+    SUSPENDED = AgreementState.SUSPENDED
+    SUPERSEDED = AgreementState.SUPERSEDED
+    REJECTED = AgreementState.REJECTED
+    ENDED = AgreementState.ENDED
+    CLOSED = AgreementState.CLOSED
+
+
+def _pairs(stack: ExitStack) -> None:
+    """The overlap is read in another order than both sides confirmed."""
+    real = export._open_overlap
+    stack.enter_context(patch.object(export, "_open_overlap", lambda *args: real(*args)[::-1]))
+
+
+def _retention(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(incoming, "timedelta", lambda days: timedelta(days=days + 1000)))
+
+
+def _destruction(stack: ExitStack) -> None:
+    def kept(*_: Any) -> Any:
+        from mutuals.obligations.traces import Traces
+
+        return [], Traces()
+
+    stack.enter_context(patch("mutuals.obligations.retention.destroy_ended", kept))
+
+
+REMOVALS: dict[str, Removal] = {
+    "consent": _consent,
+    "withdrawals": _withdrawals,
+    "consent once more before a retry": _still_eligible,
+    "authorisation": _authorisation,
+    "four eyes": _four_eyes,
+    "roles": _roles,
+    "disabled operators": _disabled,
+    "sharing policy": _sharing_policy,
+    "departments": _departments,
+    "term": _term,
+    "suspension": _suspension,
+    "supersession": _supersession,
+    "signatures": _signatures,
+    "pairs": _pairs,
+    "retention": _retention,
+    "destruction": _destruction,
+}
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """The product without this guard."""
+    with ExitStack() as stack:
+        REMOVALS[name](stack)
+        yield
