@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.audit import (
@@ -22,10 +24,13 @@ from support.audit import (
 from support.pairing import Company, Pair, contact, paired
 
 from mutuals.audit.clearing import clear_faults
-from mutuals.audit.heads import PEER_LOG
-from mutuals.audit.notes import parse_checkpoint, parse_note
-from mutuals.errors import ErrorCode, MutualsError
+from mutuals.audit.heads import PEER_LOG, answer_heads, own_heads
+from mutuals.audit.notes import Checkpoint, Note, parse_checkpoint, parse_note, sign_note
+from mutuals.audit.tree import Trees, origin
+from mutuals.crypto.signing import SigningKey
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.models.agreement import Side
+from mutuals.protocol.messages import LogHead
 from mutuals.runs.log_faults import CLEARED, FAULT, LogFault, open_faults
 
 ROWS = [contact(str(number), f"person{number}@example.com") for number in range(3)]
@@ -235,3 +240,64 @@ def test_a_log_rewritten_and_signed_anew_is_refused_by_the_partner(pair: Pair) -
     )
     meet(pair.left, pair.right)
     assert [(fault.own, fault.kind) for fault in faults(pair.right)] == [(False, "forked")]
+
+
+def crafted(pair: Pair, **changes: Any) -> LogHead:
+    """What right would say to left, with ``changes``."""
+    right, left = pair.right, pair.right.partner()
+    with right.peer.store.transaction() as tx:
+        heads = own_heads(tx, right.peer, left, None, Trees(tx, right.peer))
+    (head,) = heads
+    return replace(head, **changes)
+
+
+def signed_head(
+    company: Company, size: int, root: bytes, *, log: str, key: SigningKey | None = None
+) -> bytes:
+    """A checkpoint of one's own making."""
+    text = Checkpoint(origin(company.peer.fingerprint.hex(), log), size, root).text()
+    name = origin(company.peer.fingerprint.hex(), log)
+    return Note(text, (sign_note(text, key or company.peer.log_key, name),)).encode()
+
+
+def test_checkpoints_that_are_not_the_partners_are_refused(pair: Pair) -> None:
+    meet(pair.left, pair.right)
+    own = checkpoints(pair.left, pair.digest, own=True)[-1]
+    bad: list[dict[str, Any]] = [
+        {"note": b"nonsense"},
+        {"note": signed_head(pair.right, 99, bytes(32), log=pair.digest, key=pair.left.peer.log_key)},
+        {"note": signed_head(pair.right, 99, bytes(32), log=pair.digest, key=pair.right.peer.signing_key)},
+        {"note": signed_head(pair.right, 99, bytes(32), log="00" * 32)},
+        {"note": own.note},
+        {"seen": b"nonsense"},
+        {"seen": own.note},
+        {"seen": signed_head(pair.left, 99, bytes(32), log=pair.digest, key=pair.right.peer.log_key)},
+    ]
+    for changes in bad:
+        with pytest.raises(PartnerFault) as refused:
+            answer_heads(pair.left.peer, pair.left.partner(), [crafted(pair, **changes)])
+        assert refused.value.code is ErrorCode.BAD_MESSAGE
+    assert faults(pair.left) == []
+    settled(pair.left, pair.right, pair.digest)
+
+
+def test_heads_of_what_is_not_shared_are_skipped(pair: Pair) -> None:
+    meet(pair.left, pair.right)
+    head = LogHead(bytes(32), signed_head(pair.right, 1, bytes(32), log="00" * 32), 0, (), b"")
+    (answer,) = answer_heads(pair.left.peer, pair.left.partner(), [head])
+    assert answer.agreement.hex() == pair.digest
+    assert checkpoints(pair.left, "00" * 32, own=False) == []
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_a_partner_that_signs_two_logs_is_found_out(pair: Pair, same_size: bool) -> None:
+    meet(pair.left, pair.right)
+    seen = checkpoints(pair.left, pair.digest, own=False)[-1]
+    size = seen.size if same_size else seen.size + 3
+    note = signed_head(pair.right, size, bytes(32), log=pair.digest)
+    head = crafted(pair, note=note, base=seen.size, proof=() if same_size else (bytes(32),) * 3)
+    (answer,) = answer_heads(pair.left.peer, pair.left.partner(), [head])
+    assert answer.refused
+    (fault,) = faults(pair.left)
+    assert (fault.own, fault.kind, fault.shown) == (False, "forked", note.decode())
+    assert parse_note(fault.known.encode()).text == parse_note(seen.note).text
