@@ -63,8 +63,8 @@ HEALTHY = AgreementStatus(
     suspensions=(),
     revocations=(),
     attestations=(
-        AttestationFacts("us", None, NOW + 60 * DAY),
-        AttestationFacts("partner", None, NOW + 60 * DAY),
+        AttestationFacts("us", NOW - 30 * DAY, NOW + 60 * DAY),
+        AttestationFacts("partner", NOW - 30 * DAY, NOW + 60 * DAY),
     ),
     certificates=(),
     checkpoint=CheckpointFacts(12, NOW - 30 * DAY, cosigned=True),
@@ -147,16 +147,14 @@ def test_a_certificate_is_missed_first_gently_then_not(side: str) -> None:
     assert warned(**ended, certificates=(CertificateFacts(side, NOW, NOW - HOUR),)) == []
 
 
-def test_an_own_attestation_is_announced_and_anyones_is_overdue() -> None:
-    assert warned(attestations=(AttestationFacts("us", None, NOW + 15 * DAY),)) == []
-    assert warned(attestations=(AttestationFacts("us", None, NOW + 14 * DAY),)) == [
-        ("attestation_due", WARNING)
-    ]
-    assert warned(attestations=(AttestationFacts("partner", None, NOW + HOUR),)) == []
+def test_an_attestation_is_due_when_its_period_is_over_and_overdue_two_weeks_later() -> None:
+    period = AttestationFacts("us", NOW - 90 * DAY, NOW)
+    assert warned(attestations=(replace(period, due=NOW + HOUR),)) == []
+    assert warned(attestations=(period,)) == [("attestation_due", WARNING)]
+    assert warned(attestations=(replace(period, side="partner"),)) == [("attestation_due", NOTE)]
     for side in ("us", "partner"):
-        assert warned(attestations=(AttestationFacts(side, None, NOW - HOUR),)) == [
-            ("attestation_overdue", OVERDUE)
-        ]
+        late = AttestationFacts(side, NOW - 105 * DAY, NOW - 15 * DAY)
+        assert warned(attestations=(late,)) == [("attestation_overdue", OVERDUE)]
 
 
 def test_a_revocation_that_the_partner_does_not_acknowledge_becomes_overdue() -> None:

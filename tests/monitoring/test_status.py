@@ -111,13 +111,13 @@ def test_what_both_sides_owe_is_followed(pair: Pair, snapshot: Snapshot) -> None
     assert [facts.due for facts in only(left_status(pair)).attestations] == [now + 90 * DAY] * 2
     with peer.store.transaction() as tx:
         tx.attestations.put(
-            AttestationRow(digest, Side.PARTNER, now - 5 * DAY, now - DAY, b"body", b"signature", now)
+            AttestationRow(digest, Side.PARTNER, now - DAY, now + DAY, b"body", b"signature", now)
         )
         tx.revocations.put(RevocationRow("V-1", snapshot.run_id, partner, True, (0,), None, now))
         tx.suspensions.put(SuspensionRow("S-1", digest, Side.PARTNER, "A laptop was lost.", None, now))
         tx.checkpoints.put(CheckpointRow(digest, True, 9, b"r" * 32, b"note", now))
     ours, theirs = only(left_status(pair)).attestations
-    assert (ours.due, theirs.due) == (now + 90 * DAY, now + 89 * DAY)
+    assert (ours.due, theirs.due, theirs.since) == (now + 90 * DAY, now + 91 * DAY, now + DAY)
     assert {"revocation_waiting", "suspended"} <= rules(left_status(pair))
     (suspension,) = only(left_status(pair)).suspensions
     assert (suspension.by, suspension.reason) == ("partner", "A laptop was lost.")
@@ -128,7 +128,7 @@ def test_what_both_sides_owe_is_followed(pair: Pair, snapshot: Snapshot) -> None
         tx.revocations.answer("V-1", 1, pair.left.clock())
         tx.suspensions.lift("S-1", pair.left.clock())
     assert not {"revocation_overdue", "suspended"} & rules(left_status(pair))
-    pair.left.clock.now += 83 * DAY
+    pair.left.clock.now += 97 * DAY
     assert "attestation_overdue" in rules(left_status(pair))
 
 

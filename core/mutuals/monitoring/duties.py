@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
+from mutuals.agreement.chain import LIVING, chain_of
 from mutuals.errors import MutualsError
-from mutuals.models.agreement import Agreement, AgreementState, Side
+from mutuals.models.agreement import AgreementState
 from mutuals.models.run import Run
 from mutuals.monitoring.chains import Chain
 from mutuals.monitoring.facts import (
@@ -18,15 +19,16 @@ from mutuals.monitoring.facts import (
     SuspensionFacts,
     Undelivered,
 )
+from mutuals.obligations.attestation import next_period
 from mutuals.obligations.breach_standing import standing
+from mutuals.obligations.certificates import certificate_of
+from mutuals.obligations.certificates_due import certificate_due
+from mutuals.obligations.revocation import ANSWERED_WITHIN
 from mutuals.store.database import Transaction
 from mutuals.store.rows import BreachRow
 
 AUTHORITY_HOURS = timedelta(hours=72)
 """GDPR Art. 33(1): the authority is told not later than 72 hours after having become aware of a breach."""
-
-ACKNOWLEDGED_WITHIN = timedelta(days=3)
-"""How soon a partner should confirm that it deleted a contact that was withdrawn; no clause says a number."""
 
 
 def suspensions_of(tx: Transaction, chain: Chain) -> tuple[SuspensionFacts, ...]:
@@ -34,7 +36,7 @@ def suspensions_of(tx: Transaction, chain: Chain) -> tuple[SuspensionFacts, ...]
     return tuple(
         SuspensionFacts(
             row.suspension_id,
-            "us" if row.side is version.own_side else "partner",
+            _who(own=row.side is version.own_side),
             row.reason,
             row.at,
             row.breach,
@@ -44,10 +46,10 @@ def suspensions_of(tx: Transaction, chain: Chain) -> tuple[SuspensionFacts, ...]
     )
 
 
-def revocations_of(tx: Transaction, runs: Iterable[Run], now: datetime) -> tuple[RevocationFacts, ...]:
+def revocations_of(tx: Transaction, runs: Iterable[Run]) -> tuple[RevocationFacts, ...]:
     """Our revocations that the partner has not acknowledged, oldest first."""
     found = [
-        RevocationFacts(row.revocation_id, row.run_id, row.at, row.at + ACKNOWLEDGED_WITHIN)
+        RevocationFacts(row.revocation_id, row.run_id, row.at, row.at + ANSWERED_WITHIN)
         for run in runs
         for row in tx.revocations.list(run.run_id)
         if row.own and row.answered_at is None
@@ -55,39 +57,32 @@ def revocations_of(tx: Transaction, runs: Iterable[Run], now: datetime) -> tuple
     return tuple(sorted(found, key=lambda revocation: revocation.since))
 
 
-def attestations_of(
-    tx: Transaction, chain: Chain, agreement: Agreement, signed_at: datetime | None
-) -> tuple[AttestationFacts, ...]:
-    """When each side has to attest next, of an agreement that binds; nothing of one that does not.
-
-    The first period begins when both had signed and the term had begun, each later one where the last ended.
-    """
+def attestations_of(tx: Transaction, chain: Chain, now: datetime) -> tuple[AttestationFacts, ...]:
+    """What each side attests next, of an agreement that has bound and is not closed."""
     head = chain.head
-    if head.state not in {AgreementState.ACTIVE, AgreementState.SUSPENDED} or signed_at is None:
+    if head.state not in LIVING | {AgreementState.ENDED}:
         return ()
-    begun = max(signed_at, datetime.combine(agreement.valid_from, time(), UTC))
-    period = timedelta(days=agreement.security.attestation_every_days)
     facts = []
-    for side in (head.own_side, head.own_side.other):
-        ends = [
-            row.period_until for version in chain.rows for row in tx.attestations.list(version.digest, side)
-        ]
-        last = max(ends, default=None)
-        facts.append(AttestationFacts(_who(head.own_side, side), last, (last or begun) + period))
+    for own in (True, False):
+        try:
+            period = next_period(tx, head, now, own=own)
+        except MutualsError:  # damaged, which is a finding of its own
+            return ()
+        if period is not None:
+            facts.append(AttestationFacts(_who(own=own), *period))
     return tuple(facts)
 
 
-def certificates_of(tx: Transaction, chain: Chain, agreement: Agreement) -> tuple[CertificateFacts, ...]:
+def certificates_of(tx: Transaction, chain: Chain) -> tuple[CertificateFacts, ...]:
     """What each side has certified, or has to, since the agreement ended; nothing while it lives."""
-    head = chain.head
-    if head.ended_at is None:
+    due = certificate_due(chain.head)
+    if due is None:
         return ()
-    due = head.ended_at + timedelta(days=agreement.termination.certificate_within_days)
+    bound = chain_of(tx, chain.head.digest)
     facts = []
-    for side in (head.own_side, head.own_side.other):
-        held = [row for version in chain.rows if (row := tx.certificates.get(version.digest, side))]
-        signed_at = max((row.at for row in held), default=None)
-        facts.append(CertificateFacts(_who(head.own_side, side), signed_at, due))
+    for own in (True, False):
+        held = certificate_of(tx, bound, own=own)
+        facts.append(CertificateFacts(_who(own=own), held.at if held else None, due))
     return tuple(facts)
 
 
@@ -136,8 +131,8 @@ def _breach(tx: Transaction, row: BreachRow, now: datetime) -> BreachFacts:
     )
 
 
-def _who(own: Side, side: Side) -> str:
-    return "us" if side is own else "partner"
+def _who(*, own: bool) -> str:
+    return "us" if own else "partner"
 
 
 def _hours(left: timedelta) -> int:

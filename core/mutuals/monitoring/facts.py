@@ -156,10 +156,10 @@ class RevocationFacts:
 
 @dataclass(frozen=True)
 class AttestationFacts:
-    """When the next attestation of use is due from ``side`` (``us`` or ``partner``), and the last one's period."""
+    """The period of use that ``side`` (``us`` or ``partner``) attests next; it can, and should, from its end on."""
 
     side: str
-    last_until: datetime | None
+    since: datetime
     due: datetime
 
 

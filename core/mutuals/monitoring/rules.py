@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from shlex import quote
 
-from mutuals.monitoring.facts import AgreementStatus, AttestationFacts, Finding, RunFacts, Urgency
+from mutuals.monitoring.facts import AgreementStatus, Finding, RunFacts, Urgency
 
 GRACE = timedelta(days=1)
 """Deletions and endings are due by the day; the server and `mutuals retention` need not run every minute."""
@@ -30,7 +30,8 @@ OVERLAP_HIGH = 0.85
 
 BUDGET_NEARLY = 0.75
 TERM_ENDING_DAYS = 30
-ATTESTATION_SOON = timedelta(days=14)
+ATTEST_WITHIN = timedelta(days=14)
+"""How long after a period its attestation may take; no clause says a number."""
 RUN_SOON = timedelta(days=3)
 ASSESSMENT_DAYS = 365
 CHECKPOINT_WITHIN = timedelta(days=7)
@@ -147,35 +148,23 @@ def _certificates(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
 
 def _attestations(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
     for attestation in status.attestations:
+        if attestation.due > now:
+            continue
         ours = attestation.side == "us"
-        if attestation.due < now:
-            yield _attestation_overdue(status, attestation, ours=ours)
-        elif ours and attestation.due - now <= ATTESTATION_SOON:
-            yield _finding(
-                status,
-                "attestation_due",
-                Urgency.WARNING,
-                f"Your attestation of use is due on {attestation.due:%Y-%m-%d}.",
-                "The agreement asks for one in each period.",
-                "Check that the agreement was kept to, then attest.",
-                f"mutuals attest {status.id}",
-                due=attestation.due,
-            )
-
-
-def _attestation_overdue(status: AgreementStatus, attestation: AttestationFacts, *, ours: bool) -> Finding:
-    return _finding(
-        status,
-        "attestation_overdue",
-        Urgency.OVERDUE,
-        f"{'Your' if ours else status.partner + '’s'} attestation of use was due on {attestation.due:%Y-%m-%d}.",
-        "The agreement asks for one in each period."
-        if ours
-        else "The partner forgot it, cannot say that it kept to the agreement, or could not deliver it.",
-        "Check that the agreement was kept to, then attest." if ours else "Ask the partner for it.",
-        f"mutuals attest {status.id}" if ours else _sync(status),
-        due=attestation.due,
-    )
+        late = attestation.due + ATTEST_WITHIN < now
+        whose = "Your" if ours else f"{status.partner}’s"
+        yield _finding(
+            status,
+            "attestation_overdue" if late else "attestation_due",
+            Urgency.OVERDUE if late else Urgency.WARNING if ours else Urgency.NOTE,
+            f"{whose} attestation of use since {attestation.since:%Y-%m-%d} is due since {attestation.due:%Y-%m-%d}.",
+            "The agreement asks for one for each period."
+            if ours
+            else "The partner forgot it, cannot say that it kept to the agreement, or could not deliver it.",
+            "Check that the agreement was kept to, then attest." if ours else "Ask the partner for it.",
+            f"mutuals attest {status.id}" if ours else _sync(status),
+            due=attestation.due + ATTEST_WITHIN,
+        )
 
 
 def _revocations(status: AgreementStatus, now: datetime) -> Iterator[Finding]:

@@ -38,10 +38,9 @@ from mutuals.store.rows import AgreementRow
 
 @dataclass(frozen=True)
 class Verified:
-    """The document of a row and when both sides had signed it, where store and signatures still agree."""
+    """The document of a row and our assessment that it was signed with, where store and signatures still agree."""
 
     agreement: Agreement
-    signed_at: datetime | None
     assessment: str | None
 
 
@@ -74,9 +73,9 @@ def agreement_status(tx: Transaction, chain: Chain, now: datetime) -> AgreementS
         exports=tuple(_exports(tx, runs)),
         retention=_deletions(tx, runs),
         suspensions=suspensions_of(tx, chain),
-        revocations=revocations_of(tx, runs, now),
-        attestations=attestations_of(tx, chain, verified.agreement, verified.signed_at) if verified else (),
-        certificates=certificates_of(tx, chain, agreement) if agreement else (),
+        revocations=revocations_of(tx, runs),
+        attestations=attestations_of(tx, chain, now),
+        certificates=certificates_of(tx, chain),
         checkpoint=checkpoint_of(tx, chain),
         assessment=_assessment(tx, verified.assessment, now) if verified else None,
     )
@@ -95,8 +94,7 @@ def verify(tx: Transaction, row: AgreementRow) -> Verified | None:
     except MutualsError:
         return None
     own = signed.get(row.own_side)
-    both = max(statement.signed_at for statement in signed.values()) if len(signed) == len(Side) else None
-    return Verified(agreement, both, own.assessment if own else None)
+    return Verified(agreement, own.assessment if own else None)
 
 
 def last_moment(row: AgreementRow, agreement: Agreement) -> datetime:

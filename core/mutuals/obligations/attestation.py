@@ -202,6 +202,22 @@ def due_attestations(tx: Transaction, now: datetime) -> list[DueAttestation]:
     return sorted(due, key=lambda item: (item.period_until, item.agreement, not item.own))
 
 
+def next_period(
+    tx: Transaction, row: AgreementRow, now: datetime, *, own: bool
+) -> tuple[datetime, datetime] | None:
+    """The first period that this side or the partner has not attested, elapsed or not; nothing once the term is.
+
+    ``row`` is any version that has bound. Raises MutualsError (AGREEMENT_NOT_ACTIVE) for a damaged one.
+    """
+    chain = chain_of(tx, row.digest)
+    newest = newest_of(chain)
+    agreement = verify_stored(newest)
+    begins, _ = _open_period(tx, chain, agreement, now, own=own)
+    step = timedelta(days=agreement.security.attestation_every_days)
+    ends = min(begins + step, _over(agreement, newest))
+    return (begins, ends) if begins < ends else None
+
+
 def held_attestations(tx: Transaction, peer: Peer, reference: str) -> list[HeldAttestation]:
     """The attestations of both sides over all versions, oldest first, every signature verified again.
 
