@@ -29,9 +29,9 @@ APPROVE = "field"
 """The act of an approval, in the store and in what is signed."""
 
 
-def category_of(policy: Policy | None, name: str, heading: str) -> Category | None:
-    """The policy's category of a field: by its column, or by its name in the agreement."""
-    return None if policy is None else policy.category_of(heading) or policy.category_of(name)
+def category_of(policy: Policy | None, heading: str) -> Category | None:
+    """The policy's category of a field, by its column: as it is decided when the field is sent."""
+    return None if policy is None else policy.category_of(heading)
 
 
 def owned_fields(
@@ -107,7 +107,7 @@ def approve_field(
 
 
 def _owner(policy: Policy | None, name: str, mapping: Mapping[str, str]) -> str | None:
-    found = category_of(policy, name, mapping[name])
+    found = category_of(policy, mapping[name])
     return found.shared_by if found else None
 
 

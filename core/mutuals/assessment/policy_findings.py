@@ -32,7 +32,7 @@ def policy_findings(basis: Basis) -> Iterator[Finding]:
 def _owners(basis: Basis, policy: Policy) -> Iterator[Finding]:
     for field in basis.fields:
         key = f"{basis.side}_sends.{field.name}"
-        category = category_of(policy, field.name, field.heading)
+        category = category_of(policy, field.heading)
         if category is None:
             yield found(
                 "field-without-owner",
