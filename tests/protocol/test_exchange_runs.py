@@ -348,6 +348,39 @@ def test_a_contact_withdrawn_during_an_interruption_ends_the_run(pair: Pair, sna
         assert tx.keys.wrapped(subject(run.run_id), "anna") is None
 
 
+@pytest.mark.parametrize("what", ["expired", "withdrawn"])
+def test_a_permission_that_lost_its_force_during_an_interruption_ends_the_run(
+    pair: Pair, snapshot: Snapshot, what: str
+) -> None:
+    authorise_both(pair, snapshot.run_id)
+    CutAfter(4).exchange(pair, snapshot.run_id)
+    if what == "expired":
+        pair.left.clock.now += timedelta(days=8)
+    else:
+        with pair.left.peer.store.transaction() as tx:
+            row = tx.authorisations.current("exchange", snapshot.run_id, pair.left.clock())
+            assert row is not None
+            tx.authorisations.void(row.id, pair.left.clock())
+    sent: list[Any] = []
+    ends = exchange(
+        pair, snapshot.run_id, dict.fromkeys(Role, lambda message: (sent.append(message), [message])[1])
+    )
+    assert code(ends.errors[Role.INITIATOR]) is ErrorCode.STALE
+    assert not any(isinstance(message, Envelope) for message in sent)
+    assert pair.left.run(snapshot.run_id).state is RunState.STALE
+
+
+def test_the_partner_hears_the_end_also_after_the_permission_has_expired(
+    pair: Pair, snapshot: Snapshot
+) -> None:
+    authorise_both(pair, snapshot.run_id)
+    CutAfter(MESSAGES - 1).exchange(pair, snapshot.run_id)
+    assert pair.right.run(snapshot.run_id).state is RunState.DONE
+    pair.left.clock.now += timedelta(days=8)
+    assert not exchange(pair, snapshot.run_id).errors
+    assert_done(pair, snapshot.run_id)
+
+
 def test_a_changed_value_during_an_interruption_does_not_change_what_was_authorised(
     pair: Pair, snapshot: Snapshot
 ) -> None:

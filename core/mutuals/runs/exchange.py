@@ -41,6 +41,7 @@ from mutuals.runs.outgoing import (
     outgoing_flow,
     prepare_outgoing,
     require_still_eligible,
+    require_still_permitted,
     stored_envelopes,
     to_envelope,
 )
@@ -245,17 +246,23 @@ class _Exchange:
             )
         return message
 
-    def _require_still_allowed(self) -> None:
-        """Between two envelopes the agreement may have been suspended, replaced or ended, here or by the partner."""
+    def _require_still_allowed(self, *, sending: bool = False) -> None:
+        """Between two envelopes the agreement may have been suspended, replaced or ended, here or by the partner.
+
+        Before something of ours leaves for the first time (``sending``) the operators' permission must stand, too.
+        """
         with self._peer.store.transaction() as tx:
             run = tx.runs.get(self._run.run_id)
             if run is None or run.state not in {RunState.EXCHANGING, RunState.DONE}:
                 raise wrong_state(run or self._run)
-            load_for_run(tx, run, self._peer.clock(), own=self._peer.fingerprint.hex())
+            active = load_for_run(tx, run, self._peer.clock(), own=self._peer.fingerprint.hex())
+            if sending:
+                require_still_permitted(tx, run, active, self._peer.clock())
 
     def _send(self, row: OutgoingRow) -> None:
         self._check_cancelled()
-        self._require_still_allowed()
+        # What is acknowledged goes out again only so that the partner hears the end.
+        self._require_still_allowed(sending=row.number not in self._acknowledged)
         envelope = to_envelope(row)
         self._stream.send(envelope)
         ack = self.expect(EnvelopeAck)

@@ -28,6 +28,7 @@ from mutuals.runs.lifecycle import log_run
 from mutuals.runs.permitted import sendable_fields
 from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
 from mutuals.runs.records import ineligible
+from mutuals.store.database import Transaction
 from mutuals.store.rows import OutgoingRow, SentRow
 
 LEDGER_LASTS = timedelta(days=3 * 365)
@@ -182,6 +183,8 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
     if not waiting:
         return
     _require_still_shared(peer, run, active)
+    with peer.store.transaction() as tx:
+        require_still_permitted(tx, run, active, peer.clock())
     overlap, table = read_overlap_and_source(peer, run, active)
     excluded = ineligible(table, active.agreement, overlap, utc_date(peer.clock()))
     ranks = {
@@ -196,6 +199,25 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
             f"While the exchange of run {run.run_id} was interrupted, a contact that was not yet sent was withdrawn.",
             hint="Start a new match.",
         )
+
+
+def require_still_permitted(tx: Transaction, run: Run, active: ActiveAgreement, now: datetime) -> None:
+    """Before an envelope that is not acknowledged leaves: whoever permitted the exchange still does.
+
+    Raises MutualsError (STALE) where the permission has expired, its operator was disabled, or the policy changed:
+    another one could not be given for bytes that are fixed.
+    """
+    try:
+        require_authorisation(tx, "exchange", run, active, now)
+    except MutualsError as error:
+        if error.code is not ErrorCode.NOT_AUTHORISED_YET:
+            raise
+        raise MutualsError(
+            ErrorCode.STALE,
+            f"The permission for the exchange of run {run.run_id} lost its force before everything was sent. "
+            f"{error.message}",
+            hint="Start a new match, and authorise its exchange.",
+        ) from error
 
 
 def _require_still_shared(peer: Peer, run: Run, active: ActiveAgreement) -> None:
