@@ -325,7 +325,7 @@ def test_the_policy_is_held_against_the_terms(made: tuple[Path, Path], tmp_path:
         plan = Plan(agreement, Side.PROPOSER, name)
         without = assess(pair.acme.peer, plan, {})
         sign_assessment(pair.acme.peer, plan, without, pair.acme.keys)
-        put_policy(pair.acme, policy(new_agreements={"field_owner_approval": True}), 1)
+        put_policy(pair.acme, policy(), 1)
         assert "The policy changed" in forbidden(pair, agreement).message
 
         found = assess(pair.acme.peer, plan, {}, pair.acme.keys)
@@ -391,7 +391,8 @@ def test_a_policy_may_allow_special_categories_to_be_accepted(
     made: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with open_copy(made, tmp_path) as pair:
-        put_policy(pair.acme, policy(new_agreements={"special_categories": True}), 1)
+        rules = {"special_categories": True, "field_owner_approval": False}
+        put_policy(pair.acme, policy(new_agreements=rules), 1)
         agreement = agreed(pair, {"proposer_sends.0.sensitivity": "special"})
         found = look(pair, agreement, source(pair.acme, tmp_path / "lists", SIX))
         weights = {item.name: item.weight for item in found.findings}

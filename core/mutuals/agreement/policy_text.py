@@ -115,8 +115,7 @@ def _consent(policy: Policy) -> Iterator[Block]:
 def _agreements(policy: Policy) -> Iterator[Block]:
     rules = policy.new_agreements
     yield Heading("New agreements")
-    if rules.assessment_required:
-        yield Clause("A risk assessment is made and signed first.", enforced=True)
+    yield Clause("A risk assessment is made and signed first.", enforced=True)
     if rules.field_owner_approval:
         yield Clause("The department that owns a field approves that it is sent.", enforced=True)
     yield Clause(f"Nothing that is sent is kept longer than {rules.max_retention_days} days.", enforced=True)

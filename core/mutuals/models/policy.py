@@ -127,8 +127,7 @@ class BreachPlan(_Part):
 class NewAgreements(_Part):
     """What a new agreement needs before it is signed. No ``purposes`` means any consent purpose will do."""
 
-    assessment_required: bool = True
-    field_owner_approval: bool = False
+    field_owner_approval: bool = True
     max_retention_days: int = Field(default=365, ge=1, le=3650)
     min_set_size: int = Field(default=100, ge=1, le=100_000_000)
     purposes: tuple[Slug, ...] = Field(default=(), max_length=100)

@@ -114,9 +114,8 @@ contacts = ["<whom to call, at any hour>"]
 tell_within_hours = 24
 
 [new_agreements]
-assessment_required = true
 # Whether the department that owns a category must approve each field of it before it is promised to a partner.
-field_owner_approval = false
+field_owner_approval = true
 max_retention_days = 365
 min_set_size = 100
 # Consent purposes that agreements may name; none means any.
