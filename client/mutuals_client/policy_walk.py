@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from mutuals.policy.proposal import CategoryDraft, PolicyDraft
 
 OWNER = "<who answers for this policy: name and address>"
+_DEPARTMENT = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 def walk(
@@ -25,10 +27,13 @@ def walk(
     from mutuals.policy.proposal import DepartmentDraft, PolicyDraft, propose_categories
 
     asks = interactive() and not SETTINGS.yes
+    if asks:
+        say("Enter takes what stands in brackets; a <blank> can be filled in later, in the file.")
     owner = ask("Who answers for the policy (name and address)?", OWNER) if asks else OWNER
-    names = _names("Departments", departments) if asks else list(departments)
-    responsible = names[0] if names else "company"
-    drafts = [DepartmentDraft(name) for name in names or [responsible]]
+    names = list(departments) or ["company"]
+    if asks:
+        names = _names("Departments", names) or names
+    drafts = [DepartmentDraft(name) for name in names]
     if asks:
         drafts = [
             replace(
@@ -40,10 +45,23 @@ def walk(
         ]
     fields = dict.fromkeys(name for held in headings.values() for name in held)
     known = [name for name in readers if name in names] or names
-    categories = propose_categories(fields, known, responsible)
+    categories = propose_categories(fields, known, names[0])
     if asks:
         categories = tuple(_category(category, names) for category in categories)
-    return PolicyDraft(organisation, owner, tuple(drafts), categories, tuple(today))
+    draft = PolicyDraft(organisation, owner, tuple(drafts), categories, tuple(today))
+    return _procedures(draft) if asks else draft
+
+
+def _procedures(draft: PolicyDraft) -> PolicyDraft:
+    """What a company says of its consents and of a breach."""
+    say("", "[bold]Consent, and a breach[/]")
+    return replace(
+        draft,
+        consent_collected=ask("How is consent asked for, and by whom?", draft.consent_collected),
+        consent_kept=ask("Where is the evidence of it kept?", draft.consent_kept),
+        withdrawal=ask("How does a person withdraw it?", draft.withdrawal),
+        breach_contact=ask("Whom to call in a breach, at any hour?", draft.breach_contact),
+    )
 
 
 def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDraft:
@@ -56,32 +74,46 @@ def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDr
         f"[bold]{category.name}[/]: {category.description}",
         Text(f"  fields: {', '.join(category.fields) or 'none'}"),
     )
-    responsible = ask("Responsible department", category.responsible)
-    answers = {
-        action: _names(
-            f"Departments that may {action} it (- for nobody)", getattr(category, action).departments
-        )
-        for action in ("view", "export")
-    }
+    collected_by = _one("Department that answers for collecting it", category.collected_by, departments)
+    stored_by = _one("For storing it", collected_by, departments)
+    shared_by = _one("For sharing it", collected_by, departments)
+    view, export = (
+        tuple(_names(f"Departments that may {action} it (- for nobody)", now.departments, departments))
+        for action, now in (("view", category.view), ("export", category.export))
+    )
     may_share = ask("May it be shared with partners (yes, no)?", "no" if category.share.nobody else "yes")
     share = Access(roles=("steward", "privacy_officer")) if may_share.casefold().startswith("y") else Access()
     return replace(
         category,
-        responsible=responsible if responsible in departments else category.responsible,
-        view=category.view.model_copy(update={"departments": _known(answers["view"], departments)}),
-        export=Access(
-            departments=_known(answers["export"], departments),
-            roles=category.export.roles if _known(answers["export"], departments) else (),
-        ),
+        collected_by=collected_by,
+        stored_by=stored_by,
+        shared_by=shared_by,
+        view=category.view.model_copy(update={"departments": view}),
+        export=Access(departments=export, roles=category.export.roles if export else ()),
         share=share,
     )
 
 
-def _known(names: Sequence[str], departments: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if name in departments)
+def _one(question: str, default: str, departments: Collection[str]) -> str:
+    """One of ``departments``; asked again until it is one."""
+    while True:
+        name = ask(question, default).strip().lower()
+        if name in departments:
+            return name
+        say(f"That is none of the departments: {', '.join(departments)}.")
 
 
-def _names(question: str, default: Sequence[str]) -> list[str]:
-    """A list of names, typed with commas between."""
-    answer = ask(f"{question}, with commas between", ", ".join(default) or "-")
-    return [name for name in (part.strip().lower() for part in answer.split(",")) if name and name != "-"]
+def _names(question: str, default: Sequence[str], known: Collection[str] | None = None) -> list[str]:
+    """Names of departments, typed with commas between; asked again until each can be one, or is among ``known``."""
+    while True:
+        answer = ask(f"{question}, with commas between", ", ".join(default) or "-")
+        names = list(dict.fromkeys(part.strip().lower() for part in answer.split(",")))
+        names = [name for name in names if name and name != "-"]
+        if known is None and all(_DEPARTMENT.fullmatch(name) for name in names):
+            return names
+        if known is not None and set(names) <= set(known):
+            return names
+        if known is None:
+            say("A department is named in lower case without spaces, as operators and agreements name it.")
+        else:
+            say(f"The departments are {', '.join(known)}.")

@@ -30,6 +30,7 @@ from mutuals.policy.four_eyes import co_sign, signers
 from mutuals.policy.proposal import DepartmentDraft, PolicyDraft, category_for, propose_categories
 from mutuals.policy.template import policy_toml
 from mutuals.runs.explain import explain
+from mutuals_client import policy_walk
 
 ANALYST = Person(("analyst",), "marketing")
 SELLER = Person(("steward",), "sales")
@@ -124,6 +125,27 @@ def written(*headings: str) -> str:
     departments = (DepartmentDraft("marketing"),)
     drafts = propose_categories(headings, ("marketing",), "marketing")
     return policy_toml(PolicyDraft('Acme "Ltd"', "<who>", departments, drafts, ("anna\nreads",)))
+
+
+def test_a_person_is_asked_again_until_a_department_can_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(
+        ["Olga", "Field Sales", "sales, legal"]  # the owner; a department with a space, then two that can be
+        + ["Sells.", "Sam", "Advises.", "Lea"]
+        + ["slaes", "sales", "legal", "legal", "everybody", "sales", "-", "no"]  # the first category
+        + 3 * ["sales", "sales", "legal", "sales", "sales", "yes"]
+        + ["By a box.", "In the CRM.", "By a link.", "Lea"]
+    )
+    monkeypatch.setattr(policy_walk, "interactive", lambda: True)
+    monkeypatch.setattr(policy_walk, "ask", lambda _question, _default=None: next(answers))
+    draft = policy_walk.walk("Acme", {"crm": ["email"]}, ["sales"], ["sales"], [])
+    found = parse_policy_toml(policy_toml(draft), version=1)
+    assert not list(answers)
+    assert [department.name for department in found.departments] == ["sales", "legal"]
+    first = found.categories[0]
+    assert (first.collected_by, first.stored_by, first.shared_by) == ("sales", "legal", "legal")
+    assert first.view.departments == ("sales",)
+    assert first.export.nobody
+    assert first.share.nobody
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ class CategoryDraft:
     description: str
     fields: tuple[str, ...] = ()
     sensitivity: Sensitivity = "normal"
-    responsible: str = ""
+    collected_by: str = ""
+    stored_by: str = ""
+    shared_by: str = ""
     view: Access = NOBODY
     export: Access = NOBODY
     share: Access = NOBODY
@@ -51,13 +53,17 @@ class PolicyDraft:
     departments: tuple[DepartmentDraft, ...]
     categories: tuple[CategoryDraft, ...]
     today: tuple[str, ...] = field(default=())
+    consent_collected: str = "<how consent is asked for, and by whom>"
+    consent_kept: str = "<where the evidence is kept, and what it says>"
+    withdrawal: str = "<how a person withdraws, and what happens then>"
+    breach_contact: str = "<whom to call, at any hour>"
 
 
 _KINDS: tuple[tuple[CategoryDraft, str], ...] = (
     (
         CategoryDraft(
             "special",
-            "Health, belief, origin, politics, union membership, sexual life, biometrics (GDPR Art. 9).",
+            "Health, belief, origin, politics, union membership, sexual life, genes, biometrics (GDPR Art. 9).",
             sensitivity="special",
         ),
         r"health|medical|diagnos|disab|allerg|religi|belief|ethnic|race|politic|union|sexual|orientation|biometric",
@@ -105,7 +111,16 @@ def propose_categories(
             found[category_for(heading)].append(heading.strip())
     kinds = {kind.name: kind for kind, _ in _KINDS} | {_OTHER.name: _OTHER}
     return tuple(
-        _opened(replace(kinds[name], fields=tuple(found[name]), responsible=responsible), tuple(departments))
+        _opened(
+            replace(
+                kinds[name],
+                fields=tuple(found[name]),
+                collected_by=responsible,
+                stored_by=responsible,
+                shared_by=responsible,
+            ),
+            tuple(departments),
+        )
         for name in _ORDER
         if found[name] or name in _ALWAYS
     )

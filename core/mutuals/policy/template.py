@@ -20,6 +20,10 @@ def policy_toml(draft: PolicyDraft) -> str:
         _GENERAL.format(
             title=_quote(f"CRM data-ownership policy of {draft.organisation}"[:200]),
             owner=_quote(draft.owner),
+            collected=_quote(draft.consent_collected),
+            kept=_quote(draft.consent_kept),
+            withdrawal=_quote(draft.withdrawal),
+            breach_contact=_quote(draft.breach_contact),
         )
     )
     parts.append(_DEPARTMENTS + "\n".join(_department(department) for department in draft.departments))
@@ -43,7 +47,7 @@ def _category(category: CategoryDraft) -> str:
         f"description = {_quote(category.description)}",
         f"fields = {_list(category.fields)}",
         f"sensitivity = {_quote(category.sensitivity)}",
-        *(f"{key} = {_quote(category.responsible)}" for key in ("collected_by", "stored_by", "shared_by")),
+        *(f"{key} = {_quote(getattr(category, key))}" for key in ("collected_by", "stored_by", "shared_by")),
         *(f"{key} = {_access(getattr(category, key))}" for key in ("view", "export", "share")),
     ]
     if category.archive_after_days is not None:
@@ -93,11 +97,11 @@ four_eyes = []
 backups_expire_days = 30
 
 [consent]
-collected = "<how consent is asked for, and by whom>"
-kept = "<where the evidence is kept, and what it says>"
+collected = {collected}
+kept = {kept}
 # An agreement that takes older consent is reported by: mutuals policy check
 max_age_days = 730
-withdrawal = "<how a person withdraws, and what happens then>"
+withdrawal = {withdrawal}
 
 [vendors]
 rules = "A vendor sees data only under a written processing contract (GDPR Art. 28), and only what it needs."
@@ -108,9 +112,10 @@ approved = []
 steps = [
   "Whoever notices tells the contacts below at once, by telephone.",
   "The privacy officer runs mutuals breach open, which stops what must stop and tells the partners.",
-  "The privacy officer decides within 72 hours whether the authority must be told (GDPR Art. 33).",
+  "The privacy officer decides at once whether the authority must be told, which is done within 72 hours of knowing \
+of the breach (GDPR Art. 33), and whether the persons concerned must be (Art. 34).",
 ]
-contacts = ["<whom to call, at any hour>"]
+contacts = [{breach_contact}]
 tell_within_hours = 24
 
 [new_agreements]
