@@ -244,6 +244,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._taken or (known and not last)",
         "an envelope replayed",
     ),
+    Mutation(
+        "reveal: still allowed before positions leave",
+        runs_reveal._Execution._before_positions,
+        "load_for_run(tx, self.run, now, own=self.peer.fingerprint.hex())",
+        "pass",
+        ("suspended while the reveal waits",),
+        "initiator",
+    ),
+    Mutation(
+        "envelopes: still allowed between two",
+        runs_exchange._Exchange._require_still_allowed,
+        "load_for_run(tx, run, self._peer.clock(), own=self._peer.fingerprint.hex())",
+        "self._active",
+        ("goes on after a suspension",),
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hostile.attack import Attack, Row
+from hostile.rows_agreement import AGREEMENT_ATTACKS
 from hostile.rows_exchange import EXCHANGE_ATTACKS
 from hostile.rows_greeting import GREETING_ATTACKS
 from hostile.rows_points import POINT_ATTACKS
@@ -17,5 +18,6 @@ ATTACKS: tuple[Attack, ...] = (
     *RELAY_ATTACKS,
     *REVEAL_ATTACKS,
     *EXCHANGE_ATTACKS,
+    *AGREEMENT_ATTACKS,
 )
 ROWS: tuple[Row, ...] = tuple(row for attack in ATTACKS for row in attack.rows())

@@ -97,7 +97,7 @@ STARTS = (
 # --- envelopes ------------------------------------------------------------------------------------------------------
 
 
-def _own(cheat: Cheat, number: int) -> Envelope:
+def own_envelope(cheat: Cheat, number: int) -> Envelope:
     """The envelope of this number as the cheat's own software made it."""
     run = cheat.company.run(cheat.run_id)
     return to_envelope(stored_envelopes(cheat.company.peer, run)[number])
@@ -105,11 +105,11 @@ def _own(cheat: Cheat, number: int) -> Envelope:
 
 def _instead(number: int) -> Callable[[Cheat], Alter]:
     """The first envelope is another one."""
-    return lambda cheat: on_nth(Envelope, 0, lambda m: [_own(cheat, number)])(cheat)
+    return lambda cheat: on_nth(Envelope, 0, lambda m: [own_envelope(cheat, number)])(cheat)
 
 
 def _replayed(cheat: Cheat) -> Alter:
-    return on_nth(Envelope, 1, lambda m: [_own(cheat, 0)])(cheat)
+    return on_nth(Envelope, 1, lambda m: [own_envelope(cheat, 0)])(cheat)
 
 
 def _other_bytes(cheat: Cheat) -> Alter:
@@ -117,7 +117,9 @@ def _other_bytes(cheat: Cheat) -> Alter:
     return on_nth(
         Envelope,
         1,
-        lambda m: [resealed(cheat.key, _own(cheat, 0), records=lambda all_: (_spoilt(all_[0]), *all_[1:]))],
+        lambda m: [
+            resealed(cheat.key, own_envelope(cheat, 0), records=lambda all_: (_spoilt(all_[0]), *all_[1:]))
+        ],
     )(cheat)
 
 

@@ -73,7 +73,8 @@ def _twice(cheat: Cheat) -> None:
     again.wait_until_over()
 
 
-def _ask_for(cheat: Cheat) -> Approve:
+def approval_of(cheat: Cheat) -> Approve:
+    """The initiator's approval of the run, made by hand."""
     run = cheat.company.run(cheat.run_id)
     assert run.th is not None
     return Approve(run.sid, cheat.key.sign(approve_bytes(INITIATOR, run.th)))
@@ -173,7 +174,7 @@ APPROVALS = (
         ErrorCode.RUN_STATE,
         "is not waiting for its reveal",
         Left.TAGS,
-        script=put(_ask_for),
+        script=put(approval_of),
         state=RunState.COUNT_ONLY,
         count_only=True,
         cheats=(INITIATOR,),

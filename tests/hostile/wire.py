@@ -1,7 +1,7 @@
 """The cheat's end of a call: a message stream that sends whatever it is told to, and remembers what it was sent.
 
 The product's own code drives it where the cheat is honest still; ``Line.alter`` turns each of its messages into any
-number of others, of which ``bytes`` go out as they are.
+number of others, of which ``bytes`` go out as they are. ``Line.hear`` gets each that it is sent, and may raise.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Line:
         self._over = False
         self.seen: list[Any] = []
         self.alter: Alter = lambda message: [message]
+        self.hear: Callable[[Any], Any] = lambda message: message
         self.code: ErrorCode | str | None = None
         self.cancel: Callable[[], object] = self.hang_up
 
@@ -61,7 +62,7 @@ class Line:
         message = self._incoming.get(timeout=self.patience)
         if message is _END:
             raise MutualsError(ErrorCode.UNREACHABLE, "The honest side ended the call.")
-        return message
+        return self.hear(message)
 
     # --- what a cheat may do besides ----------------------------------------------------------------------------
 

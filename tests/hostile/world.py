@@ -67,10 +67,12 @@ class CofactorEngine(ToyEngine):
 
 @dataclass
 class Saved:
-    """A company's store and spool at one moment: what comes before an attack need not be played again for each."""
+    """A company's store, spool and key shares at one moment: what comes before an attack need not be played again for
+    each.
+    """
 
     store: sqlite3.Connection
-    spool: dict[str, bytes]
+    files: dict[Path, bytes]
 
     @classmethod
     def of(cls, company: Company) -> Saved:
@@ -78,16 +80,16 @@ class Saved:
         copy = sqlite3.connect(":memory:", check_same_thread=False)
         with closing(sqlite3.connect(_database(company))) as source:
             source.backup(copy)
-        return cls(copy, {path.name: path.read_bytes() for path in company.peer.home.spool.iterdir()})
+        return cls(copy, {path: path.read_bytes() for path in _files_of_runs(company)})
 
     def put_back(self, company: Company) -> None:
         """Let ``company`` have this, and nothing that came later."""
         with closing(sqlite3.connect(_database(company))) as target:
             self.store.backup(target)
-        for path in company.peer.home.spool.iterdir():
+        for path in _files_of_runs(company):
             path.unlink()
-        for name, data in self.spool.items():
-            (company.peer.home.spool / name).write_bytes(data)
+        for path, data in self.files.items():
+            path.write_bytes(data)
 
 
 @dataclass
@@ -108,7 +110,7 @@ class World:
     saved: dict[Any, tuple[list[Saved], Any]] = field(default_factory=dict)
 
     def save(self, name: Any, what: Any) -> None:
-        """Remember what the honest side and the cheat have in store and spool, and ``what`` belongs to it."""
+        """Remember what the honest side and the cheat have of their runs, and ``what`` belongs to it."""
         self.saved[name] = ([Saved.of(company) for company in (self.honest, self.cheat)], what)
 
     def restore(self, name: Any) -> Any:
@@ -263,6 +265,11 @@ def world(root: Path) -> Iterator[World]:
         del engines._ENGINES["toy"]
 
 
+def _files_of_runs(company: Company) -> list[Path]:
+    home = company.peer.home
+    return [*home.spool.iterdir(), *home.run_keys.glob("*")]
+
+
 def _database(company: Company) -> str:
     return str(company.peer.home.store_url(company.peer.config)).removeprefix("sqlite:///")
 
@@ -271,15 +278,16 @@ def sign(one: Company, other: Company, matching: dict[str, Any] | None = None, *
     """An active agreement that ``one`` proposed; its digest."""
     draft = agreement_between(one, other, matching, **changes)
     digest = propose(one.peer, draft, "crm", {}, one.keys)
-    _carry(one, other)
+    carry(one, other)
     accept(other.peer, digest, "crm", {}, other.keys)
-    _carry(other, one)
+    carry(other, one)
     for side in (one, other):
         grant_standing_mandate(side.peer, digest, side.keys)
     return digest
 
 
-def _carry(sender: Company, receiver: Company) -> None:
+def carry(sender: Company, receiver: Company) -> None:
+    """Hand over what waits in one outbox; everything must be taken."""
     with sender.peer.store.transaction() as tx:
         pending = tx.outbox.pending(receiver.peer.fingerprint.hex())
     with receiver.peer.store.transaction() as tx:

@@ -14,10 +14,12 @@ from mutuals.documents import take_document
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Run, RunState
+from mutuals.runs import match as runs_match
 from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.keys import subject
 from mutuals.runs.lifecycle import describe, expire_runs
 from mutuals.runs.outgoing import authorisation_for
+from mutuals.runs.prepare import OrderedItems, order_items
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap
 from mutuals.runs.waiting import waits_for
@@ -159,6 +161,22 @@ def test_no_match_unless_the_agreement_is_active(tmp_path: Path, state: Agreemen
         with pair.right.peer.store.transaction() as tx:
             tx.agreements.set_state(pair.digest, state, pair.right.clock(), None)
         assert refused(pair.match) is ErrorCode.AGREEMENT_NOT_ACTIVE
+
+
+def test_an_agreement_suspended_while_the_list_is_read_begins_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with paired(tmp_path, ROWS) as pair:
+
+        def slowly(*args: Any) -> OrderedItems:
+            with pair.right.peer.store.transaction() as tx:
+                tx.agreements.set_state(pair.digest, AgreementState.SUSPENDED, pair.right.clock(), None)
+            return order_items(*args)
+
+        monkeypatch.setattr(runs_match, "order_items", slowly)
+        assert refused(pair.match) is ErrorCode.AGREEMENT_NOT_ACTIVE
+        with pair.right.peer.store.transaction() as tx:
+            assert not tx.runs.list()
 
 
 def test_no_match_after_the_term_and_no_reveal_after_its_date(tmp_path: Path) -> None:

@@ -204,6 +204,8 @@ class _Execution:
             spool_key=new_spool_key(),
         )
         with self.peer.store.transaction() as tx:
+            # Reading a long list takes minutes, in which the agreement may have been suspended or have ended.
+            load_active(tx, self.active.digest, now, own=self.peer.fingerprint.hex())
             check_may_match(tx, self.active, agreed.own_size, now)
             charge_match(tx, self.active, agreed.sid, agreed.partner_size, now)
             tx.runs.add(run)

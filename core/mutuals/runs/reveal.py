@@ -133,9 +133,14 @@ class _Execution:
         _check(self.peer, self.run)
 
     def _before_positions(self) -> None:
-        """The mark that positions may have left; a compare-and-set, so that nobody else reveals this run."""
+        """The mark that positions may have left; a compare-and-set, so that nobody else reveals this run.
+
+        A partner may take its time between its approval and its positions, and the agreement be suspended or replaced
+        meanwhile: that is asked in the same transaction.
+        """
         now = self.peer.clock()
         with self.peer.store.transaction() as tx:
+            load_for_run(tx, self.run, now, own=self.peer.fingerprint.hex())
             self.run = tx.runs.update(
                 self.run.run_id,
                 {RunState.COUNTED},
