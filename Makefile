@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile leaks audit check lint format bench bench-compare proto install clean
+.PHONY: help demo test hostile leaks lifecycle audit check lint format bench bench-compare proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -26,6 +26,9 @@ hostile: $(STAMP) ## A partner that cheats, against the real server and client: 
 
 audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes
 	@PYTHONPATH=tests $(BIN)/python -m audit $(ARGS)
+
+lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not
+	@PYTHONPATH=tests $(BIN)/python -m lifecycle --histories $(or $(HISTORIES),10000) $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

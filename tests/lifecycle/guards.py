@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ import polars as pl
 
 from mutuals.identity import operators
 from mutuals.models.agreement import AgreementState
+from mutuals.obligations.traces import Traces
 from mutuals.runs import authorisation, export, incoming, outgoing, reveal
 from mutuals.sources.contacts import ContactTable
 
@@ -45,15 +47,17 @@ def _still_eligible(stack: ExitStack) -> None:
     stack.enter_context(patch("mutuals.runs.exchange.require_still_eligible", _nothing))
 
 
+def _still_permitted(stack: ExitStack) -> None:
+    for module in ("exchange", "outgoing"):
+        stack.enter_context(patch(f"mutuals.runs.{module}.require_still_permitted", _nothing))
+
+
 def _authorisation(stack: ExitStack) -> None:
     def anything(_: Any, act: Any, *__: Any) -> authorisation.Authorisation:
-        from datetime import UTC, datetime
-
         return authorisation.Authorisation("x", act, ("nobody",), None, datetime.max.replace(tzinfo=UTC))
 
     for module in (outgoing, reveal):
         stack.enter_context(patch.object(module, "require_authorisation", anything))
-    stack.enter_context(patch("mutuals.runs.exchange.require_authorisation", anything, create=True))
 
 
 def _four_eyes(stack: ExitStack) -> None:
@@ -102,7 +106,6 @@ def _supersession(stack: ExitStack) -> None:
 
 def _signatures(stack: ExitStack) -> None:
     """What was proposed counts as agreed on the side that proposed it, and on the one that has read it."""
-    stack.enter_context(patch.object(AgreementState, "_value2member_map_", AgreementState._value2member_map_))
     stack.enter_context(patch("mutuals.agreement.active.verify_stored_statement", _nothing))
     for module in ("lifecycle", "answers"):
         stack.enter_context(patch(f"mutuals.agreement.{module}.AgreementState", _Hasty))
@@ -133,30 +136,43 @@ def _retention(stack: ExitStack) -> None:
 
 def _destruction(stack: ExitStack) -> None:
     def kept(*_: Any) -> Any:
-        from mutuals.obligations.traces import Traces
-
         return [], Traces()
 
     stack.enter_context(patch("mutuals.obligations.retention.destroy_ended", kept))
 
 
-REMOVALS: dict[str, Removal] = {
-    "consent": _consent,
-    "withdrawals": _withdrawals,
-    "consent once more before a retry": _still_eligible,
-    "authorisation": _authorisation,
-    "four eyes": _four_eyes,
-    "roles": _roles,
-    "disabled operators": _disabled,
-    "sharing policy": _sharing_policy,
-    "departments": _departments,
-    "term": _term,
-    "suspension": _suspension,
-    "supersession": _supersession,
-    "signatures": _signatures,
-    "pairs": _pairs,
-    "retention": _retention,
-    "destruction": _destruction,
+@dataclass(frozen=True)
+class Guard:
+    """How to take it out, where histories begin and what happens in them where it matters, and what is then found."""
+
+    remove: Removal
+    stages: tuple[str, ...]
+    events: tuple[str, ...]
+    objection: str
+
+
+GUARDS: dict[str, Guard] = {
+    "consent": Guard(_consent, ("active",), ("purpose", "age", "suppress"), "may take part"),
+    "withdrawals": Guard(_withdrawals, ("active", "revealed"), ("revoke",), "may take part|does not cover"),
+    "consent once more before a retry": Guard(
+        _still_eligible, ("revealed",), ("purpose", "notice", "suppress"), "consent does not cover"
+    ),
+    "authorisation": Guard(_authorisation, ("revealed",), ("time",), "of 1 permissions"),
+    "authorisation once more before a retry": Guard(
+        _still_permitted, ("revealed",), ("disable", "time"), "of 1 permissions"
+    ),
+    "four eyes": Guard(_four_eyes, ("revealed",), ("policy",), "of 2 permissions"),
+    "roles": Guard(_roles, ("revealed",), ("restart",), "of 1 permissions"),
+    "disabled operators": Guard(_disabled, ("revealed",), ("disable",), "of 1 permissions"),
+    "sharing policy": Guard(_sharing_policy, ("revealed",), ("policy",), "its policy|permissions"),
+    "departments": Guard(_departments, ("exchanged",), ("restart",), "exported (score|visits|city|spend)"),
+    "term": Guard(_term, ("active", "revealed"), ("time", "terminate"), "not in force|terminated"),
+    "suspension": Guard(_suspension, ("active", "revealed"), ("suspend",), "suspended"),
+    "supersession": Guard(_supersession, ("revealed",), ("restart",), "superseded"),
+    "signatures": Guard(_signatures, ("partners",), ("restart",), "not signed by both|no statement"),
+    "pairs": Guard(_pairs, ("exchanged",), ("restart",), "joins two people"),
+    "retention": Guard(_retention, ("exchanged", "revealed"), ("time",), "after its retention"),
+    "destruction": Guard(_destruction, ("exchanged",), ("terminate with cause",), "after the end"),
 }
 
 
@@ -164,5 +180,5 @@ REMOVALS: dict[str, Removal] = {
 def without(name: str) -> Iterator[None]:
     """The product without this guard."""
     with ExitStack() as stack:
-        REMOVALS[name](stack)
+        GUARDS[name].remove(stack)
         yield

@@ -7,13 +7,16 @@ short histories also reach the end of a life.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+from unittest.mock import patch
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,6 +25,7 @@ from lifecycle.world import OPERATORS, STAGES, Choice, PolicyChoice, World
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Side
 from mutuals.models.run import Run, RunState
+from mutuals.protocol import exchange
 
 SIDES = st.sampled_from(list(Side))
 ANYBODY = st.sampled_from(OPERATORS)
@@ -60,28 +64,27 @@ class Disturbance:
     choice: Choice
 
 
+EVENTS = (
+    "purpose",
+    "age",
+    "notice",
+    "suppress",
+    "remove",
+    "restore",
+    "revoke",
+    "disable",
+    "policy",
+    "suspend",
+    "breach",
+    "terminate",
+    "terminate with cause",
+    "amend",
+    "time",
+    "restart",
+)
 DISTURBANCES = st.builds(
     Disturbance,
-    what=st.sampled_from(
-        [
-            "purpose",
-            "age",
-            "notice",
-            "suppress",
-            "remove",
-            "restore",
-            "revoke",
-            "disable",
-            "policy",
-            "suspend",
-            "breach",
-            "terminate",
-            "terminate with cause",
-            "amend",
-            "time",
-            "restart",
-        ]
-    ),
+    what=st.runner().flatmap(lambda self: st.sampled_from(self.events)),
     side=SIDES,
     operator=MOSTLY_ANNA,
     person=INDEX,
@@ -110,6 +113,19 @@ class Figures:
 
 
 FIGURES = Figures()
+
+
+def take_figures() -> Figures:
+    """The figures of this process since this was last asked."""
+    taken = copy.deepcopy(FIGURES)
+    vars(FIGURES).update(vars(Figures()))
+    return taken
+
+
+SETTINGS = settings(
+    deadline=None, database=None, suppress_health_check=list(HealthCheck), stateful_step_count=14
+)
+"""For every run of the machine; how many histories is the caller's."""
 
 _SIGNING = frozenset(
     {
@@ -143,9 +159,15 @@ class Lifecycle(RuleBasedStateMachine):
         assert self._world is not None
         return self._world
 
-    @initialize(stage=st.sampled_from(STAGES[::-1]))
+    stages: tuple[str, ...] = STAGES[::-1]
+    """Where a history may begin."""
+    events: tuple[str, ...] = EVENTS
+    """What may happen meanwhile."""
+
+    @initialize(stage=st.runner().flatmap(lambda self: st.sampled_from(self.stages)))
     def begin(self, stage: str) -> None:
         """Cards were exchanged; perhaps more has happened."""
+        self._open.enter_context(patch.object(exchange, "MAX_RECORDS_PER_ENVELOPE", 3))
         self._world = self._open.enter_context(World.begin(stage))
 
     def teardown(self) -> None:

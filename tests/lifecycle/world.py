@@ -792,3 +792,9 @@ _STAGES: dict[str, tuple[str, Callable[[World], None]]] = {
     "exchanged": ("revealed", _exchange),
 }
 STAGES = ("partners", *_STAGES)
+
+
+def prepare_stages() -> None:
+    """Make every template now, by the product as it is."""
+    for stage in STAGES:
+        _template(stage)
