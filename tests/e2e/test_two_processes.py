@@ -16,7 +16,10 @@ from mutuals.errors import MutualsError
 from mutuals_client.demo.agreement import agreement_toml
 from mutuals_client.demo.company import Company
 from mutuals_client.demo.data import DemoData, generate
-from mutuals_client.demo.story import ACCEPTED, Story
+from mutuals_client.demo.signing import assess, sign
+from mutuals_client.demo.stage import Stage
+from mutuals_client.demo.story import Story
+from mutuals_client.demo.verify import found_in
 
 CONTACTS = 400
 
@@ -30,14 +33,26 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 @pytest.fixture(scope="module")
-def companies(story: Story) -> Iterator[tuple[Company, Company]]:
-    """Both companies again; the left one serves."""
+def stage(story: Story) -> Iterator[Stage]:
+    """Both companies once more, with a new agreement after the one that the demo ended; the left one serves."""
     left, right = (
-        Company(slug, story.folder / slug, "only for this demo") for slug in ("nordwind", "velo-verde")
+        Company(name, story.folder / slug, "only for this demo", operator)
+        for name, slug, operator in (
+            ("Nordwind Outdoor GmbH", "nordwind", "wiebke"),
+            ("Vélo Verde SAS", "velo-verde", "maelle"),
+        )
     )
-    left.serve()
-    yield left, right
-    left.stop()
+    today = datetime.now(UTC).date()
+    data = generate(CONTACTS, 11, today=today)
+    stage = Stage(story.folder, data, left, right, today, say=lambda *_: None)
+    try:
+        left.serve()
+        assess(stage)
+        sign(stage)
+        yield stage
+    finally:
+        left.close()
+        right.close()
 
 
 def test_demo_ends_with_the_true_numbers(story: Story) -> None:
@@ -48,6 +63,37 @@ def test_demo_ends_with_the_true_numbers(story: Story) -> None:
     assert numbers["exchange"]["right"]["fields_sent"] == ["loyalty_tier", "bike_type", "last_service"]
     for faults in numbers["faults"].values():
         assert set(faults.values()) == {0}
+    assert numbers["sound"]
+    assert numbers["checks"]
+    assert all(numbers["checks"].values())
+
+
+def test_demo_tells_the_agreement_s_life_to_its_certificates(story: Story) -> None:
+    numbers = story.numbers
+    assert numbers["assessment"]["nordwind"]["accepted"].keys() >= {"small-groups"}
+    assert numbers["refusal"]["code"] == "NOT_ENTITLED"
+    assert numbers["withdrawal"]["rows_after"] == numbers["withdrawal"]["rows_before"] - 1
+    assert numbers["end"]["state"] == {"nordwind": "closed", "velo-verde": "closed"}
+    assert numbers["end"]["records_destroyed"] > 0
+    assert numbers["scan"]["found"] == 0 < numbers["scan"]["values"]
+    assert numbers["audit"]["cosigned_checkpoints"] > 0
+
+
+def test_a_check_that_fails_ends_the_demo(story: Story, tmp_path: Path) -> None:
+    nobody = Company("nobody", tmp_path, "")
+    data = generate(10, 1, today=datetime.now(UTC).date())
+    stage = Stage(tmp_path, data, nobody, nobody, datetime.now(UTC).date(), say=lambda *_: None)
+    stage.check("true", True)
+    with pytest.raises(MutualsError, match=r"not the truth: left over. 3 values are."):
+        stage.check("left_over", False, "3 values are.")
+    assert stage.numbers == {"checks": {"true": True, "left_over": False}, "sound": False}
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "store"
+    file.write_bytes(b"\x00trail running\xff")
+    size, found = found_in([file], {b"trail running", b"climbing"})
+    assert (size, set(found)) == (15, {b"trail running"})
 
 
 def test_nothing_that_was_received_lies_readable_in_the_homes(story: Story) -> None:
@@ -69,47 +115,43 @@ def test_spool_is_empty_and_files_are_private_afterwards(story: Story) -> None:
             assert path.stat().st_mode & 0o077 == 0, path.name
 
 
-def test_worker_killed_mid_run_fails_that_run_and_the_next_succeeds(
-    story: Story, companies: tuple[Company, Company]
-) -> None:
-    left, right = companies
-    agreement = story.numbers["agreement"]["id"]
+def test_worker_killed_mid_run_fails_that_run_and_the_next_succeeds(story: Story, stage: Stage) -> None:
+    left, right, agreement = stage.left, stage.right, stage.agreement
     killer = threading.Thread(target=_kill_a_worker, args=(left,))
     _pause_workers(left)
     killer.start()
     failed = right.run("match", agreement, expect=(1,))
     killer.join()
     assert failed["error"]["code"] == "WORKER_DIED"
-    assert right.run("match", agreement, "--count-only")["overlap"] == story.numbers["match"]["overlap_items"]
+    withdrawn = stage.data.right.by_id[story.numbers["withdrawal"]["contact"]]
+    expected = len(stage.data.truth.overlap - withdrawn.identifiers)
+    assert right.run("match", agreement, "--count-only")["overlap"] == expected
     states = [run["state"] for run in left.run("runs")["runs"]]
     assert states == ["count_only", "failed", "done"]
 
 
-def test_partner_that_is_down_is_exit_code_8_and_charges_nothing(
-    story: Story, companies: tuple[Company, Company]
-) -> None:
-    left, right = companies
+def test_partner_that_is_down_is_exit_code_8_and_charges_nothing(stage: Stage) -> None:
+    left, right = stage.left, stage.right
     left.stop()
     before = len(right.run("runs")["runs"])
-    refused = right.run("match", story.numbers["agreement"]["id"], expect=(8,))
+    refused = right.run("match", stage.agreement, expect=(8,))
     assert "try again" in (refused["error"]["message"] + refused["error"]["hint"]).lower()
     assert len(right.run("runs")["runs"]) == before
 
 
-def test_proposal_waits_in_the_outbox_until_the_partner_calls(
-    story: Story, companies: tuple[Company, Company], tmp_path: Path
-) -> None:
-    left, right = companies
+def test_proposal_waits_in_the_outbox_until_the_partner_calls(stage: Stage, tmp_path: Path) -> None:
+    left, right = stage.left, stage.right
     left.stop()
     draft = tmp_path / "second.toml"
     text = agreement_toml(datetime.now(UTC).date(), CONTACTS)
     draft.write_text(text.replace("spring campaign", "autumn campaign"), encoding="utf-8")
-    accepting = [f"--accept={name}={reason}" for name, reason in ACCEPTED.items()]
-    left.run("agreement", "assess", str(draft), "--source", "customers", *accepting, sign=True)
+    command = ("agreement", "assess", str(draft), "--source", "customers")
+    accepting = [f"--accept={name}=Known." for name in left.run(*command, "--dry-run", expect=(0, 3))["open"]]
+    left.run(*command, *accepting, sign=True)
     proposed = left.run(
         "agreement", "propose", str(draft), "--with", "Vélo Verde SAS", "--source", "customers", sign=True
     )
-    assert len(right.run("agreement", "list")["agreements"]) == 1
+    assert proposed["id"] not in {row["id"] for row in right.run("agreement", "list")["agreements"]}
     left.serve()
     right.run("sync")
     known = {row["id"]: row["state"] for row in right.run("agreement", "list")["agreements"]}

@@ -30,6 +30,11 @@ def sent_fields(profile: Profile) -> tuple[str, ...]:
     return tuple(name for name, *_ in _SENT[profile.slug])
 
 
+def smallest_list(contacts: int) -> int:
+    """The fewest identifiers that may be matched, for lists of ``contacts`` rows."""
+    return max(10, min(1000, contacts // 5))
+
+
 def agreement_toml(today: date, contacts: int) -> str:
     """The filled-in form, proposed by the left company; its thresholds fit lists of ``contacts`` rows."""
     return f"""\
@@ -56,8 +61,8 @@ data_subject_requests = "The party that a person asks."
 [matching]
 identifiers = ["email", "phone"]
 profile = "uid2-v1"
-engine = "openmined"
-min_set_size = {max(10, min(1000, contacts // 5))}
+engine = "x25519"
+min_set_size = {smallest_list(contacts)}
 max_set_size = {max(1000, contacts * 4)}
 min_overlap = {max(3, min(25, contacts // 100))}
 items_per_30_days = {max(1000, contacts * 16)}
@@ -70,6 +75,10 @@ notice_required = true
 [permission]
 reveal = "authorisation"
 exchange = "authorisation"
+
+[termination]
+notice_days = 0
+certificate_within_days = 14
 
 [security]
 measures = "Disk encryption, personal accounts, two-factor sign-in."

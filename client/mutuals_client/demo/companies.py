@@ -12,13 +12,15 @@ FieldMaker = Callable[[Random, date], str]
 
 @dataclass(frozen=True)
 class Profile:
-    """A company. ``fields`` maps the name a field has in the agreement to its heading in the company's own list.
+    """A company; ``short`` is how people call it.
 
-    ``columns`` makes the value of each further column, by heading, from a source of randomness and today's date;
-    some are not in ``fields`` and must never leave the house. ``countries`` says where its customers live.
+    ``fields`` maps the name a field has in the agreement to its heading in the company's own list. ``columns`` makes
+    the value of each further column, by heading, from a source of randomness and today's date; some are not in
+    ``fields`` and must never leave the house. ``countries`` says where its customers live.
     """
 
     slug: str
+    short: str
     organisation: str
     introduction: str
     privacy_policy: str
@@ -60,6 +62,7 @@ def _count(random: Random, _today: date) -> str:
 
 LEFT = Profile(
     slug="nordwind",
+    short="Nordwind",
     organisation="Nordwind Outdoor GmbH",
     introduction="Tents, boots and rain jackets, from a shop in Lübeck and by post since 1987.",
     privacy_policy="Every customer is told at registration which partners may be matched with, and can object.",
@@ -89,6 +92,7 @@ LEFT = Profile(
 
 RIGHT = Profile(
     slug="velo-verde",
+    short="Vélo Verde",
     organisation="Vélo Verde SAS",
     introduction="City bikes and cargo bikes, built and repaired in Lyon, Nantes and Strasbourg.",
     privacy_policy="Members choose in their account whether partners may be told that they are members.",
