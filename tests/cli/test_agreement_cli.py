@@ -114,7 +114,10 @@ ACCEPT = ("--source", "crm", *MAP, "--yes")
 
 
 def test_draft_to_active_on_both_sides(agreement: Shell, tmp_path: Path) -> None:
-    proposed = propose(agreement, agreement.draft(tmp_path / "a.toml"))
+    path = agreement.draft(tmp_path / "a.toml")
+    rehearsing = ("propose", path, "--with", "globex", "--source", "crm", "--dry-run")
+    assert agreement.json("acme", *rehearsing)["code"] == 3  # not assessed
+    proposed = propose(agreement, path)
     assert proposed["code"] == 0
     assert (proposed["state"], proposed["own_side"], proposed["partner"]) == (
         "proposed",
@@ -263,6 +266,15 @@ def test_mandate_is_granted_with_the_signature(agreement: Shell, tmp_path: Path)
         row = tx.authorisations.current("mandate", proposed["digest"], peer.clock())
     assert row is not None
     assert json.loads(row.statement)["acts"] == ["exchange"]
+
+
+def test_a_rehearsed_proposal_is_not_made(agreement: Shell, tmp_path: Path) -> None:
+    path = agreement.draft(tmp_path / "a.toml")
+    assess(agreement, "acme", path)
+    assert agreement("acme", "propose", path, "--with", "globex", "--source", "crm", "-n") == 0
+    assert "would sign a proposal for Globex GmbH, to be delivered" in agreement.out
+    assert agreement.out.rstrip().endswith("Nothing was signed or sent.")
+    assert agreement.json("acme", "list")["agreements"] == []
 
 
 def test_the_same_draft_is_proposed_once(agreement: Shell, tmp_path: Path) -> None:

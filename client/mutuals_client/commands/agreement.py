@@ -14,6 +14,7 @@ from mutuals_client.commands import (
     agreement_assess,
     agreement_diff,
     agreement_end,
+    agreement_refuse,
     agreement_show,
     agreement_sign,
 )
@@ -36,7 +37,14 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(cls=ListingGroup, help="Draft, assess, sign, show, amend and end agreements.")
     group.command("draft", cls=Command)(draft)
     group.command("list", cls=Command)(list_agreements)
-    for module in (agreement_show, agreement_diff, agreement_assess, agreement_sign, agreement_end):
+    for module in (
+        agreement_show,
+        agreement_diff,
+        agreement_assess,
+        agreement_sign,
+        agreement_refuse,
+        agreement_end,
+    ):
         module.register(group)
     app.add_typer(group, name="agreement")
 

@@ -1,4 +1,4 @@
-"""``mutuals agreement propose``, ``accept``, ``reject``, ``amend``, ``counter``, ``sign``, ``withdraw``: signatures."""
+"""``mutuals agreement propose``, ``accept``, ``amend``, ``counter`` and ``sign``: an agreement gets its signatures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands.agreement_diff import say_changes
 from mutuals_client.commands.agreement_show import agreement_facts, read_draft, say_about_card
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.rehearsal import rehearse_signing
 
 if TYPE_CHECKING:
     from mutuals.identity.operators import OperatorKeys
@@ -28,8 +29,10 @@ MAP = typer.Option(
     metavar="FIELD=HEADING",
     help="A field you send, and its column where the name differs; repeatable.",
 )
-REASON = typer.Option(..., metavar="TEXT", help="Why; your partner will read it.")
-_NO_DECISION = "Nothing was signed or sent."
+DRY_RUN = typer.Option(
+    False, "-n", "--dry-run", help="Check and show it, and who would sign what; sign and send nothing."
+)
+NO_DECISION = "Nothing was signed or sent."
 
 
 def register(group: typer.Typer) -> None:
@@ -37,11 +40,9 @@ def register(group: typer.Typer) -> None:
     for name, command in (
         ("propose", propose),
         ("accept", accept),
-        ("reject", reject),
         ("counter", counter),
         ("amend", amend),
         ("sign", sign),
-        ("withdraw", withdraw),
     ):
         group.command(name, cls=OperatorCommand)(command)
 
@@ -51,6 +52,7 @@ def propose(
     partner: str = typer.Option(..., "--with", metavar="PARTNER", help="The partner to propose it to."),
     source: str = SOURCE,
     mapping: list[str] = MAP,
+    dry_run: bool = DRY_RUN,
 ) -> None:
     """Sign an agreement and send it to the partner, at once or when it next connects.
 
@@ -64,9 +66,13 @@ def propose(
         with peer.store.transaction() as tx:
             row = find_partner(tx, partner)
         agreement = _drafted(peer, row, file)
-        keys = _decide(peer, row, agreement, source, columns, "Sign this and propose it to")
+        _show_drafted(peer, agreement, source, columns)
+        if dry_run:
+            rehearse_signing(peer, row, agreement, ["proposal"])
+            return
+        keys = _decide(peer, row, agreement, "Sign this and propose it to")
         made = propose_agreement(peer, agreement, source, columns, keys)
-        _finish(peer, made, row, "proposed to", _ANSWER)
+        finish(peer, made, row, "proposed to", _ANSWER)
 
 
 def amend(
@@ -74,6 +80,7 @@ def amend(
     file: Path = FILE,
     source: str | None = SAME_SOURCE,
     mapping: list[str] = MAP,
+    dry_run: bool = DRY_RUN,
 ) -> None:
     """Propose the next version of an agreement in force; it takes the place of this one when both have signed.
 
@@ -87,7 +94,7 @@ def amend(
         with peer.store.transaction() as tx:
             old = find_agreement(tx, reference)
             earlier = verify_stored(old)
-        partner = _partner_of(peer, old)
+        partner = partner_of(peer, old)
         agreement = _drafted(peer, partner, file)
         if agreement.replaces != old.digest:
             raise MutualsError(
@@ -97,11 +104,13 @@ def amend(
                 f'replaces = "{old.digest}"; mutuals agreement draft --from {old.agreement_id} does it for you.',
             )
         source, columns = _same_source(old, agreement, source, mapping)
-        keys = _decide(
-            peer, partner, agreement, source, columns, "Sign this version and propose it to", compared=old
-        )
+        _show_drafted(peer, agreement, source, columns, compared=old)
+        if dry_run:
+            rehearse_signing(peer, partner, agreement, ["proposal"])
+            return
+        keys = _decide(peer, partner, agreement, "Sign this version and propose it to")
         made = propose_agreement(peer, agreement, source, columns, keys)
-        _finish(peer, made, partner, "amends the agreement with", _ANSWER)
+        finish(peer, made, partner, "amends the agreement with", _ANSWER)
 
 
 def counter(
@@ -110,17 +119,20 @@ def counter(
     source: str = SOURCE,
     mapping: list[str] = MAP,
     reason: str | None = typer.Option(None, metavar="TEXT", help="Why; your partner will read it."),
+    dry_run: bool = DRY_RUN,
 ) -> None:
     """Turn a partner's proposal down and propose another in its place.
 
     Start from what there is: mutuals agreement draft --from A-7Q3K2M9X --out ours.toml
     Example: mutuals agreement counter A-7Q3K2M9X ours.toml --source crm
     """
+    from mutuals.agreement.lifecycle import refuse_accepted
     from mutuals.runs.signing import counter as sign_counter
 
     columns = _mapping(mapping)
     with open_peer() as peer:
-        row, _, partner = _proposal(peer, reference)
+        row, _, partner = proposal_of(peer, reference)
+        refuse_accepted(row)
         agreement = _drafted(peer, partner, file)
         if agreement.replaces != row.replaces:
             raise MutualsError(
@@ -128,13 +140,18 @@ def counter(
                 f"{file} and {row.agreement_id} do not replace the same version.",
                 hint=f"Start from it: mutuals agreement draft --from {row.agreement_id}",
             )
-        start = f"Reject {row.agreement_id}, and sign and propose this to"
-        keys = _decide(peer, partner, agreement, source, columns, start, compared=row)
+        _show_drafted(peer, agreement, source, columns, compared=row)
+        if dry_run:
+            rehearse_signing(peer, partner, agreement, ["proposal", "rejection"])
+            return
+        keys = _decide(peer, partner, agreement, f"Reject {row.agreement_id}, and sign and propose this to")
         made = sign_counter(peer, row.digest, agreement, source, columns, keys, reason=reason)
-        _finish(peer, made, partner, f"is proposed in place of {row.agreement_id} to", _ANSWER)
+        finish(peer, made, partner, f"is proposed in place of {row.agreement_id} to", _ANSWER)
 
 
-def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) -> None:
+def accept(
+    reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP, dry_run: bool = DRY_RUN
+) -> None:
     """Accept a partner's proposal: read it again, bind your source, sign.
 
     Example: mutuals agreement accept A-7Q3K2M9X --source crm --map city=Town
@@ -148,97 +165,64 @@ def accept(reference: str = ID, source: str = SOURCE, mapping: list[str] = MAP) 
 
     columns = _mapping(mapping)
     with open_peer() as peer:
-        row, agreement, partner = _proposal(peer, reference)
+        row, agreement, partner = proposal_of(peer, reference)
         check_not_over(row.agreement_id, agreement, peer.clock())
         check_available(agreement)
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
         _show_for_decision(peer, row, agreement, partner)
-        _check_acceptable(peer, agreement, source, columns)
+        assessment = _check_acceptable(peer, row, agreement, source, columns)
+        if dry_run:
+            rehearse_signing(peer, partner, agreement, ["acceptance"], row, assessment)
+            return
         if not confirm(_question("Sign this agreement with", partner.name, agreement)):
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         made = accept_agreement(peer, row.digest, source, columns, keys)
-        _finish(peer, made, partner, "is {state} with", "Next: mutuals match {id}")
+        finish(peer, made, partner, "is {state} with", "Next: mutuals match {id}")
 
 
-def sign(reference: str = ID) -> None:
+def sign(reference: str = ID, dry_run: bool = DRY_RUN) -> None:
     """Sign as the second operator what another of yours has signed, where your policy asks for four eyes.
 
     Example: mutuals agreement sign A-7Q3K2M9X --operator bert
     """
-    from mutuals.agreement.active import find_agreement, verify_stored
+    from mutuals.agreement.active import verify_stored
+    from mutuals.agreement.assessed import require_assessment
     from mutuals.identity.operators import SIGN_ROLES
     from mutuals.models.agreement import Side
-    from mutuals.runs.signing import sign_second
+    from mutuals.runs.signing import half_signed, sign_second
     from mutuals_client.session import unlock_operator
 
     with open_peer() as peer:
-        with peer.store.transaction() as tx:
-            row = find_agreement(tx, reference)
-            agreement = verify_stored(row)
-        partner = _partner_of(peer, row)
+        row, source = half_signed(peer, reference)
+        agreement = verify_stored(row)
+        partner = partner_of(peer, row)
         _show_for_decision(peer, row, agreement, partner)
+        with peer.store.transaction() as tx:
+            assessment = require_assessment(tx, agreement, peer.clock(), source=source, mapping=row.mapping)
+        if dry_run:
+            kind = "proposal" if row.own_side is Side.PROPOSER else "acceptance"
+            rehearse_signing(peer, partner, agreement, [kind], row, assessment)
+            return
         if not confirm(_question("Sign this as the second operator, with", partner.name, agreement)):
-            raise MutualsError(ErrorCode.USAGE, _NO_DECISION)
+            raise MutualsError(ErrorCode.USAGE, NO_DECISION)
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         made = sign_second(peer, row.digest, keys)
         following = _ANSWER if row.own_side is Side.PROPOSER else "Next: mutuals match {id}"
-        _finish(peer, made, partner, "is {state} with", following)
+        finish(peer, made, partner, "is {state} with", following)
 
 
-def reject(
-    reference: str = ID,
-    reason: str = REASON,
-) -> None:
-    """Turn a partner's proposal down.
-
-    Example: mutuals agreement reject A-7Q3K2M9X --reason "Retention is too long for us."
-    """
-    from mutuals.agreement.lifecycle import reject as sign_and_reject
-    from mutuals.identity.operators import SIGN_ROLES
-    from mutuals_client.session import unlock_operator
-
-    with open_peer() as peer:
-        row, _, partner = _proposal(peer, reference)
-        if not confirm(f"Reject {row.agreement_id}, “{row.title}”, of {partner.name}?"):
-            raise MutualsError(ErrorCode.USAGE, "Nothing was rejected.")
-        keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
-        sign_and_reject(peer, row.digest, reason, keys)
-        _finish(peer, row, partner, "is rejected; it came from", "")
-
-
-def withdraw(reference: str = ID, reason: str = REASON) -> None:
-    """Take back a proposal of yours that the partner has not answered.
-
-    Example: mutuals agreement withdraw A-7Q3K2M9X --reason "The campaign is off."
-    """
-    from mutuals.agreement.active import find_agreement
-    from mutuals.agreement.lifecycle import withdraw as sign_and_withdraw
-    from mutuals.identity.operators import SIGN_ROLES
-    from mutuals_client.session import unlock_operator
-
-    with open_peer() as peer:
-        with peer.store.transaction() as tx:
-            row = find_agreement(tx, reference)
-        partner = _partner_of(peer, row)
-        if not confirm(f"Withdraw {row.agreement_id}, “{row.title}”, proposed to {partner.name}?"):
-            raise MutualsError(ErrorCode.USAGE, "Nothing was withdrawn.")
-        keys = unlock_operator(peer, roles=SIGN_ROLES, act="withdraw a proposal")
-        sign_and_withdraw(peer, row.digest, reason, keys)
-        following = f"An acceptance that {partner.name} has sent before it hears of this still counts."
-        _finish(peer, row, partner, "is withdrawn; it went to", following)
-
-
-def _proposal(peer: Peer, reference: str) -> tuple[AgreementRow, Agreement, PartnerRow]:
+def proposal_of(peer: Peer, reference: str) -> tuple[AgreementRow, Agreement, PartnerRow]:
     """A proposal to this peer that can still be decided on, verified, with who made it."""
     from mutuals.agreement.lifecycle import open_proposal
 
     with peer.store.transaction() as tx:
         row, agreement = open_proposal(tx, reference)
-    return row, agreement, _partner_of(peer, row)
+    return row, agreement, partner_of(peer, row)
 
 
-def _partner_of(peer: Peer, row: AgreementRow) -> PartnerRow:
+def partner_of(peer: Peer, row: AgreementRow) -> PartnerRow:
+    """The other party. Raises MutualsError (PEER_IDENTITY) where it was removed."""
     with peer.store.transaction() as tx:
         partner = tx.partners.get(row.partner)
     if partner is None or partner.removed_at is not None:
@@ -272,27 +256,30 @@ def _same_source(
     return old.source, {key: value for key, value in old.mapping.items() if key in sent} | columns
 
 
-def _decide(
+def _show_drafted(
     peer: Peer,
-    partner: PartnerRow,
     agreement: Agreement,
     source: str,
     columns: dict[str, str],
-    start: str,
     *,
     compared: AgreementRow | None = None,
-) -> OperatorKeys:
-    """Check what can be checked, show it, ask, and unlock who signs."""
+) -> None:
+    """Check what can be checked of a draft, and show it."""
     from mutuals.agreement.render import render_terminal
-    from mutuals.identity.operators import SIGN_ROLES
-    from mutuals_client.session import unlock_operator
 
     _check_proposable(peer, agreement, source, columns)
     say(render_terminal(agreement), "")
     if compared is not None:
         say_changes(compared, agreement)
+
+
+def _decide(peer: Peer, partner: PartnerRow, agreement: Agreement, start: str) -> OperatorKeys:
+    """Ask, and unlock who signs."""
+    from mutuals.identity.operators import SIGN_ROLES
+    from mutuals_client.session import unlock_operator
+
     if not confirm(_question(start, partner.name, agreement)):
-        raise MutualsError(ErrorCode.USAGE, _NO_DECISION)
+        raise MutualsError(ErrorCode.USAGE, NO_DECISION)
     return unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
 
 
@@ -316,15 +303,20 @@ def _check_proposable(peer: Peer, agreement: Agreement, source: str, columns: di
         require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
 
 
-def _check_acceptable(peer: Peer, agreement: Agreement, source: str, columns: dict[str, str]) -> None:
-    """Say what is wrong before a person is asked for a passphrase."""
+def _check_acceptable(
+    peer: Peer, row: AgreementRow, agreement: Agreement, source: str, columns: dict[str, str]
+) -> str:
+    """Say what is wrong before a person is asked for a passphrase; the digest of the own risk assessment."""
+    from mutuals.agreement.amendment import amended
     from mutuals.agreement.assessed import require_assessment
     from mutuals.agreement.binding import bind_source
-    from mutuals.models.agreement import Side
+    from mutuals.models.agreement import AgreementState, Side
 
     mapping = bind_source(peer, agreement, Side.PARTNER, source, columns)
     with peer.store.transaction() as tx:
-        require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
+        if row.state is AgreementState.PROPOSED:
+            amended(tx, agreement, row.partner, peer.clock())
+        return require_assessment(tx, agreement, peer.clock(), source=source, mapping=mapping)
 
 
 def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, partner: PartnerRow) -> None:
@@ -349,7 +341,7 @@ def _question(start: str, partner: str, agreement: Agreement) -> str:
     return f"{start} {partner}{mandate}?"
 
 
-def _finish(peer: Peer, made: AgreementRow, partner: PartnerRow, what: str, following: str) -> None:
+def finish(peer: Peer, made: AgreementRow, partner: PartnerRow, what: str, following: str) -> None:
     """Try to deliver, and tell how it stands. Raises NOT_AUTHORISED_YET where a second operator has to sign."""
     from rich.text import Text
 

@@ -38,7 +38,7 @@ def retention(
         plan = plan_retention(peer)
         names = _partner_names(peer)
     if report is not None:
-        _tell(report, deliveries)
+        tell_report(report, deliveries)
     _show(plan, names, dry_run=dry_run)
     if report is not None and report.problems:
         raise MutualsError(
@@ -46,7 +46,7 @@ def retention(
             report.problems[0],
             hint="Nothing was certified that may not be gone. Try again: mutuals retention",
         )
-    result(**_facts(report), deliveries=deliveries, due=[asdict(due) for due in plan], dry_run=dry_run)
+    result(**report_facts(report), deliveries=deliveries, due=[asdict(due) for due in plan], dry_run=dry_run)
 
 
 def _deliver(peer: Peer, report: RetentionReport) -> dict[str, str]:
@@ -61,7 +61,8 @@ def _deliver(peer: Peer, report: RetentionReport) -> dict[str, str]:
     return {row.name: try_sync(peer, row) for row in partners if row.removed_at is None}
 
 
-def _tell(report: RetentionReport, deliveries: dict[str, str]) -> None:
+def tell_report(report: RetentionReport, deliveries: dict[str, str]) -> None:
+    """Say what was done; of what could not be done, all but the first, with which the command ends."""
     from rich.text import Text
 
     if report.idle:
@@ -84,7 +85,7 @@ def _tell(report: RetentionReport, deliveries: dict[str, str]) -> None:
         f"Asked the partner for its deletion certificate for {agreement}." for agreement in report.reminded
     ]
     lines += deliveries.values()
-    lines += report.problems[1:]  # with the first one the command ends
+    lines += report.problems[1:]
     say(*(Text(line) for line in lines))
 
 
@@ -145,7 +146,8 @@ def _partner_names(peer: Peer) -> dict[str, str]:
         return {row.fingerprint: row.name for row in tx.partners.list()}
 
 
-def _facts(report: RetentionReport | None) -> dict[str, Any]:
+def report_facts(report: RetentionReport | None) -> dict[str, Any]:
+    """What was done, as JSON."""
     if report is None:
         return {}
     return {

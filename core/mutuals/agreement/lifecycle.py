@@ -56,8 +56,10 @@ __all__ = [
     "mandated_acts",
     "open_proposal",
     "propose",
+    "refuse_accepted",
     "reject",
     "withdraw",
+    "withdrawable",
 ]
 
 WITHDRAWAL = "withdrawal"
@@ -205,12 +207,7 @@ def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) ->
         if row.state is AgreementState.REJECTED:
             return
         row, _ = open_proposal(tx, row.digest)
-        if row.state in _DECIDED:
-            raise MutualsError(
-                ErrorCode.USAGE,
-                f"Agreement {row.agreement_id} is already accepted.",
-                hint=f"To end it: mutuals agreement terminate {row.agreement_id}",
-            )
+        refuse_accepted(row)
         role = signing_role(tx, operator_keys)
         rejection = make_rejection(row.digest, reason, operator_keys.name, role, operator_keys.signing, now)
         document = sign_document(peer, "rejection", rejection.model_dump(mode="json"))
@@ -231,21 +228,9 @@ def withdraw(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) 
     now = peer.clock()
     reason = plain_reason(reason)
     with peer.store.transaction() as tx:
-        row = find_agreement(tx, digest)
-        if row.own_side is not Side.PROPOSER:
-            raise MutualsError(
-                ErrorCode.USAGE,
-                f"Agreement {row.agreement_id} is the partner's proposal; you cannot withdraw it.",
-                hint=f"Turn it down: mutuals agreement reject {row.agreement_id} --reason TEXT",
-            )
+        row = withdrawable(tx, digest)
         if row.state is AgreementState.REJECTED:
             return
-        if row.state not in {AgreementState.PROPOSED, AgreementState.DRAFT}:
-            raise MutualsError(
-                ErrorCode.AGREEMENT_NOT_ACTIVE,
-                f"Agreement {row.agreement_id} is {row.state.value}; only a proposal can be withdrawn.",
-                hint=f"To end it: mutuals agreement terminate {row.agreement_id}",
-            )
         signing_role(tx, operator_keys, act="withdraw a proposal")
         facts: dict[str, Any] = {"reason": reason}
         signed = sign_act(operator_keys, "agreement.withdraw", row.digest, facts, now)
@@ -256,6 +241,35 @@ def withdraw(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) 
             facts["document"] = enqueue(tx, peer, row.partner, sign_document(peer, WITHDRAWAL, payload))
         tx.log.append(row.digest, "agreement.withdrawn", {**facts, **signed.evidence()}, now)
         notify(tx, row, f"was withdrawn by {operator_keys.name}: {reason}", SIGNATORIES, now)
+
+
+def withdrawable(tx: Transaction, reference: str) -> AgreementRow:
+    """The own proposal that ``reference`` names: open, a draft, or taken back already. Raises as ``withdraw`` does."""
+    row = find_agreement(tx, reference)
+    if row.own_side is not Side.PROPOSER:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"Agreement {row.agreement_id} is the partner's proposal; you cannot withdraw it.",
+            hint=f"Turn it down: mutuals agreement reject {row.agreement_id} --reason TEXT",
+        )
+    if row.state not in {AgreementState.PROPOSED, AgreementState.DRAFT, AgreementState.REJECTED}:
+        raise MutualsError(
+            ErrorCode.AGREEMENT_NOT_ACTIVE,
+            f"Agreement {row.agreement_id} is {row.state.value}; only a proposal can be withdrawn.",
+            hint=f"To end it: mutuals agreement terminate {row.agreement_id}",
+        )
+    return row
+
+
+def refuse_accepted(row: AgreementRow) -> None:
+    """Raise MutualsError (USAGE) where the partner's proposal ``row`` is accepted, and so past turning down."""
+    if row.state in _DECIDED:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"Agreement {row.agreement_id} is already accepted.",
+            hint=f"To change it: mutuals agreement amend {row.agreement_id} FILE; "
+            f"to end it: mutuals agreement terminate {row.agreement_id}",
+        )
 
 
 def open_proposal(tx: Transaction, digest: str) -> tuple[AgreementRow, Agreement]:

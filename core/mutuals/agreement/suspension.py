@@ -105,16 +105,7 @@ def resume(
     now = peer.clock()
     row = find_agreement(tx, digest)
     signing_role(tx, operator_keys, act="resume an agreement")
-    halt = tx.suspensions.get(suspension_id)
-    versions = family_of(tx, row.digest)
-    version = next((item for item in versions if halt is not None and item.digest == halt.agreement), None)
-    if halt is None or version is None or halt.side is not version.own_side or halt.lifted_at is not None:
-        raise MutualsError(
-            ErrorCode.USAGE,
-            f"You have no open suspension {suspension_id[:40]!r} of agreement {row.agreement_id}.",
-            hint=f"See what suspends it: mutuals agreement show {row.agreement_id}; "
-            "the partner's suspensions are lifted by the partner.",
-        )
+    halt, version = own_suspension(tx, row, suspension_id)
     facts = {"suspension": halt.suspension_id}
     signed = sign_act(operator_keys, "agreement.resume", version.digest, facts, now)
     tx.suspensions.lift(halt.suspension_id, now)
@@ -190,6 +181,23 @@ def own_suspensions(tx: Transaction, digest: str) -> list[SuspensionRow]:
     """Those of them that this side made, and may lift."""
     sides = {version.digest: version.own_side for version in family_of(tx, digest)}
     return [halt for halt in open_suspensions(tx, digest) if halt.side is sides[halt.agreement]]
+
+
+def own_suspension(
+    tx: Transaction, row: AgreementRow, suspension_id: str
+) -> tuple[SuspensionRow, AgreementRow]:
+    """The own open suspension with that id, and the version it was made under. Raises MutualsError (USAGE)."""
+    halt = tx.suspensions.get(suspension_id)
+    versions = family_of(tx, row.digest)
+    version = next((item for item in versions if halt is not None and item.digest == halt.agreement), None)
+    if halt is None or version is None or halt.side is not version.own_side or halt.lifted_at is not None:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"You have no open suspension {suspension_id[:40]!r} of agreement {row.agreement_id}.",
+            hint=f"See what suspends it: mutuals agreement show {row.agreement_id}; "
+            "the partner's suspensions are lifted by the partner.",
+        )
+    return halt, version
 
 
 def state_when_bound(tx: Transaction, digest: str) -> AgreementState:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from mutuals.agreement.active import find_agreement, verify_stored
 from mutuals.agreement.answers import receive_acceptance
 from mutuals.agreement.diff import counter_sentence
-from mutuals.agreement.lifecycle import accept, open_proposal, propose, reject
+from mutuals.agreement.lifecycle import accept, open_proposal, propose, refuse_accepted, reject
 from mutuals.agreement.signing import SIGNATURE
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.operators import OperatorKeys
@@ -58,6 +58,17 @@ def sign_second(peer: Peer, reference: str, operator_keys: OperatorKeys) -> Agre
     The source and the columns are those that the first named. Raises MutualsError: AGREEMENT_UNKNOWN, USAGE where
     nothing waits for a second signature, and what ``propose`` and ``accept`` raise.
     """
+    row, source = half_signed(peer, reference)
+    if row.own_side is Side.PROPOSER:
+        return propose_agreement(peer, verify_stored(row), source, row.mapping, operator_keys)
+    return accept_agreement(peer, row.digest, source, row.mapping, operator_keys)
+
+
+def half_signed(peer: Peer, reference: str) -> tuple[AgreementRow, str]:
+    """The agreement that waits for a second operator of this side, and the source that the first named.
+
+    Raises MutualsError: AGREEMENT_UNKNOWN, USAGE where nothing waits.
+    """
     row = _row(peer, reference)
     with peer.store.transaction() as tx:
         waiting = bool(tx.approvals.of(SIGNATURE, row.digest))
@@ -67,9 +78,7 @@ def sign_second(peer: Peer, reference: str, operator_keys: OperatorKeys) -> Agre
             f"Agreement {row.agreement_id} waits for no second signature of yours; it is {row.state.value}.",
             hint=f"See who has signed: mutuals agreement show {row.agreement_id}",
         )
-    if row.own_side is Side.PROPOSER:
-        return propose_agreement(peer, verify_stored(row), row.source, row.mapping, operator_keys)
-    return accept_agreement(peer, row.digest, row.source, row.mapping, operator_keys)
+    return row, row.source
 
 
 def counter(
@@ -89,12 +98,7 @@ def counter(
     """
     with peer.store.transaction() as tx:
         row, _ = open_proposal(tx, reference)
-    if row.state is not AgreementState.PROPOSED:
-        raise MutualsError(
-            ErrorCode.USAGE,
-            f"Agreement {row.agreement_id} is already accepted.",
-            hint=f"To change it: mutuals agreement amend {row.agreement_id} FILE",
-        )
+    refuse_accepted(row)
     made = propose_agreement(peer, agreement, source, mapping, operator_keys, counters=row.digest)
     follows = counter_sentence(made.agreement_id)
     reject(peer, row.digest, f"{reason.strip()}\n{follows}" if reason else follows, operator_keys)
