@@ -27,8 +27,14 @@ def test_the_migrations_end_where_the_code_expects() -> None:
     assert [revision.revision for revision in reversed(list(script.walk_revisions()))] == list(REVISIONS)
 
 
-@pytest.mark.usefixtures("store")
-def test_the_migrated_tables_are_those_of_the_schema(url: str) -> None:
+@pytest.mark.parametrize("made", ["at once", "by every migration"])
+def test_the_tables_are_those_of_the_schema(url: str, made: str) -> None:
+    if made == "by every migration":
+        engine = create_store_engine(url)
+        with engine.begin() as connection:
+            migrate.upgrade(connection)
+        engine.dispose()
+    open_and_close(url)
     engine = create_engine(url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -36,6 +42,11 @@ def test_the_migrated_tables_are_those_of_the_schema(url: str) -> None:
         for table in metadata.sorted_tables:
             keys = inspector.get_pk_constraint(table.name)["constrained_columns"]
             assert keys == [column.name for column in table.primary_key.columns], table.name
+        names = {table.name for table in metadata.sorted_tables}
+        assert set(inspector.get_table_names()) == names | {"alembic_version"}
+        assert connection.execute(text("SELECT id, erasures, swept FROM store_state")).all() == [(1, 0, 0)]
+        versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+        assert versions == [REVISIONS[-1]]
     engine.dispose()
 
 
@@ -86,10 +97,33 @@ def test_a_database_of_something_else_is_left_alone(url: str) -> None:
     engine.dispose()
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def as_the_first_release_left_it(url: str) -> None:
+    engine = create_store_engine(url)
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0001")
+        connection.execute(
+            text("INSERT INTO log (seq, agreement, event, body, at) VALUES (1, NULL, 'kept', '{}', 0)")
+        )
+    engine.dispose()
+
+
+def test_a_store_of_the_first_release_is_brought_up_to_date_and_keeps_what_it_holds(url: str) -> None:
+    as_the_first_release_left_it(url)
+    store = Store.open(url)
+    with store.transaction() as tx:
+        assert [entry.event for entry in tx.log.entries()] == ["kept"]
+        assert tx.policies.current() is None
+    store.close()
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_the_first_release_left_it(sqlite_url(path))
+    before = set(inspect(create_store_engine(sqlite_url(path))).get_table_names())
     monkeypatch.setattr(migrate, "_MIGRATIONS", path.parent / "nowhere")
     with pytest.raises(Exception, match="nowhere"):
         Store.open(sqlite_url(path))
     monkeypatch.undo()
-    assert inspect(create_store_engine(sqlite_url(path))).get_table_names() == []
+    assert set(inspect(create_store_engine(sqlite_url(path))).get_table_names()) == before
     Store.open(sqlite_url(path)).close()

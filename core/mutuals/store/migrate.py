@@ -1,16 +1,26 @@
-"""Bringing a store's tables up to date. Alembic is imported only where there is something to do."""
+"""Making a store's tables, or bringing those of an earlier release up to date.
+
+A new store gets the tables as they are now; Alembic, which is slow to import, is for stores that hold something. That
+both ways lead to the same tables is a test.
+"""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table, text
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inspect, select, text
+from sqlalchemy.schema import CreateTable
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.store.schema import REVISIONS
+from mutuals.store.schema import REVISIONS, metadata, store_state
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+# As Alembic makes it.
+_versions = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), nullable=False, primary_key=True)
+)
 
 # Alembic keeps the environment of a running migration in a global.
 _migrating = threading.Lock()
@@ -34,8 +44,11 @@ def migrate(engine: Engine) -> None:
                 f"The store was written by a newer release (schema {revision}, here {REVISIONS[-1]}).",
                 hint="Install the newer release of mutuals.",
             )
+        if revision is None:
+            _create(connection)
+            return
         with _migrating:
-            _upgrade(connection)
+            upgrade(connection)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -43,8 +56,7 @@ def _revision(connection: Connection) -> str | None:
     names = inspect(connection).get_table_names()
     if not names:
         return None
-    versions = table("alembic_version", column("version_num"))
-    found = connection.execute(select(versions.c.version_num)).scalar() if versions.name in names else None
+    found = connection.execute(select(_versions.c.version_num)).scalar() if _versions.name in names else None
     if found is None:
         raise MutualsError(
             ErrorCode.LOCAL,
@@ -54,11 +66,20 @@ def _revision(connection: Connection) -> str | None:
     return str(found)
 
 
-def _upgrade(connection: Connection) -> None:
+def _create(connection: Connection) -> None:
+    """All tables as of the last revision, in an empty database."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(store_state.insert().values(id=1, erasures=0, swept=0))
+    connection.execute(CreateTable(_versions))
+    connection.execute(_versions.insert().values(version_num=REVISIONS[-1]))
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Every migration up to ``revision`` that the database has not had yet, from the first for an empty one."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
