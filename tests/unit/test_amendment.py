@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,10 @@ def test_a_partner_proposes_only_what_may_follow(pair: Pair) -> None:
         ({"version": 2, "replaces": None}, "BAD_MESSAGE"),
         ({"replaces": "00" * 32}, "AGREEMENT_UNKNOWN"),
         ({"replaces": second}, "AGREEMENT_UNKNOWN"),
+        (
+            {"valid_from": good.valid_from + timedelta(days=2)},
+            "BAD_MESSAGE",
+        ),  # tomorrow
     ):
         crafted = good.model_copy(update=changes)
         digest = agreement_digest(agreement_bytes(crafted))
@@ -164,6 +169,19 @@ def test_a_partner_proposes_only_what_may_follow(pair: Pair) -> None:
         assert (receipt.accepted, receipt.reason) == (False, reason)
     with pair.right.peer.store.transaction() as tx:
         assert [row.digest for row in tx.agreements.list()] == [pair.digest]
+
+
+def test_there_is_no_day_on_which_neither_version_is_in_force(pair: Pair) -> None:
+    today = pair.left.clock().date()
+    with pytest.raises(MutualsError) as caught:
+        amend(pair.left, pair.digest, valid_from=today + timedelta(days=1))
+    assert caught.value.code is ErrorCode.INPUT_QUALITY
+    assert f"only from {today + timedelta(days=1)}" in caught.value.message
+    assert f"valid_from = {today}" in str(caught.value.hint)
+    digest = amend(pair.left, pair.digest, valid_from=today)
+    settle(pair)
+    agree(pair.right, digest)
+    assert states(pair, digest) == ("proposed", "active")
 
 
 def test_only_what_binds_is_amended(pair: Pair) -> None:

@@ -12,14 +12,16 @@ and each refuses the other's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from mutuals.agreement.active import is_over, verify_stored
+from mutuals.agreement.active import is_over, utc_date, verify_stored
 from mutuals.agreement.chain import BOUND, LIVING, chain_of
 from mutuals.agreement.ending import announce_end
 from mutuals.agreement.suspension import state_when_bound
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, AgreementState, Side
+from mutuals.protocol.hello import MAX_SKEW_SECONDS
 from mutuals.store.rows import AgreementRow
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def amended(tx: Transaction, agreement: Agreement, partner: str, now: datetime) 
 
     ``partner`` is the fingerprint (hex) of the other party. Raises MutualsError: AGREEMENT_UNKNOWN where what it
     replaces is not between the two peers, AGREEMENT_NOT_ACTIVE where that is not bound or over, BAD_MESSAGE for a
-    version that is not the next one.
+    version that is not the next one, INPUT_QUALITY where neither version would be in force for a while.
     """
     if agreement.replaces is None:
         if agreement.version != 1:
@@ -65,7 +67,24 @@ def amended(tx: Transaction, agreement: Agreement, partner: str, now: datetime) 
             f"It replaces {row.agreement_id}, which is {state}; only what binds now can be amended.",
             hint="See those there are: mutuals agreement list",
         )
+    _refuse_gap(row, agreement, now)
     return row
+
+
+def _refuse_gap(row: AgreementRow, agreement: Agreement, now: datetime) -> None:
+    """A version replaces the one before when both have signed; from then on it must be in force, or as soon as that.
+
+    Where the two clocks differ by as much as a run allows, one of them may say that it is tomorrow.
+    """
+    replaced_from = verify_stored(row).valid_from
+    if agreement.valid_from > max(utc_date(now + timedelta(seconds=MAX_SKEW_SECONDS)), replaced_from):
+        raise MutualsError(
+            ErrorCode.INPUT_QUALITY,
+            f"It takes the place of {row.agreement_id} when both have signed, and is in force only from "
+            f"{agreement.valid_from} (valid_from): until then neither version would be.",
+            hint=f"Write valid_from = {max(utc_date(now), replaced_from)} or an earlier day, or amend it on the day "
+            "itself; until both have signed, the version before stays in force.",
+        )
 
 
 def bind(

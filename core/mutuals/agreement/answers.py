@@ -171,7 +171,8 @@ def _check_amends(tx: Transaction, partner: PartnerRow, agreement: Agreement, no
         replaced = tx.agreements.get(agreement.replaces) if agreement.replaces else None
         if replaced is not None and replaced.state is AgreementState.PROPOSED:
             raise  # its acceptance may still be on its way: not a PartnerFault, so the amendment comes again
-        raise PartnerFault(error.code, f"The proposal cannot be taken. {error.message}") from error
+        code = ErrorCode.BAD_MESSAGE if error.code is ErrorCode.INPUT_QUALITY else error.code
+        raise PartnerFault(code, f"The proposal cannot be taken. {error.message}") from error
 
 
 def _replaced_is_over(tx: Transaction, peer: Peer, row: AgreementRow) -> bool:
