@@ -25,7 +25,7 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
     operator must have one of them, which is checked before the passphrase is asked for; ``act`` completes
     “may not …”. A person at a terminal has three tries, so that a slip does not cost what they just read. Raises
     USAGE where it is not clear who acts, NOT_ENTITLED for a wrong role or passphrase. What the operator was not told
-    yet is told now, once (``tx.notifications``).
+    yet is told now, once (``tx.notifications``), and where something is overdue, where to look.
     """
     from mutuals.identity.operators import require_role
 
@@ -51,12 +51,17 @@ def _unlock(row: OperatorRow) -> OperatorKeys:
 
 
 def _tell_notifications(peer: Peer, keys: OperatorKeys) -> None:
+    from mutuals.monitoring.pointer import something_is_overdue
+
     with peer.store.transaction() as tx:
         unread = tx.notifications.unread(keys.name, keys.roles)
         if unread:
             tx.notifications.read(keys.name, unread[-1].position)
+        overdue = something_is_overdue(tx, peer.clock())
     for row in unread:
         notify(row.text, agreement=row.agreement, at=row.at.isoformat())
+    if overdue:
+        notify("Something is overdue; see what: mutuals status", agreement=None, at=peer.clock().isoformat())
 
 
 def acting_operator(peer: Peer) -> OperatorRow:

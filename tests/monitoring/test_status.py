@@ -16,6 +16,7 @@ from support.revealed import Snapshot, authorise_both, exchange, reveal_once
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.monitoring import facts as facts_module
 from mutuals.monitoring.facts import AgreementStatus, Status
+from mutuals.monitoring.pointer import something_is_overdue
 from mutuals.monitoring.status import is_overdue, peer_status
 from mutuals.runs.export import open_received, write_export
 from mutuals.signed_documents import enqueue, sign_document
@@ -27,7 +28,7 @@ from mutuals.store.rows import (
     RevocationRow,
     SuspensionRow,
 )
-from mutuals_client import main
+from mutuals_client import main, session
 
 TODAY = datetime.now(UTC).date()
 OLD = str(TODAY - timedelta(days=720))
@@ -230,3 +231,26 @@ def test_dates_are_dates(pair: Pair) -> None:
     found = only(left_status(pair))
     assert isinstance(found.valid_until, date)
     assert found.versions[0].since.tzinfo is not None
+
+
+def test_commands_that_sign_point_at_what_is_overdue(
+    pair: Pair, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pointed() -> bool:
+        with pair.left.peer.store.transaction() as tx:
+            return something_is_overdue(tx, pair.left.clock())
+
+    assert not pointed()
+    partner = pair.left.partner().fingerprint
+    with pair.left.peer.store.transaction() as tx:
+        tx.revocations.put(
+            RevocationRow("V-1", snapshot.run_id, partner, True, (0,), None, pair.left.clock())
+        )
+    pair.left.clock.now += 2 * DAY
+    assert not pointed()
+    pair.left.clock.now += 2 * DAY
+    assert pointed()
+    told: list[str] = []
+    monkeypatch.setattr(session, "notify", lambda text, **_: told.append(text))
+    session._tell_notifications(pair.left.peer, pair.left.keys)
+    assert "Something is overdue; see what: mutuals status" in told
