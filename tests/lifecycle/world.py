@@ -63,7 +63,7 @@ from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.reveal import initiate_reveal, respond_reveal
 from mutuals.sources.definition import define_source
-from mutuals.store.rows import SourceRow
+from mutuals.store.rows import OutboxRow, SourceRow
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STAFF: dict[str, tuple[tuple[str, ...], str]] = {
@@ -298,7 +298,7 @@ class World:
 
     # --- documents --------------------------------------------------------------------------------------------------
 
-    def outbox(self, side: Side) -> list[Any]:
+    def outbox(self, side: Side) -> list[OutboxRow]:
         """What waits at the side, oldest first."""
         with self.peer(side).store.transaction() as tx:
             return tx.outbox.pending(self.fingerprint(side.other).hex())
@@ -306,7 +306,18 @@ class World:
     def deliver(self, side: Side, index: int) -> None:
         """Carry one waiting document, in whatever order, to the other side."""
         pending = self.outbox(side)
-        row = pending[index % len(pending)]
+        self._carry(side, pending[index % len(pending)])
+
+    def deliver_all(self) -> None:
+        """Everything that waits, until nothing does."""
+        for _ in range(20):
+            waiting = [(side, row) for side in Side for row in self.outbox(side)]
+            if not waiting:
+                return
+            for side, row in waiting:
+                self._carry(side, row)
+
+    def _carry(self, side: Side, row: OutboxRow) -> None:
         receiver = self.companies[side.other]
         self.watch.document(side, row.kind, row.body)
         receipt = take_document(
@@ -316,15 +327,6 @@ class World:
             tx.outbox.delivered(row.document_id, b"delivered by hand", self.now)
         if receipt.accepted:
             self._learn(side.other, row.kind, json.loads(row.body), taken=True)
-
-    def deliver_all(self) -> None:
-        """Everything that waits, until nothing does."""
-        for _ in range(20):
-            waiting = [side for side in Side if self.outbox(side)]
-            if not waiting:
-                return
-            for side in waiting:
-                self.deliver(side, 0)
 
     def _learn(self, side: Side, kind: str, body: dict[str, Any], *, taken: bool) -> None:
         """What a side knows after it has put a document into its outbox, or has ``taken`` one."""
