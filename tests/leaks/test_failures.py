@@ -24,8 +24,8 @@ from leaks.stage import STEPS, Stage
 
 pytestmark = pytest.mark.timeout(0)  # the commands have an alarm of their own
 
-WANTED = os.environ.get("LEAKS", "16")
-PARTS = 8
+WANTED = os.environ.get("LEAKS", "4")
+PARTS = 4
 """Into which the work is cut, for several processes."""
 
 ALWAYS = (
