@@ -10,6 +10,7 @@ import pytest
 from support.vectors import VectorFile, vector_files
 
 from mutuals.crypto.hpke import open_sealed
+from mutuals.documents import HANDLERS
 from mutuals.framing import Context
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -54,6 +55,10 @@ def test_every_file_has_a_purpose_and_is_replayed_somewhere() -> None:
 def test_every_context_has_a_vector() -> None:
     contexts = {case["inputs"]["context"] for case in load("contexts")["cases"]}
     assert contexts == {context.value for context in Context}
+
+
+def test_every_kind_of_document_has_a_vector() -> None:
+    assert {case["inputs"]["kind"] for case in load("document")["cases"]} == HANDLERS.keys()
 
 
 @pytest.mark.parametrize("changed", ["info", "sealed", "private"])

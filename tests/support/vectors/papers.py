@@ -19,6 +19,7 @@ from mutuals.runs.authorisation import authorise_exchange, authorise_reveal, gra
 from mutuals.signed_documents import document_id, sign_document, verify_document
 from support.parties import agreement
 from support.vectors import Case, Json, VectorFile
+from support.vectors.documents import Payload, later_documents
 
 SEEDS = {"proposer": "01" * 32, "partner": "02" * 32, "anna": "03" * 32, "bert": "04" * 32}
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -123,24 +124,21 @@ def _document_cases() -> list[Case]:
         digest, "Retention is too long for us.", "bert", "steward", signing(SEEDS["bert"]), NOW
     )
     verify_rejection(canonical_json(rejection))
-    payloads: dict[str, tuple[str, Json]] = {
-        "proposal": (
-            "proposer",
-            {
-                "agreement": document.model_dump(mode="json"),
-                "statement": proposed["statement"],
-                "signature": proposed["signature"],
-            },
-        ),
-        "acceptance": (
-            "partner",
-            {"digest": digest, "statement": accepted["statement"], "signature": accepted["signature"]},
-        ),
-        "rejection": ("partner", rejection.model_dump(mode="json")),
+    accepting = {"digest": digest, "statement": accepted["statement"], "signature": accepted["signature"]}
+    proposing = {
+        "agreement": document.model_dump(mode="json"),
+        "statement": proposed["statement"],
+        "signature": proposed["signature"],
+    }
+    payloads: dict[str, list[Payload]] = {
+        "proposal": [("proposal", "proposer", proposing)],
+        "acceptance": [("acceptance", "partner", accepting)],
+        "rejection": [("rejection", "partner", rejection.model_dump(mode="json"))],
+        **later_documents(digest, {name: signing(seed) for name, seed in SEEDS.items()}),
     }
     return [
         (
-            kind,
+            name,
             "Verifies under the sender's key; both receipts verify under the recipient's.",
             {
                 "kind": kind,
@@ -149,7 +147,8 @@ def _document_cases() -> list[Case]:
                 "recipient_seed": SEEDS[Side(sender).other.value],
             },
         )
-        for kind, (sender, payload) in payloads.items()
+        for kind, cases in payloads.items()
+        for name, sender, payload in cases
     ]
 
 
