@@ -12,7 +12,7 @@ ARGS   ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
 
-demo: $(STAMP) ## Two companies match and exchange on this machine, told as a short story
+demo: $(STAMP) ## Two companies and their agreement's whole life on this machine, told as a short story
 	@$(BIN)/mutuals demo $(ARGS)
 
 test: $(STAMP) ## Run the tests on all cores

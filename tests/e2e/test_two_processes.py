@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,34 +26,28 @@ CONTACTS = 400
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """The whole demo, told once; the homes stay for the tests after it."""
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Story, Stage]]:
+    """The whole demo, told once; the homes stay for the tests after it, and the companies at work."""
     told = Story(tmp_path_factory.mktemp("demo"), CONTACTS, seed=11, say=lambda *_: None)
-    told.tell()
-    return told
+    try:
+        yield told, told.perform()
+    finally:
+        told.close()
 
 
 @pytest.fixture(scope="module")
-def stage(story: Story) -> Iterator[Stage]:
-    """Both companies once more, with a new agreement after the one that the demo ended; the left one serves."""
-    left, right = (
-        Company(name, story.folder / slug, "only for this demo", operator)
-        for name, slug, operator in (
-            ("Nordwind Outdoor GmbH", "nordwind", "wiebke"),
-            ("Vélo Verde SAS", "velo-verde", "maelle"),
-        )
-    )
-    today = datetime.now(UTC).date()
-    data = generate(CONTACTS, 11, today=today)
-    stage = Stage(story.folder, data, left, right, today, say=lambda *_: None)
-    try:
-        left.serve()
-        assess(stage)
-        sign(stage)
-        yield stage
-    finally:
-        left.close()
-        right.close()
+def story(ended: tuple[Story, Stage]) -> Story:
+    """The demo, told."""
+    return ended[0]
+
+
+@pytest.fixture(scope="module")
+def stage(ended: tuple[Story, Stage]) -> Stage:
+    """The same companies with a new agreement, after the one that the demo ended; the left one serves."""
+    stage = replace(ended[1], numbers={}, agreement="", run="")
+    assess(stage)
+    sign(stage)
+    return stage
 
 
 def test_demo_ends_with_the_true_numbers(story: Story) -> None:

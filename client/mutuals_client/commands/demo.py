@@ -1,4 +1,4 @@
-"""``mutuals demo``: two companies on this machine, from the first handshake to the campaign file."""
+"""``mutuals demo``: two companies on this machine, from the first handshake to both deletion certificates."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def demo(
         help="Where the two homes go. [default: a new folder mutuals-demo here]",
     ),
 ) -> None:
-    """Let two invented companies match and exchange for real, and tell the story.
+    """Let two invented companies share and part for real, and tell the story.
 
-    Two homes, two processes, loopback TLS; the result is checked against the truth. Example: mutuals demo
+    Two homes, a server, loopback TLS; every result is checked against the truth. Example: mutuals demo
     """
     from mutuals_client.demo.story import Story
 

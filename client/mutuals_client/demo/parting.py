@@ -30,7 +30,7 @@ def _end(stage: Stage) -> None:
     reason = "The campaign is over."
     ended = right.run("agreement", "terminate", stage.agreement, "--reason", reason, sign=True)
     stage.check("agreement_ends_at_once", ended["state"] in ("ended", "closed"))
-    kept = ended.data.get("retention") or right.run("retention").data
+    kept = ended["retention"]
     destroyed = sum(item["records"] for item in kept["destroyed"])
     search, (certificate,) = kept["search"], kept["certificates"]
     stage.check("destruction_left_no_trace", search is not None and not search["found"])
@@ -90,7 +90,7 @@ def _search(stage: Stage) -> None:
     size, found = found_in(files, values)
     stage.check("nothing_exchanged_is_left_in_the_homes", not found, f"{len(found)} values are.")
     stage.tell(
-        f"{RIGHT.operator} asks for it once more. [yellow]{plain(refused['error']['message'])}[/]",
+        f"{RIGHT.operator} tries to export once more. [yellow]{plain(refused['error']['message'])}[/]",
         f"The demo reads every byte of both homes, {len(files)} files, for {len(values):,} values and customer ids "
         f"that were exchanged: [bold]{len(found)}[/] found.",
     )

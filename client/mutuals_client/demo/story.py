@@ -12,6 +12,7 @@ import shlex
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,32 +41,44 @@ class Story:
     say: Tell
     numbers: dict[str, Any] = field(default_factory=dict)
 
-    def tell(self) -> dict[str, Any]:
-        """Do it all; the numbers.
-
-        Raises MutualsError (INTERNAL) where a step fails or a result is not the truth.
-        """
-        start = time.monotonic()
+    @cached_property
+    def companies(self) -> tuple[Company, Company]:
+        """The left and the right one."""
         left, right = (
             Company(profile.organisation, self.folder / profile.slug, PASSPHRASE, profile.operator)
             for profile in (LEFT, RIGHT)
         )
+        return left, right
+
+    def tell(self) -> dict[str, Any]:
+        """Do it all; the numbers. Raises MutualsError (INTERNAL) where a step fails or a result is not the truth."""
         try:
-            left.wake()
-            right.wake()
-            stage = self._set(left, right)
-            for chapter in CHAPTERS:
-                chapter(stage)
+            self.perform()
         finally:
-            left.close()
-            right.close()
+            self.close()
+        return self.numbers
+
+    def perform(self) -> Stage:
+        """Do it all, and leave both companies at work until ``close``."""
+        start = time.monotonic()
+        for company in self.companies:
+            company.wake()
+        stage = self._set()
+        for chapter in CHAPTERS:
+            chapter(stage)
         self.numbers["sound"] = True
         self.numbers["seconds"] = round(time.monotonic() - start, 1)
         self.numbers["folder"] = str(self.folder)
         self._farewell(stage)
-        return self.numbers
+        return stage
 
-    def _set(self, left: Company, right: Company) -> Stage:
+    def close(self) -> None:
+        """End the processes of both companies."""
+        for company in self.companies:
+            company.close()
+
+    def _set(self) -> Stage:
+        left, right = self.companies
         today = datetime.now(UTC).date()
         data = generate(self.contacts, self.seed, today=today)
         data.write(self.folder / "lists")

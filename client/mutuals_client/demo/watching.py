@@ -99,7 +99,7 @@ def _drill(stage: Stage) -> None:
     stage.tell(
         f"A drill: were a laptop stolen at {RIGHT.short}, {len(drill['would_suspend'])} agreement would halt and "
         f"{len(drill['partners'])} partner be told; {drill['sent_contacts']:,} customers sent and "
-        f"{drill['received_records']:,} records received would be listed, and the 72 hours of the law run."
+        f"{drill['received_records']:,} records received would be listed, and the 72 hours of GDPR Art. 33 run."
     )
     stage.numbers["drill"] = {
         key: drill[key] for key in ("would_suspend", "partners", "sent_contacts", "received_records")
