@@ -39,19 +39,21 @@ def blocks(status: Status, *, detailed: bool) -> list[Text | Table]:
     return shown
 
 
-def to_do(status: Status) -> list[tuple[Text, str | None]]:
+def to_do(status: Status) -> list[tuple[Table, str | None]]:
     """What to do, the most urgent first, each sentence with the command for it; every command once."""
     seen: set[tuple[str | None, str | None, str]] = set()
-    found: list[tuple[Text, str | None]] = []
+    found: list[tuple[Table, str | None]] = []
     for finding in status.findings:
         key = (finding.command, None if finding.command else finding.agreement, finding.command or finding.do)
         if key in seen:
             continue
         seen.add(key)
         about = finding.agreement or finding.partner
-        sentence = Text("  ").append("• ", _COLOURS[finding.urgency])
-        sentence.append(f"{about}: " if about else "").append(finding.do)
-        found.append((sentence, finding.command))
+        item = Table.grid(padding=(0, 1, 0, 0))
+        item.add_row(
+            Text("  •", _COLOURS[finding.urgency]), Text(f"{about}: {finding.do}" if about else finding.do)
+        )
+        found.append((item, finding.command))
     return found
 
 

@@ -16,7 +16,7 @@ from lifecycle.world import prepare_stages
 
 def test_no_record_leaves_that_must_not() -> None:
     run_state_machine_as_test(
-        Lifecycle, settings=settings(SETTINGS, max_examples=40, stateful_step_count=8, derandomize=True)
+        Lifecycle, settings=settings(SETTINGS, max_examples=25, stateful_step_count=8, derandomize=True)
     )
     assert FIGURES.left["records"]
     assert FIGURES.left["exported rows"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 
+from mutuals.monitoring import peer_rules, rules
 from mutuals.monitoring.facts import (
     AgreementStatus,
     AssessmentFacts,
@@ -32,6 +37,7 @@ from mutuals.monitoring.facts import (
 )
 from mutuals.monitoring.peer_rules import peer_findings
 from mutuals.monitoring.rules import agreement_findings
+from mutuals_client.main import build_app
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -284,3 +290,15 @@ def test_a_clock_put_back_a_missing_policy_and_unread_notifications_are_told() -
     assert peer_warned(clock_behind_seconds=301) == [("clock_behind", WARNING)]
     assert peer_warned(policy=None) == [("policy_missing", WARNING)]
     assert peer_warned(unread={"anna": 2, "bo": 0}) == [("unread", NOTE)]
+
+
+def test_every_command_that_is_named_exists() -> None:
+    commands = typer.main.get_command(build_app())
+    texts = "".join(Path(module.__file__ or "").read_text("utf-8") for module in (rules, peer_rules))
+    named = set(re.findall(r"mutuals ([a-z]+)(?: ([a-z]+))?", texts))
+    assert len(named) > 10
+    assert isinstance(commands, click.Group)
+    for name, second in named:
+        command = commands.commands[name]
+        if isinstance(command, click.Group) and second:
+            assert second in command.commands, (name, second)

@@ -35,7 +35,7 @@ def peer_findings(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
             Urgency.WARNING,
             "No data-ownership policy of your company is approved.",
             "Nothing but the agreements then says who may see, export or share which field.",
-            "Write one and approve it.",
+            "Write your company's policy, then approve it: mutuals policy approve.",
             "mutuals policy init",
         )
     unread = sum(facts.unread.values())
@@ -46,7 +46,7 @@ def peer_findings(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
             Urgency.NOTE,
             f"There are notifications that were not read yet, for {names}.",
             "They are shown at the operator's next command.",
-            "Let them read.",
+            "Read the notifications; any command that you sign shows them.",
         )
 
 
@@ -90,7 +90,7 @@ def _clock(breach: BreachFacts, rule: str, what: str, due: datetime, *, late: bo
         "A later notice has to give the reasons for the delay."
         if late
         else "The hours run from when it was known.",
-        "Tell them, note it, and close the breach when it is dealt with.",
+        "Tell whom the breach concerns, note it, and close it when it is dealt with.",
         f"mutuals breach show {breach.breach}",
         partner=breach.partner,
         due=due,

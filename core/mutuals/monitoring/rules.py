@@ -119,7 +119,7 @@ def _deletions(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
                 f"Records kept for {_count(deletion.retention_days, 'day')} should have been deleted on "
                 f"{deletion.next_at:%Y-%m-%d}.",
                 "Neither the server nor `mutuals retention` has run since.",
-                "Delete them.",
+                "Delete what is past its retention.",
                 "mutuals retention",
                 due=deletion.next_at,
             )
@@ -197,15 +197,23 @@ def _revocations(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
 
 def _suspended(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
     for suspension in status.suspensions:
-        ours = suspension.by == "us"
+        do, command = "Ask the partner when it will resume it.", None
+        if suspension.by == "us" and suspension.breach:
+            do, command = (
+                "Close the breach when it is dealt with.",
+                f"mutuals breach show {suspension.breach}",
+            )
+        elif suspension.by == "us":
+            do, command = "Resume it when the reason is gone.", f"mutuals agreement resume {status.id}"
         yield _finding(
             status,
             "suspended",
             Urgency.WARNING,
-            f"{'You' if ours else status.partner} suspended it on {suspension.since:%Y-%m-%d}: {suspension.reason}",
+            f"{'You' if suspension.by == 'us' else status.partner} suspended it on {suspension.since:%Y-%m-%d}: "
+            f"{suspension.reason.rstrip('.')}.",
             "No record leaves and none is exported until it is resumed.",
-            "Resume it when the reason is gone." if ours else "The partner has to resume it; ask when.",
-            f"mutuals agreement resume {status.id}" if ours else None,
+            do,
+            command,
         )
 
 
@@ -332,7 +340,7 @@ def _consents(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
             Urgency.WARNING,
             f"The consent of {_count(expired, 'contact')} in source {consents.source} is older than agreed.",
             "They take no part any more.",
-            "Ask them again, or leave them out.",
+            "Ask those whose consent is too old again, or leave them out.",
             f"mutuals source check {consents.source}",
         )
     if consents.expiring:
@@ -343,7 +351,7 @@ def _consents(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
             f"The consent of {_count(consents.expiring, 'contact')} becomes too old within "
             f"{consents.within_days} days.",
             "They then take no part any more.",
-            "Ask them again in time.",
+            "Ask those whose consent soon becomes too old again, in time.",
         )
 
 
@@ -357,7 +365,7 @@ def _assessment(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
             Urgency.WARNING,
             "No risk assessment of yours is stored for it.",
             "It was signed without one, or the assessment was lost; GDPR Art. 35 may ask for it.",
-            "Restore it, or assess the next version before you sign.",
+            "Restore the assessment, or assess the next version before you sign.",
         )
     elif status.assessment.age_days > ASSESSMENT_DAYS:
         yield _finding(
@@ -366,7 +374,7 @@ def _assessment(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
             Urgency.WARNING,
             f"Your risk assessment is {status.assessment.age_days} days old.",
             "Risks change; GDPR Art. 35(11) wants it reviewed when they do.",
-            "Review it, and amend the agreement where needed.",
+            "Review the assessment, and amend the agreement where needed.",
             f"mutuals agreement amend {status.id} FILE",
         )
 
@@ -397,7 +405,9 @@ def _proposals(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
             Urgency.WARNING if late else Urgency.NOTE,
             f"{status.partner if ours_to_answer else 'You'} proposed {version.id} on {version.since:%Y-%m-%d}.",
             "It binds nobody until both have signed.",
-            "Read it, then accept or reject it." if ours_to_answer else "The partner has to answer; ask.",
+            "Read the proposal, then accept or reject it."
+            if ours_to_answer
+            else "Ask the partner for its answer.",
             f"mutuals agreement show {version.id}" if ours_to_answer else _sync(status),
         )
 

@@ -115,9 +115,13 @@ def _cards(tx: Transaction, peer: Peer) -> tuple[CardFacts, ...]:
 def _bound_sources(tx: Transaction, shown: list[Chain]) -> tuple[dict[str, Bound], dict[str, str]]:
     """Source and consent rule of each agreement that may still match, and the definitions of these sources."""
     wanted: dict[str, Bound] = {}
+    try:
+        policy = current_policy(tx)
+    except MutualsError:  # not what was signed: nothing is shared until that is mended, and policy_damaged says so
+        policy = None
     for row in (chain.head for chain in shown):
         verified = verify(tx, row) if row.state in _MATCHING and row.source else None
         if verified is not None and row.source is not None:
-            wanted[row.digest] = (row.source, verified.agreement.consent)
+            wanted[row.digest] = (row.source, own_rule(policy, verified.agreement.consent))
     names = {name for name, _ in wanted.values()}
     return wanted, {row.name: row.definition for row in tx.sources.list() if row.name in names}
