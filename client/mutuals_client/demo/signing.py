@@ -73,8 +73,8 @@ def sign(stage: Stage) -> None:
     stage.check("agreement_is_active", accepted["state"] == seen["state"] == "active")
     stage.tell(
         f"{RIGHT.short}'s own assessment finds {made['anonymity']['alone']:,} of "
-        f"{made['anonymity']['contacts']:,} customers alone of their kind; {RIGHT.operator} accepts that by name, too, and signs. Both hold one document, "
-        f"[dim]{accepted['digest'][:16]}…[/], and two signatures that verify."
+        f"{made['anonymity']['contacts']:,} customers alone of their kind; {RIGHT.operator} accepts that by name, "
+        f"too, and signs. Both hold one document, [dim]{accepted['digest'][:16]}…[/], and two signatures that verify."
     )
     stage.numbers["agreement"] = {
         "id": stage.agreement,
