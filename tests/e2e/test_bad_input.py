@@ -144,7 +144,7 @@ def test_unusable_files_are_refused(tmp_path: Path, mutuals: Any, content: str |
     [
         ("min_set_size =", "min_set_siz =", "min_set_siz"),
         ('name = "segment"', 'name = "shoe_colour"', "shoe_colour"),
-        ('engine = "openmined"', 'engine = "quantum"', "engine"),
+        ('engine = "x25519"', 'engine = "quantum"', "engine"),
         ("title =", "title", "line 1"),
     ],
     ids=["unknown key", "field that does not exist", "unknown engine", "no TOML"],
