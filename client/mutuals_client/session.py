@@ -65,7 +65,19 @@ def _tell_notifications(peer: Peer, keys: OperatorKeys) -> None:
 
 
 def acting_operator(peer: Peer) -> OperatorRow:
-    """The operator this command acts for, not unlocked. Raises MutualsError (USAGE, NOT_ENTITLED)."""
+    """The operator this command acts for, not unlocked, as an admin added them.
+
+    Raises MutualsError: USAGE, NOT_ENTITLED, LOCAL where somebody changed the stored roles, department or keys.
+    """
+    from mutuals.identity.appointment import check_appointed
+
+    row = _named_operator(peer)
+    with peer.store.transaction() as tx:
+        check_appointed(tx, row)
+    return row
+
+
+def _named_operator(peer: Peer) -> OperatorRow:
     with peer.store.transaction() as tx:
         rows = tx.operators.list()
     enabled = [row for row in rows if row.disabled_at is None]

@@ -17,8 +17,9 @@ from support.policies import approve
 from support.versions import Made, carry, copy_pair, make_pair
 
 from mutuals.identity.home import Kdf
-from mutuals.identity.operators import create_operator
+from mutuals.identity.operators import create_operator, unlock
 from mutuals.models.agreement import Side
+from mutuals.runs.handover import take_on
 from mutuals_client import main
 
 ROWS = {side: [contact(f"C{i}", f"p{i}@example.com") for i in range(3)] for side in Side}
@@ -183,8 +184,7 @@ def test_a_rehearsal_says_where_a_second_operator_is_needed(
         bert = create_operator(
             "bert", anna.roles, anna.department, PASSPHRASE, kdf=Kdf(memory_kib=8, iterations=1), now=made.now
         )
-        with pair.left.peer.store.transaction() as tx:
-            tx.operators.put(bert)
+        take_on(pair.left.peer, bert, unlock(anna, PASSPHRASE))
         approve(pair.left, four_eyes=("sign", "terminate"))
     ending = rehearsed("left", "terminate", made.digest, "--reason", "Over.", "--operator", "anna")
     assert (ending["would_send"], ending["second_operator_needed"]) == ([], True)

@@ -11,7 +11,9 @@ from mutuals.audit.tree import entries_of
 from mutuals.audit.verify import HeldLog, Report, SignedStatement, verify_log, verify_own_log
 from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import MutualsError
+from mutuals.identity.appointment import appointment_problems
 from mutuals.identity.partners import partner_log_key
+from mutuals.policy.current import verify_policy
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -83,7 +85,19 @@ def _verify_all(tx: Transaction, peer: Peer) -> list[Report]:
     report = verify_own_log(own, covering)
     if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
         report.problems.append("the entries of all logs together are not numbered one after the other")
+    report.problems += [*appointment_problems(tx), *_policy_problems(tx)]
     return [*reports, report]
+
+
+def _policy_problems(tx: Transaction) -> list[str]:
+    """A sentence for each stored version of the policy that is not what was signed."""
+    problems = []
+    for row in tx.policies.list():
+        try:
+            verify_policy(tx, row)
+        except MutualsError:
+            problems.append(f"version {row.version} of the policy is not what {row.operator} signed")
+    return problems
 
 
 def _unreadable() -> Report:

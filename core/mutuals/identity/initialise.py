@@ -20,6 +20,7 @@ from mutuals.crypto.signing import SigningKey, VerifyKey
 from mutuals.crypto.tls import generate_tls_key, issue_certificate
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.accountability import wrap_accountability
+from mutuals.identity.appointment import INITIALISED, appointment_facts
 from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.files import make_private_directory, write_private
@@ -144,7 +145,7 @@ def _first_rows(
                 )
             tx.operators.put(row)
             wrap_accountability(tx, row, accountability.public, accountability.private)
-            tx.log.append(None, "peer.initialised", {"operator": row.name, "roles": list(row.roles)}, now)
+            tx.log.append(None, INITIALISED, {"operator": row.name, **appointment_facts(row)}, now)
     finally:
         store.close()
 

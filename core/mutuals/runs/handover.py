@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity import accountability
 from mutuals.identity.acts import sign_act
+from mutuals.identity.appointment import ADD, ADDED, appointment_facts
 from mutuals.identity.operators import (
     ACCOUNTABILITY_ROLES,
     READ_ROLES,
@@ -81,10 +82,9 @@ def take_on(peer: Peer, row: OperatorRow, keys: OperatorKeys) -> int:
             private = accountability.open_accountability(tx, keys, public)
             accountability.wrap_accountability(tx, row, public, private)
         wrapped = _hand_on(tx, peer, keys, [row]) if READ_ROLES.intersection(row.roles) else 0
-        facts = {"roles": list(row.roles), "department": row.department, "runs": wrapped}
-        signed = sign_act(keys, "operator.add", row.name, facts, now)
+        signed = sign_act(keys, ADD, row.name, {**appointment_facts(row), "runs": wrapped}, now)
         body = {"operator": row.name, "roles": list(row.roles), "by": keys.name, **signed.evidence()}
-        tx.log.append(None, "operator.added", body, now)
+        tx.log.append(None, ADDED, body, now)
     return wrapped
 
 
