@@ -49,8 +49,9 @@ def check_facts(
     found: SourceCheck,
     rule: ParticipationRule | None,
     agreement_id: str | None,
+    agreed_days: int | None,
 ) -> dict[str, Any]:
-    """The dry run as the JSON values documented in docs/sources.md."""
+    """The dry run as the JSON values documented in docs/sources.md; ``agreed_days`` as in ``tell_check``."""
     return {
         "source": definition.name,
         "profile": profile,
@@ -60,13 +61,13 @@ def check_facts(
         "rejected": [asdict(refusal) for refusal in found.rejected],
         "identifiers": {kind: asdict(checked) for kind, checked in found.identifiers.items()},
         "purposes": found.purposes,
-        "participation": _participation_facts(found, rule, agreement_id),
+        "participation": _participation_facts(found, rule, agreement_id, agreed_days),
         "hints": list(found.hints),
     }
 
 
 def _participation_facts(
-    found: SourceCheck, rule: ParticipationRule | None, agreement_id: str | None
+    found: SourceCheck, rule: ParticipationRule | None, agreement_id: str | None, agreed_days: int | None
 ) -> dict[str, Any] | None:
     participants = found.participants
     if participants is None or rule is None:
@@ -74,6 +75,8 @@ def _participation_facts(
     return {
         "agreement": agreement_id,
         "purpose": rule.consent.purpose,
+        "max_age_days": rule.consent.max_age_days,
+        "max_age_by": _age_by(rule, agreed_days) if agreement_id else None,
         "contacts": len(participants.contact_ids),
         "identifiers": len(participants.identifiers),
         "excluded": participants.excluded,
@@ -88,8 +91,9 @@ def tell_check(
     found: SourceCheck,
     rule: ParticipationRule | None,
     agreement_id: str | None,
+    agreed_days: int | None,
 ) -> None:
-    """Print the dry run for a person."""
+    """Print the dry run for a person; ``agreed_days`` is how old a consent may be by the agreement alone."""
     from rich.markup import escape
 
     say(f"[bold]{definition.name}[/]  {escape(definition.path)}", "")
@@ -105,11 +109,22 @@ def tell_check(
     if found.participants is not None and rule is not None:
         under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
         _tell_participants(found.participants, under)
+        if agreement_id and _age_by(rule, agreed_days) == "policy":
+            say(
+                "",
+                f"A consent counts for {rule.consent.max_age_days:,} days, as your policy says; the agreement would "
+                f"take {agreed_days:,}.",
+            )
         _tell_evidence(found.evidence)
     elif found.contacts:
         _tell_purposes(found.purposes)
     for hint in found.hints:
         say("", f"[yellow]{escape(hint)}[/]")
+
+
+def _age_by(rule: ParticipationRule, agreed_days: int | None) -> str:
+    """Whose limit it is that a consent be no older than ``rule`` says."""
+    return "agreement" if rule.consent.max_age_days == agreed_days else "policy"
 
 
 def count_of(number: int, noun: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.policies import policy
 
 from mutuals.agreement.document import agreement_bytes, agreement_digest, agreement_id
 from mutuals.identity.home import Config, Home
@@ -335,6 +336,8 @@ def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: 
     assert found["participation"] == {
         "agreement": None,
         "purpose": "sharing",
+        "max_age_days": 3650,
+        "max_age_by": None,
         "contacts": 2,
         "identifiers": 4,
         "excluded": {"suppressed": 1, "no_consent": 1, "no_identifier": 1},
@@ -352,8 +355,26 @@ def test_check_under_an_agreement_uses_its_rules(mutuals: CommandLine, messy: Pa
     found = mutuals.json("check", "crm", "--agreement", agreement)
     assert (found["profile"], found["participation"]["agreement"]) == ("strict-v1", agreement)
     assert (found["participation"]["contacts"], found["participation"]["identifiers"]) == (2, 2)
+    assert (found["participation"]["max_age_days"], found["participation"]["max_age_by"]) == (
+        3650,
+        "agreement",
+    )
     assert mutuals("check", "crm", "--agreement", agreement, "--purpose", "news") == 2
     assert mutuals("check", "crm", "--agreement", "A-00000000") == 6
+
+
+def test_check_under_an_agreement_shows_where_the_policy_is_stricter(
+    mutuals: CommandLine, messy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    agreement = agree(mutuals.home)
+    rules = {"collected": "On forms.", "kept": "Here.", "withdrawal": "By letter.", "max_age_days": 1}
+    monkeypatch.setattr("mutuals.policy.current.current_policy", lambda tx: policy(consent=rules))
+    found = mutuals.json("check", "crm", "--agreement", agreement)["participation"]
+    assert (found["contacts"], found["max_age_days"], found["max_age_by"]) == (0, 1, "policy")
+    assert found["excluded"]["consent_expired"] > 0
+    assert mutuals("check", "crm", "--agreement", agreement) == 0
+    assert "counts for 1 days, as your policy says; the agreement would take 3,650" in mutuals.out
 
 
 def test_what_a_person_reads_has_the_numbers_and_no_contact(mutuals: CommandLine, messy: Path) -> None:

@@ -31,6 +31,7 @@ from mutuals.policy.proposal import DepartmentDraft, PolicyDraft, category_for, 
 from mutuals.policy.template import policy_toml
 from mutuals.runs.explain import explain
 from mutuals_client import policy_walk
+from mutuals_client.console import Settings
 
 ANALYST = Person(("analyst",), "marketing")
 SELLER = Person(("steward",), "sales")
@@ -135,6 +136,7 @@ def test_a_person_is_asked_again_until_a_department_can_be_one(monkeypatch: pyte
         + 3 * ["sales", "sales", "legal", "sales", "sales", "yes"]
         + ["By a box.", "In the CRM.", "By a link.", "Lea"]
     )
+    monkeypatch.setattr(policy_walk, "SETTINGS", Settings())  # a command of another test may have said --yes
     monkeypatch.setattr(policy_walk, "interactive", lambda: True)
     monkeypatch.setattr(policy_walk, "ask", lambda _question, _default=None: next(answers))
     draft = policy_walk.walk("Acme", {"crm": ["email"]}, ["sales"], ["sales"], [])

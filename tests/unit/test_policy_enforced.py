@@ -21,8 +21,10 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.accountability import open_accountability
 from mutuals.identity.home import Kdf
 from mutuals.identity.operators import OperatorKeys, create_operator, unlock
+from mutuals.models.agreement import ConsentRule
 from mutuals.models.policy import Access, Action, Policy
 from mutuals.models.run import RunState
+from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy
 from mutuals.policy.decide import decide
 from mutuals.runs.authorisation import (
@@ -35,6 +37,7 @@ from mutuals.runs.export import open_received, write_export
 from mutuals.runs.export_approval import approve_export
 from mutuals.runs.handover import consequences, disable, take_on
 from mutuals.runs.permitted import readable_fields, refused_sender, sendable_fields
+from mutuals.runs.prepare import read_own_set
 from mutuals.runs.preview import preview_exchange
 
 LEFT = [contact(f"L{i}", f"p{i}@example.com", city="Planted City") for i in range(4)]
@@ -108,6 +111,24 @@ def test_an_unowned_field_is_kept_back(pair: Pair, snapshot: Snapshot) -> None:
     approve(pair.left, POINTS)
     (kept,) = preview_exchange(pair.left.peer, snapshot.run_id).kept_back
     assert "gives this field to no category" in kept.rule
+
+
+def test_no_consent_counts_for_longer_than_the_policy_says(pair: Pair, snapshot: Snapshot) -> None:
+    """All contacts consented thirty days ago, and the agreement takes that."""
+    company = pair.left
+    rules = {"collected": "On forms.", "kept": "In the CRM.", "withdrawal": "By letter."}
+    with company.peer.store.transaction() as tx:
+        active = load_active(tx, pair.digest, company.clock())
+    approve(company, PLACE, POINTS, consent={**rules, "max_age_days": 29})
+    outgoing = preview_exchange(company.peer, snapshot.run_id).outgoing
+    assert (outgoing.withheld, outgoing.records) == ({"consent_expired": 4}, ())
+    assert not read_own_set(company.peer, active).items.size
+    approve(company, PLACE, POINTS, consent={**rules, "max_age_days": 3650})
+    assert not preview_exchange(company.peer, snapshot.run_id).outgoing.withheld
+    assert len(read_own_set(company.peer, active).items) == 4
+    longest = active.agreement.model_copy(update={"consent": ConsentRule(purpose="p", max_age_days=31)})
+    with company.peer.store.transaction() as tx:
+        assert carried_out(current_policy(tx), longest).consent.max_age_days == 31  # never a longer one
 
 
 def test_only_whom_the_policy_lets_share_authorises(pair: Pair, snapshot: Snapshot) -> None:

@@ -178,7 +178,7 @@ def check(
     from mutuals.sources.check import check_source
     from mutuals_client.source_report import check_facts, tell_check
 
-    rule, agreed_profile, agreement_id, digest = None, None, None, None
+    rule, agreed_profile, agreement_id, digest, agreed_days = None, None, None, None, None
     with open_peer() as peer:
         definition = _definition(_find(peer, name))
         today = peer.clock().date()
@@ -189,15 +189,15 @@ def check(
                     "--agreement brings its own consent rule.",
                     hint="Leave out --purpose, --max-age-days and --notice, or leave out --agreement.",
                 )
-            rule, agreed_profile, agreement_id, digest = _agreed_rule(peer, agreement)
+            rule, agreed_profile, agreement_id, digest, agreed_days = _agreed_rule(peer, agreement)
         else:
             rule = _supposed_rule(purpose, max_age_days, notice)
         chosen = get_profile(profile or agreed_profile or DEFAULT_PROFILE)
         with stderr().status(f"Reading source {name}"):
             contacts = mark_withdrawn(peer, read_source(definition), definition.default_country, digest)
             found = check_source(definition, contacts, chosen, today, rule)
-    tell_check(definition, chosen.name, found, rule, agreement_id)
-    result(**check_facts(definition, chosen.name, found, rule, agreement_id))
+    tell_check(definition, chosen.name, found, rule, agreement_id, agreed_days)
+    result(**check_facts(definition, chosen.name, found, rule, agreement_id, agreed_days))
 
 
 def _parse_mapping(pairs: list[str]) -> dict[str, str]:
@@ -261,21 +261,26 @@ def _bound_agreements(peer: Peer, name: str) -> list[str]:
         return [row.agreement_id for row in tx.agreements.list() if row.source == name and row.state in using]
 
 
-def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, str, str]:
-    """The rule, profile, id and digest of an agreement in whatever state."""
+def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, str, str, int]:
+    """The rule as this side applies it, profile, id and digest of an agreement in whatever state; and how old a consent
+    may be by the agreement alone, in days.
+    """
     from mutuals.agreement.active import find_agreement
     from mutuals.agreement.document import parse_agreement
+    from mutuals.policy.consent_age import own_rule
+    from mutuals.policy.current import current_policy
     from mutuals.sources.check import ParticipationRule
 
     with peer.store.transaction() as tx:
         row = find_agreement(tx, reference)
+        policy = current_policy(tx)
     document = parse_agreement(row.document)
     rule = ParticipationRule(
-        consent=document.consent,
+        consent=own_rule(policy, document.consent),
         identifiers=document.matching.identifiers,
         include_shared=document.matching.shared_identifiers == "include",
     )
-    return rule, document.matching.profile, row.agreement_id, row.digest
+    return rule, document.matching.profile, row.agreement_id, row.digest, document.consent.max_age_days
 
 
 def _supposed_rule(

@@ -105,7 +105,7 @@ def _consent(policy: Policy) -> Iterator[Block]:
     yield Clause(consent.collected, enforced=False, label="Asked for")
     yield Clause(consent.kept, enforced=False, label="Kept")
     yield Clause(
-        f"At most {consent.max_age_days} days; no agreement is signed that takes older consent.",
+        f"At most {consent.max_age_days} days. Nobody takes part on an older one, whatever an agreement says.",
         enforced=True,
         label="Age",
     )

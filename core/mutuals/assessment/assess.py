@@ -40,6 +40,7 @@ from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import Agreement, Side
 from mutuals.models.assessment import Assessment, Finding, OwnedField, Weight
 from mutuals.models.card import Card
+from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.sources.readers import read_source
 from mutuals.store.rows import AssessmentRow, OperatorRow
@@ -80,7 +81,9 @@ def assess(
         table = mark_withdrawn(peer, read_source(definition), definition.default_country, agreement.replaces)
         mapping = map_fields(agreement, side, plan.source, table.field_names, plan.mapping)
         country = definition.default_country
-        look = look_at(definition, table, agreement, side, mapping, utc_date(now))
+        with peer.store.transaction() as tx:
+            applied = carried_out(current_policy(tx), agreement)
+        look = look_at(definition, table, applied, side, mapping, utc_date(now))
     with peer.store.transaction() as tx:
         policy, policy_digest = current_policy(tx), policy_in_force(tx)
         fields = owned_fields(tx, policy, agreement, side, mapping)

@@ -26,6 +26,8 @@ from mutuals.monitoring.peer_rules import peer_findings
 from mutuals.monitoring.rules import agreement_findings
 from mutuals.monitoring.standing import agreement_status, verify
 from mutuals.peer import Peer
+from mutuals.policy.consent_age import own_rule
+from mutuals.policy.current import current_policy
 from mutuals.store.database import Transaction
 
 Bound = tuple[str, ConsentRule]
@@ -117,7 +119,7 @@ def _bound_sources(tx: Transaction, shown: list[Chain]) -> tuple[dict[str, Bound
     wanted: dict[str, Bound] = {}
     try:
         policy = current_policy(tx)
-    except MutualsError:  # not what was signed: nothing is shared until that is mended, and policy_damaged says so
+    except MutualsError:  # not what was signed, so nothing is shared until that is mended
         policy = None
     for row in (chain.head for chain in shown):
         verified = verify(tx, row) if row.state in _MATCHING and row.source else None

@@ -20,6 +20,8 @@ from mutuals.models.agreement import Agreement, SharedField, Side
 from mutuals.models.card import Card
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
+from mutuals.policy.consent_age import carried_out
+from mutuals.policy.current import current_policy
 from mutuals.sources import SourceDefinition, read_source, select_participants
 from mutuals.sources.eligibility import NOTICE_IS_MISSING, consent_exclusions
 
@@ -54,6 +56,7 @@ def contacts_to_notify(peer: Peer, agreement: Agreement, digest: str, source: st
         )
     with peer.store.transaction() as tx:
         row = tx.sources.get(source)
+        agreement = carried_out(current_policy(tx), agreement)
     if row is None:
         raise MutualsError(
             ErrorCode.USAGE, f"There is no source named “{source}”.", hint="See them: mutuals source list"

@@ -99,7 +99,7 @@ backups_expire_days = 30
 [consent]
 collected = {collected}
 kept = {kept}
-# An agreement that takes older consent is reported by: mutuals policy check
+# Nobody takes part on an older one, whatever an agreement says: mutuals source check NAME --agreement ID
 max_age_days = 730
 withdrawal = {withdrawal}
 

@@ -17,6 +17,7 @@ from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
+from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.protocol.envelopes import decode_records, encode_records, envelope_digest
 from mutuals.protocol.exchange import Flow, seal_envelopes
@@ -185,8 +186,9 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
     _require_still_shared(peer, run, active)
     with peer.store.transaction() as tx:
         require_still_permitted(tx, run, active, peer.clock())
+        agreement = carried_out(current_policy(tx), active.agreement)
     overlap, table = read_overlap_and_source(peer, run, active)
-    excluded = ineligible(table, active.agreement, overlap, utc_date(peer.clock()))
+    excluded = ineligible(table, agreement, overlap, utc_date(peer.clock()))
     ranks = {
         rank
         for row in waiting

@@ -18,6 +18,8 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Matching
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
+from mutuals.policy.consent_age import carried_out
+from mutuals.policy.current import current_policy
 from mutuals.protocol.items import RandomBytes, Rows, items_for, random_order, row_keys
 from mutuals.protocol.padding import padded_size
 from mutuals.sources.contacts import ContactTable
@@ -93,8 +95,10 @@ def read_own_set(peer: Peer, active: ActiveAgreement) -> OwnSet:
             f"The rules of profile {profile.name} are not those that agreement {active.agreement_id} names.",
             hint="Install the release that both sides had when they signed, or amend the agreement.",
         )
+    with peer.store.transaction() as tx:
+        agreement = carried_out(current_policy(tx), active.agreement)
     participants = select_participants(
-        table, active.agreement, profile, utc_date(peer.clock()), definition.default_country
+        table, agreement, profile, utc_date(peer.clock()), definition.default_country
     )
     return OwnSet(participants, items_for(bytes.fromhex(active.digest), participants.identifiers))
 

@@ -12,6 +12,7 @@ from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
+from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.permitted import RefusedField, sendable_fields
@@ -66,12 +67,13 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
         raise wrong_state(run)
     with peer.store.transaction() as tx:
         policy, withdrawals = policy_in_force(tx), tx.suppressions.count()
-        _, kept_back = sendable_fields(current_policy(tx), active)
+        current = current_policy(tx)
+    _, kept_back = sendable_fields(current, active)
     outgoing = NOTHING
     if active.agreement.sends(active.own_side):
         overlap, table = read_overlap_and_source(peer, run, active)
         outgoing = build_records(
-            active.agreement,
+            carried_out(current, active.agreement),
             active.own_side,
             overlap,
             table,
