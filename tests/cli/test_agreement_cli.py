@@ -164,7 +164,7 @@ def test_show_reads_well(agreement: Shell, tmp_path: Path) -> None:
         "signed by anna (admin)",
         "not signed yet",
         "An overlap below 25 ends the run",
-        "365 days left",
+        "364 days left",
     ):
         assert expected in " ".join(agreement.out.split()), expected
     assert agreement("acme", "show", proposed["id"], "--markdown", "-") == 0

@@ -32,7 +32,7 @@ CONTACTS = (
 FIELD_MAP = {"lifetime_value": "Lifetime value"}
 BLANKS = {
     "<say why you match, and what each side will do with the result>": "A joint campaign in spring.",
-    "<for example: legitimate interests, GDPR Art. 6(1)(f)>": "Consent, GDPR Art. 6(1)(a)",
+    "<for example: consent, GDPR Art. 6(1)(a)>": "Consent, GDPR Art. 6(1)(a)",
     "<name, role and address of the person in charge>": "Ann Example, privacy@example.com",
     "<name and address of the data-protection officer>": "Dee Officer, dpo@example.com",
     "<for example: the law of Germany, courts of Berlin>": "The law of Germany, courts of Berlin",

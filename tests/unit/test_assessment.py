@@ -107,7 +107,13 @@ def test_an_ordinary_agreement_has_nothing_to_answer_for(pair: Pair, tmp_path: P
     assert (found.volumes.contacts, found.volumes.eligible, found.volumes.granted) == (6, 6, 6)
     assert len(found.risks) == 7
     text = render_markdown(found)
-    for heading in ("What is planned", "necessary and proportionate", "Risks to the persons", "Measures"):
+    for heading in (
+        "What is planned",
+        "necessary and proportionate",
+        "Risks to the rights",
+        "Measures",
+        "Art. 36(1)",
+    ):
         assert heading in text
 
 
@@ -130,6 +136,8 @@ def test_an_ordinary_agreement_has_nothing_to_answer_for(pair: Pair, tmp_path: P
         ({"matching.shared_identifiers": "include"}, "shared-identifiers", Weight.ACCEPT),
         ({"proposer_sends.0.sensitivity": "sensitive"}, "sensitive-fields", Weight.ACCEPT),
         ({"vendors": ("Hosting Ltd",)}, "vendors", Weight.ACCEPT),
+        ({"parties.partner.role": "processor"}, "roles", Weight.ACCEPT),
+        ({"parties.proposer.role": "joint controller"}, "roles", Weight.ACCEPT),
         (
             {"matching.items_per_30_days": 20_000_000, "matching.runs_per_30_days": 1000},
             "much-probed",

@@ -83,7 +83,7 @@ def assess(
         if markdown == "-":
             say(Text(render_markdown(made, signed), end=""))
     say("", *(Text(f"Wrote {path}.") for path in written))
-    _say_what_next(made, reference, digest)
+    _say_what_next(made, _again(reference, partner, source, mapping), digest)
     result(
         digest=digest,
         signable=not made.open,
@@ -126,7 +126,7 @@ def approve(
                 tx, current_policy(tx), plan.agreement, plan.side, columns, keys, peer.clock()
             )
     say(Text(f"{who.department} approves that {', '.join(names)} leave under “{plan.agreement.title}”."))
-    say_commands(f"mutuals agreement assess {reference}")
+    say_commands(f"mutuals agreement assess {_again(reference, partner, source, mapping)}")
     result(approved=list(names), department=who.department, operator=who.name)
 
 
@@ -158,7 +158,15 @@ def _plan(peer: Peer, named: Named, source: str | None, mapping: list[str]) -> P
     return Plan(named.agreement, named.side, source, columns)
 
 
-def _say_what_next(made: Assessment, reference: str, digest: str | None) -> None:
+def _again(reference: str, partner: str | None, source: str | None, mapping: list[str]) -> str:
+    """The words of this command line after the command, to give them once more."""
+    from shlex import quote
+
+    named = [("--with", partner), ("--source", source), *(("--map", item) for item in mapping)]
+    return " ".join([quote(reference), *(f"{option} {quote(value)}" for option, value in named if value)])
+
+
+def _say_what_next(made: Assessment, again: str, digest: str | None) -> None:
     from rich.text import Text
 
     from mutuals.models.assessment import Weight
@@ -173,4 +181,4 @@ def _say_what_next(made: Assessment, reference: str, digest: str | None) -> None
     elif to_accept:
         say("Change the agreement, or accept by name what you can answer for:")
         accepting = " ".join(f'--accept {name}="..."' for name in dict.fromkeys(to_accept))
-        say_commands(f"mutuals agreement assess {reference} {accepting}")
+        say_commands(f"mutuals agreement assess {again} {accepting}")

@@ -124,6 +124,8 @@ def _list(peer: Peer, reference: str) -> None:
             for item in facts
         ],
     )
+    if not facts and not due:
+        say("Nothing was attested yet, and nothing is due.")
     for missing in due:
         side = "You have" if missing.own else "The partner has"
         say(

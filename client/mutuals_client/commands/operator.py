@@ -115,6 +115,12 @@ def disable(
                 f"[bold]{foreseen.lost_records:,}[/] records would be destroyed."
             )
         if dry_run:
+            if foreseen.four_eyes:
+                say(
+                    f"It would be refused: the policy's four eyes need {name} for {', '.join(foreseen.four_eyes)}."
+                )
+            elif not foreseen.lost_runs:
+                say(f"Nothing would be lost; {name} could sign, authorise and read nothing more.")
             say("Nothing was changed.")
             result(
                 operator=name,

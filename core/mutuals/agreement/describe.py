@@ -79,7 +79,7 @@ def _standing(agreement: Agreement, view: LocalView) -> Iterator[Block]:
         yield Clause(view.reason, None, "Reason")
     for side in Side:
         party = agreement.party(side).organisation
-        whose = "you" if side is view.own_side else "your partner"
+        whose = "you" if side is view.own_side else "they"
         found = next((signature for signature in view.signatures if signature.side is side), None)
         yield Clause(_signature(found), None, f"{party} ({whose})")
         if found is not None and found.verified:
@@ -110,7 +110,7 @@ def _parties(agreement: Agreement, view: LocalView | None) -> Iterator[Block]:
     yield Heading("Parties")
     for side in Side:
         party = agreement.party(side)
-        whose = "" if view is None else ", you" if side is view.own_side else ", your partner"
+        whose = "" if view is None else "; you" if side is view.own_side else "; the other side"
         yield Clause(f"{party.organisation} ({side.value}{whose})", True, "Party")
         yield Clause(f"{party.role}; lawful basis: {party.lawful_basis}", False, "Role")
         yield Clause(party.contact, False, "Contact")
@@ -285,8 +285,14 @@ def _days_left(agreement: Agreement, today: date | None) -> str:
         return ""
     if today < agreement.valid_from:
         return f"; begins in {_count((agreement.valid_from - today).days, 'day')}"
-    left = (agreement.valid_until - today).days + 1
-    return f"; {_count(left, 'day')} left" if left > 0 else "; it is over"
+    left = (agreement.valid_until - today).days
+    return (
+        f"; {_count(left, 'day')} left"
+        if left > 0
+        else "; today is the last day"
+        if not left
+        else "; it is over"
+    )
 
 
 def _duties(agreement: Agreement) -> Iterator[Block]:

@@ -56,7 +56,10 @@ def refuse_repeated(tx: Transaction, agreement: Agreement) -> None:
             raise MutualsError(
                 ErrorCode.USAGE,
                 f"You proposed exactly this before: agreement {row.agreement_id} is {row.state.value}.",
-                hint="Deliver it and fetch the answer: mutuals sync. To propose another, change the draft.",
+                hint=f"A second operator signs it: mutuals agreement sign {row.agreement_id} --operator NAME. "
+                "To propose another, change the draft."
+                if row.state is AgreementState.DRAFT
+                else "Deliver it and fetch the answer: mutuals sync. To propose another, change the draft.",
             )
 
 

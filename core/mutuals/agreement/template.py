@@ -71,7 +71,7 @@ def _party(side: str, whose: str, card: Card) -> str:
         side=side,
         whose=whose,
         organisation=_quote(card.organisation),
-        lawful_basis=_quote("<for example: legitimate interests, GDPR Art. 6(1)(f)>"),
+        lawful_basis=_quote("<for example: consent, GDPR Art. 6(1)(a)>"),
         contact=_quote(_reach(card) or "<name, role and address of the person in charge>"),
         officer=_quote(_privacy_officer(card) or "<name and address of the data-protection officer>"),
     )
@@ -193,7 +193,7 @@ exchange = "authorisation"
 
 _SECURITY = """\
 [security]
-measures = "Access by named operators only; encryption at rest and in transit; logs kept for two years."
+measures = "Access by named operators only; encryption at rest and in transit; a log that both sides sign."
 breach_notification_hours = 24   # 1 to 72; the software keeps the clock
 breach_contact = {breach_contact}
 attestation_every_days = 90      # how often each side signs that it kept to this; the software asks for it

@@ -14,6 +14,16 @@ from mutuals.models.assessment import Assessment, Finding, Weight
 if TYPE_CHECKING:
     from rich.console import Group
 
+LEFT_TO_PEOPLE = (
+    "Whether this is enough: with the advice of the data-protection officer, where there is one (GDPR Art. 35(2)), "
+    "and, where appropriate, the views of the persons or their representatives (Art. 35(9)).",
+    "Where a high risk remains in spite of the measures, the supervisory authority is consulted before (Art. 36(1)).",
+    "A review when the risk changes (Art. 35(11)).",
+    "Informing the persons (Art. 13 and 14); a draft: mutuals notices",
+    "What a transfer out of the European Economic Area needs (Art. 44 to 49), where the agreement allows one.",
+)
+"""What an assessment needs that the software cannot know or do."""
+
 _WEIGHTS = {Weight.BLOCKS: "blocks", Weight.ACCEPT: "to accept", Weight.NOTE: "for information"}
 
 
@@ -22,11 +32,12 @@ def describe(assessment: Assessment, signed: SignedAssessment | None = None) -> 
     return [
         *_result(assessment),
         *_findings(assessment),
-        *_sentences("What is planned", assessment.description),
-        *_sentences("Why it is necessary and proportionate", assessment.necessity),
+        *_sentences("What is planned (GDPR Art. 35(7)(a))", assessment.description),
+        *_sentences("Why it is necessary and proportionate (Art. 35(7)(b))", assessment.necessity),
         *_numbers(assessment),
         *_risks(assessment),
-        *_sentences("Measures", assessment.measures),
+        *_sentences("Measures (Art. 35(7)(d))", assessment.measures),
+        *_sentences("What stays with people", LEFT_TO_PEOPLE),
         *_origin(assessment, signed),
         Clause(NOT_LEGAL_ADVICE),
     ]
@@ -135,7 +146,7 @@ def _numbers(assessment: Assessment) -> Iterator[Block]:
 def _risks(assessment: Assessment) -> Iterator[Block]:
     if not assessment.risks:
         return
-    yield Heading("Risks to the persons")
+    yield Heading("Risks to the rights and freedoms of the persons (Art. 35(7)(c))")
     yield Grid(
         ("Risk", "Likelihood", "Severity", "Why", "Measures"),
         tuple(

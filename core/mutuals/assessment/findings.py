@@ -63,6 +63,7 @@ FINDINGS: dict[str, Weight] = {
     "small-groups": ACCEPT,
     "empty-source": ACCEPT,
     "breach-plan-slower": ACCEPT,
+    "roles": ACCEPT,
     "unknown-department": ACCEPT,
     "ages-unknown": NOTE,
     "set-below-minimum": NOTE,
@@ -150,7 +151,8 @@ def _people(basis: Basis) -> Iterator[Finding]:
         yield found(
             "special-categories",
             special[0],
-            f"{', '.join(special)} is of the special categories (GDPR Art. 9 and 10: health, belief, origin, …)"
+            f"{', '.join(special)} is of the special categories (GDPR Art. 9: health, belief, origin, …) or of "
+            "criminal convictions (Art. 10)"
             + (
                 f", which version {basis.policy.version} of the policy allows."
                 if allowed and basis.policy
@@ -163,15 +165,42 @@ def _people(basis: Basis) -> Iterator[Finding]:
         yield found(
             "minors-included",
             "minors",
-            "Contacts under 18 may take part; their consent is not theirs alone to give (GDPR Art. 8).",
+            "Contacts under 18 may take part. Children merit specific protection (GDPR recital 38); below 16, or 13 in "
+            "some countries, their consent online is a parent's to give (Art. 8).",
             'Set minors to "excluded", and leave them out of the source.',
         )
+    yield from _roles(agreement)
     if agreement.matching.shared_identifiers == "include":
         yield found(
             "shared-identifiers",
             "matching.shared_identifiers",
             "An address or number that several contacts hold takes part, so a pair may be of two different persons.",
             'Set matching.shared_identifiers to "exclude".',
+        )
+
+
+def _roles(agreement: Agreement) -> Iterator[Finding]:
+    """What the roles of the parties ask for besides this agreement."""
+    roles = {agreement.party(side).role for side in Side}
+    if "joint controller" in roles:
+        yield found(
+            "roles",
+            "parties",
+            "Joint controllers need an arrangement that says who fulfils which duty, and make its essence available to "
+            "the persons (GDPR Art. 26(1) and (2))"
+            + ("." if len(roles) == 1 else "; here only one party calls itself one."),
+            "Say in responsibilities who does what, and publish it; or correct parties.proposer.role and "
+            "parties.partner.role.",
+        )
+    if "processor" in roles:
+        yield found(
+            "roles",
+            "parties",
+            "A processor acts on a controller's instructions alone, under a contract with the content of GDPR "
+            "Art. 28(3), which this agreement does not have; here it would receive contacts for itself."
+            if len(roles) > 1
+            else "Both parties call themselves processors, so nobody is the controller (GDPR Art. 4(7) and 28).",
+            "Conclude that contract besides this one, or correct parties.proposer.role and parties.partner.role.",
         )
 
 

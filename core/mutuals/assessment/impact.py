@@ -68,7 +68,8 @@ def necessity(basis: Basis) -> tuple[str, ...]:
     fields = agreement.sends(basis.side)
     reduced = [field.name for field in fields if field.transform != "none"]
     sentences = [
-        "Only contacts that both already have are found; of all others neither side learns anything.",
+        "Only contacts that both already have are found; of all others an honest side learns how many identifiers "
+        "there are, and nothing else.",
         f"Only contacts take part that granted “{agreement.consent.purpose}” in the last "
         f"{count(agreement.consent.max_age_days, 'day')}"
         + (", and were notified." if agreement.consent.notice_required else "."),
@@ -100,7 +101,7 @@ def measures(basis: Basis) -> tuple[str, ...]:
         "Consent, notice and suppression are read again before every match, reveal and exchange; withdrawals reach the "
         "partner, whose software deletes the records.",
         "Received data are deleted after their days, and all at the agreement's end, with a signed certificate.",
-        "Both sides keep a log that neither can change unnoticed.",
+        "Each side keeps a log; once the other has cosigned an entry, it cannot be changed unnoticed.",
         f"Promised by the parties: {agreement.security.measures}",
     )
 
@@ -160,7 +161,7 @@ def _singling_out(basis: Basis) -> Risk:
         reason = (
             f"The smallest group that the agreed fields single out among the {groups.contacts:,} eligible contacts has "
             f"{count(groups.smallest, 'contact')}; {count(groups.below_5, 'contact')} "
-            f"({share:.0%}) are in groups of fewer than {SMALL}."
+            f"({share:.1%}) are in groups of fewer than {SMALL}."
         )
     return Risk(
         name="singling-out",
@@ -217,7 +218,11 @@ def _wrong_person(basis: Basis) -> Risk:
         reason="Identifiers that several contacts share take part."
         if shared
         else "Identifiers that several contacts share stay out; numbers and addresses do change hands.",
-        measures=("A confirmation between the peers aborts where their overlaps differ.",),
+        measures=(
+            "An identifier that several contacts of one side hold pairs nobody."
+            if not shared
+            else "A shared identifier takes part only if everybody who holds it may.",
+        ),
     )
 
 

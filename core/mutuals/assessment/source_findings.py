@@ -49,7 +49,7 @@ def source_findings(basis: Basis) -> Iterator[Finding]:
         yield found(
             "ages-unknown",
             "minors",
-            "The source has no date of birth, so minors in it were not found.",
+            "The source has no date of birth, so minors were not looked for.",
             "See to it that the source holds none.",
         )
     if volumes.granted and volumes.identifiers < agreement.matching.min_set_size:
@@ -67,6 +67,6 @@ def source_findings(basis: Basis) -> Iterator[Finding]:
             f"{basis.side}_sends",
             f"{count(groups.below_5, 'contact')} of {groups.contacts:,} share all agreed fields with fewer than "
             f"{SMALL - 1} others; the smallest group has {groups.smallest}, and {groups.alone:,} are alone in theirs. "
-            "Whoever gets these fields can tell them apart also without their address.",
+            "Whoever has these fields can single them out, or nearly so, also without an address.",
             "Make a field coarser (a wider band, the year only), or leave out the one with the most values.",
         )

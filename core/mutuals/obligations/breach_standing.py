@@ -176,8 +176,8 @@ def _own_steps(
         if item.refused:
             steps.append(f"{item.partner_name} refused the notice ({item.refused}): {call}")
         else:
-            hours = _hours_words(item.clock.hours_left)
-            steps.append(f"Reach {item.partner_name} within {hours}: mutuals sync; or {call}")
+            soon = _by_when(item.clock.hours_left)
+            steps.append(f"Reach {item.partner_name} {soon}: mutuals sync; or {call}")
     steps += [
         f"Tell {_name(tx, fingerprint)} by hand: it was removed here, so no document reaches it."
         for fingerprint in breach.untold
@@ -185,7 +185,7 @@ def _own_steps(
     clock = authority_clock(breach, now)
     if not breach.authority.settled and clock is not None:
         steps.append(
-            f"Tell the supervisory authority within {_hours_words(clock.hours_left)}, unless a risk to persons is "
+            f"Tell the supervisory authority {_by_when(clock.hours_left)}, unless a risk to persons is "
             f"unlikely (GDPR Art. 33(1)): mutuals breach notices {name} --out DIR; then record it: "
             f"mutuals breach update {name} --told authority --text TEXT"
         )
@@ -240,12 +240,13 @@ def _suspended(tx: Transaction, row: BreachRow, breach: Breach) -> tuple[str, ..
 
 
 def _breach_contact(tx: Transaction, breach: Breach, told: Told) -> str:
-    """Whom an agreement with this partner names for a breach (``security.breach_contact``)."""
+    """Whom an agreement names at this partner. ``security.breach_contact`` is one for both, often the own one."""
     for digest in breach.agreements:
         row = tx.agreements.get(digest)
         agreement = readable(row) if row is not None and row.partner == told.partner else None
         if agreement is not None:
-            return agreement.security.breach_contact
+            party = agreement.party(row.own_side.other)
+            return f"{party.contact}, or {party.data_protection_officer}"
     return "its people"
 
 
@@ -262,10 +263,10 @@ def _hours_between(now: datetime, deadline: datetime) -> float:
     return (deadline - now).total_seconds() / 3600
 
 
-def _hours_words(hours: float) -> str:
+def _by_when(hours: float) -> str:
     if hours < 0:
-        return f"no time: it is overdue by {-hours:.0f} h"
-    return f"{hours:.0f} h" if hours >= 1 else f"{hours * 60:.0f} minutes"
+        return f"at once, as it is overdue by {-hours:.0f} h"
+    return f"within {hours:.0f} h" if hours >= 1 else f"within {hours * 60:.0f} minutes"
 
 
 def _name(tx: Transaction, fingerprint: str) -> str:
