@@ -17,7 +17,7 @@ import polars as pl
 from mutuals.identity import operators
 from mutuals.models.agreement import AgreementState
 from mutuals.obligations.traces import Traces
-from mutuals.runs import authorisation, export, outgoing, reveal
+from mutuals.runs import authorisation, export, export_approval, outgoing, reveal
 from mutuals.sources.contacts import ContactTable
 from mutuals.store.received import Received
 from mutuals.store.rows import ReceivedRow
@@ -64,6 +64,10 @@ def _authorisation(stack: ExitStack) -> None:
 
 def _four_eyes(stack: ExitStack) -> None:
     stack.enter_context(patch.object(authorisation, "operators_required", lambda *_: 1))
+
+
+def _export_approval(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(export_approval, "operators_required", lambda *_: 1))
 
 
 def _roles(stack: ExitStack) -> None:
@@ -171,6 +175,7 @@ GUARDS: dict[str, Guard] = {
         _still_permitted, ("revealed",), ("disable", "time"), "of 1 permissions"
     ),
     "four eyes": Guard(_four_eyes, ("revealed",), ("policy",), "of 2 permissions"),
+    "four eyes at export": Guard(_export_approval, ("exchanged",), ("policy",), "no approval"),
     "roles": Guard(_roles, ("revealed",), ("restart",), "of 1 permissions"),
     "disabled operators": Guard(_disabled, ("revealed",), ("disable",), "of 1 permissions"),
     "sharing policy": Guard(_sharing_policy, ("revealed",), ("policy",), "its policy|permissions"),

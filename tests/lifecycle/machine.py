@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -76,6 +76,7 @@ EVENTS = (
     "policy",
     "suspend",
     "breach",
+    "close breach",
     "terminate",
     "terminate with cause",
     "amend",
@@ -123,7 +124,11 @@ def take_figures() -> Figures:
 
 
 SETTINGS = settings(
-    deadline=None, database=None, suppress_health_check=list(HealthCheck), stateful_step_count=14
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    stateful_step_count=14,
+    phases=[Phase.generate, Phase.shrink],
 )
 """For every run of the machine; how many histories is the caller's."""
 
@@ -136,6 +141,7 @@ _SIGNING = frozenset(
         "terminate",
         "suspend",
         "breach",
+        "close breach",
         "resume",
         "deliver",
         "retention",
@@ -268,6 +274,8 @@ class Lifecycle(RuleBasedStateMachine):
                 world.restart(side)
             case "revoke":
                 self.attempt("revoke", lambda: world.revoke(side, person, operator))
+            case "close breach":
+                self.attempt("close breach", lambda: world.close_breach(side, operator))
             case "disable":
                 self.attempt("disable", lambda: world.disable(side, operator))
             case "policy":
@@ -362,12 +370,17 @@ class Lifecycle(RuleBasedStateMachine):
         side=SIDES,
         index=INDEX,
         operator=ANYBODY,
-        act=st.sampled_from(["reveal", "exchange", "mandate"]),
+        act=st.sampled_from(["reveal", "exchange", "export", "mandate"]),
+        other=MOSTLY_ANNA,
     )
-    def authorise(self, side: Side, index: int, operator: str, act: str) -> None:
-        """Anybody tries to permit something."""
+    def authorise(self, side: Side, index: int, operator: str, act: str, other: str) -> None:
+        """Anybody tries to permit something, to themselves or somebody else."""
         run = self.some_run(side, index)
-        if run is not None:
+        if run is not None and act == "export":
+            approve = self.world.approve_export
+            self.attempt("approve export", lambda: approve(side, run.run_id, other, operator))
+            self.read(side, run.run_id, other)
+        elif run is not None:
             self.permit(act, side, run, operator)
 
     def permit(self, act: str, side: Side, run: Run, operator: str) -> None:

@@ -237,6 +237,23 @@ class Truth:
                 names.add(grant.operator)
         return None if len(names) >= needed else f"{len(names)} of {needed} permissions for the {act}"
 
+    def why_not_approved(self, house: House, run: str, exporter: str) -> str | None:
+        """Why nobody else has approved the export, where the policy asks for that; an approval is used up here."""
+        if house.rules is None or "export" not in house.rules.four_eyes:
+            return None
+        for grant in house.grants:
+            person = house.staff[grant.operator]
+            if (
+                (grant.act, grant.subject, grant.policy)
+                == (f"export by {exporter}", run, house.rules.version)
+                and grant.operator not in house.disabled | {exporter}
+                and person.roles & MANDATE
+            ):
+                used = [other for other in house.grants if other.act.startswith("export by ")]
+                house.grants = [other for other in house.grants if other not in used or other.subject != run]
+                return None
+        return "no approval of a second operator"
+
     def _may_share(self, house: House, person: Person, name: str) -> bool:
         return house.rules is None or house.rules.allows("share", CATEGORY[name], person)
 

@@ -46,7 +46,7 @@ from mutuals.identity.initialise import FirstOperator, init_home
 from mutuals.identity.operators import OperatorKeys, create_operator, unlock
 from mutuals.models.agreement import Side
 from mutuals.models.run import Run, RunState
-from mutuals.obligations.breach import Opening, open_breach
+from mutuals.obligations.breach import Closing, Opening, close_breach, open_breach
 from mutuals.obligations.retention import keep_retention
 from mutuals.obligations.revoke import carry_out, plan_revocation
 from mutuals.peer import Peer
@@ -56,6 +56,7 @@ from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.ending import stop_runs
 from mutuals.runs.exchange import initiate_exchange, respond_exchange
 from mutuals.runs.export import open_received, write_export
+from mutuals.runs.export_approval import approve_export
 from mutuals.runs.handover import disable
 from mutuals.runs.lifecycle import end_run
 from mutuals.runs.mandates import grant_standing_mandate
@@ -287,6 +288,14 @@ class World:
         """Open a breach, which suspends the agreement."""
         opening = Opening(what="A laptop was lost.", aware_at=self.now, agreements=[digest])
         open_breach(self.peer(side), opening, self.keys[side][operator])
+
+    def close_breach(self, side: Side, operator: str) -> None:
+        """Close the first own breach that is open, which lifts its halts."""
+        with self.peer(side).store.transaction() as tx:
+            ids = [row.breach_id for row in tx.breaches.list(open_only=True) if row.partner is None]
+        why = "There was nothing on it."
+        closing = Closing("It was found.", no_authority=why, no_persons=why, no_partners=why)
+        close_breach(self.peer(side), ids[0] if ids else "B-NONE", closing, self.keys[side][operator])
 
     def resume(self, side: Side, digest: str, operator: str) -> None:
         """Lift the first own halt, of whatever reason."""
@@ -542,6 +551,11 @@ class World:
         if run.state is RunState.HALF_REVEALED:
             end_run(self.peer(side), run, RunState.FAILED, reason="Cleared.")
 
+    def approve_export(self, side: Side, run_id: str, exporter: str, operator: str) -> None:
+        """Be the second pair of eyes of an export."""
+        approve_export(self.peer(side), run_id, exporter, self.keys[side][operator])
+        self._grant(side, f"export by {exporter}", run_id, operator, datetime.max.replace(tzinfo=UTC))
+
     def export(self, side: Side, run_id: str, operator: str) -> int:
         """Export what a run received, and judge the file; how many rows it has."""
         keys = self.keys[side][operator]
@@ -552,6 +566,9 @@ class World:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         path.unlink()
+        missing = self.truth.why_not_approved(self.truth.houses[side], run_id, operator)
+        if missing:
+            self.watch.wrong(f"{operator} exported with {missing}")
         for row in rows:
             self._judge_row(side, run_id, operator, row)
         return len(rows)
