@@ -244,7 +244,7 @@ def _breach_contact(tx: Transaction, breach: Breach, told: Told) -> str:
     for digest in breach.agreements:
         row = tx.agreements.get(digest)
         agreement = readable(row) if row is not None and row.partner == told.partner else None
-        if agreement is not None:
+        if row is not None and agreement is not None:
             party = agreement.party(row.own_side.other)
             return f"{party.contact}, or {party.data_protection_officer}"
     return "its people"
