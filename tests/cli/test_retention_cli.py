@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,9 +36,14 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         yield pair
 
 
-def run(company: Company, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def run(
+    company: Company,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+    words: tuple[str, ...] = ("retention",),
+) -> tuple[int, str, str]:
     main.reset_settings()
-    code = main.run(["retention", *arguments, "--home", str(company.peer.home.root)])
+    code = main.run([*words, *arguments, "--home", str(company.peer.home.root)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -72,6 +78,20 @@ def test_from_due_to_destroyed_and_certified(pair: Pair, capsys: pytest.CaptureF
     assert facts["certificates"][0]["ended_by"] == "own termination"
     assert facts["certificates"][0]["search"]["found"] == 0
     assert facts["deliveries"].keys() == {"Right SA"}
+    code, out, _ = run(pair.right, capsys, name, words=("agreement", "certificate"))
+    assert code == 0
+    for words in (
+        "Certificate of Right SA",
+        "a termination of the other side",
+        "campaign.csv",
+        "The partner's is",
+    ):
+        assert words in out
+    with sqlite3.connect(pair.right.peer.home.root / "store.sqlite") as store:
+        store.execute("update certificates set body = replace(body, '\"runs\":1', '\"runs\":2')")
+    code, _, err = run(pair.right, capsys, name, words=("agreement", "certificate"))
+    assert code == 1
+    assert "is not what was signed" in err
 
 
 def test_what_could_not_be_verified_is_an_error_that_says_so(

@@ -12,6 +12,7 @@ import typer
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands import (
     agreement_assess,
+    agreement_certificate,
     agreement_diff,
     agreement_end,
     agreement_refuse,
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
         agreement_sign,
         agreement_refuse,
         agreement_end,
+        agreement_certificate,
     ):
         module.register(group)
     app.add_typer(group, name="agreement")
