@@ -8,6 +8,7 @@ A draft is not legal advice, and says so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def draft_notice(
     """
     us, them = agreement.party(side), agreement.party(side.other)
     sent, got = agreement.sends(side), agreement.sends(side.other)
-    withdrawal = policy.consent.withdrawal if policy else f"Write to {us.contact}."
+    withdrawal = _sentence(policy.consent.withdrawal if policy else f"Write to {us.contact}")
     parts = [
         f"# We share data about you with {them.organisation}",
         "*A draft from the agreement, both companies' cards and the policy. It is not legal advice: complete what "
@@ -112,22 +113,24 @@ def draft_notice(
         f"**On what basis.** {us.lawful_basis}. You gave your consent to “{agreement.consent.purpose}”.",
         "**How.** Both companies find out which contacts both already have, without showing each other the rest: "
         "your address or number is sent in encrypted form only, and the other company learns that we know you only "
-        "if it knows you as well.",
+        "if your address or number is on its own list.",
         "**What we send about you, if both companies know you.**\n\n" + _fields(sent),
         f"**What we receive about you from {them.organisation}.**\n\n" + _fields(got),
-        f"**How long.** The sharing lasts from {agreement.valid_from} to {agreement.valid_until}. Each field is "
-        "deleted after the days above, and all of it when the sharing ends.",
+        f"**How long.** The sharing lasts from {agreement.valid_from} to {agreement.valid_until}. What was "
+        "exchanged is deleted after the days above, and all of it when the sharing ends. "
+        "<Say how long each company keeps what it takes over into its own systems.>",
         f"**Outside the European Economic Area.** {agreement.international_transfer}",
         f"**Passing on.** {agreement.onward_transfer}",
-        f"**Your rights.** You can withdraw your consent at any time; what was done before stays lawful. {withdrawal} "
+        f"**Your rights.** You can withdraw your consent at any time (Art. 7(3) GDPR); what was done before stays "
+        f"lawful. {withdrawal} "
         "You can object, and ask for access, correction, erasure, restriction and a copy of your data "
-        "(Art. 15 to 21 GDPR), from either company. We tell the recipient, whose copy is deleted as well. "
-        "You can complain to <the supervisory authority of your country>.",
+        "(Art. 15 to 21 GDPR), from either company. We tell the recipient, which deletes its copy. "
+        "You can complain to <the supervisory authority of your country> (Art. 77 GDPR).",
         "**Must you take part?** No. <Say what happens without it: nothing changes for you.> "
         "<Say whether decisions are made automatically, Art. 22 GDPR.>",
         f"**More.** {own.privacy_policy or '<link to your privacy policy>'}",
     ]
-    return "\n\n".join(" ".join(part.split(" ")).strip() for part in parts if part) + "\n"
+    return "\n\n".join(re.sub(" {2,}", " ", part).strip() for part in parts if part) + "\n"
 
 
 def _fields(fields: tuple[SharedField, ...]) -> str:
@@ -140,10 +143,15 @@ def _fields(fields: tuple[SharedField, ...]) -> str:
     )
 
 
+def _sentence(text: str) -> str:
+    """``text`` with a full stop."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def _coarsened(item: SharedField) -> str:
     words = {
         "year": "the year only",
-        "month": "the month only",
+        "month": "the year and month only",
         "first_letter": "the first letter only",
         "round": "rounded",
         "band": "as a range",
