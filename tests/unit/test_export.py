@@ -22,6 +22,7 @@ from mutuals.models.run import RunState
 from mutuals.protocol.exchange import PlainRecord
 from mutuals.runs import preview
 from mutuals.runs.export import ReceivedRecords, open_received, write_export
+from mutuals.runs.log_faults import FAULT, ROLLED_BACK
 from mutuals.runs.records import OutgoingRecords
 
 CITIES = ["=HYPERLINK(evil)", "+49", "-1", "@cmd", "\tTab", "Bremen", "Köln, “Süd”"]
@@ -154,6 +155,25 @@ def test_an_operator_who_came_later_has_no_key_to_the_run(pair: Pair, snapshot: 
     assert (
         refused(lambda: open_received(pair.left.peer, snapshot.run_id, keys)).code is ErrorCode.NOT_ENTITLED
     )
+
+
+def test_nothing_is_read_while_a_log_lacks_what_was_cosigned(
+    pair: Pair, snapshot: Snapshot, tmp_path: Path
+) -> None:
+    """An older copy of the home holds records that were deleted since; the partner's alarm stops it."""
+    before = received(pair.left, snapshot.run_id)
+    body = {"own": True, "kind": ROLLED_BACK, "size": 9, "known": "", "shown": ""}
+    partner = pair.left.partner().fingerprint
+    with pair.left.peer.store.transaction() as tx:
+        tx.log.append(pair.digest, FAULT, {"partner": partner, **body}, pair.left.clock())
+    for act in (
+        lambda: received(pair.left, snapshot.run_id),
+        lambda: write_export(pair.left.peer, before, tmp_path / "out.csv", pair.left.keys),
+    ):
+        error = refused(act)
+        assert error.code is ErrorCode.LOG_ROLLED_BACK
+        assert '--reason "..."' in (error.hint or "")
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_records_past_their_retention_are_not_exported(

@@ -38,6 +38,7 @@ from mutuals.protocol.sealing import RecordKeys, open_secret
 from mutuals.runs.export_approval import require_approval, use_approvals
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
+from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.permitted import Reading, RefusedField, readable_fields, require_readable
 from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, write_table
@@ -80,7 +81,8 @@ def open_received(
     """Open and check what run ``run_id`` received, for an unlocked operator who views or exports it.
 
     Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_ENTITLED (role, department, policy, or
-    no key to this run), PartnerFault (the partner signed something that was not agreed).
+    no key to this run), LOG_ROLLED_BACK while a log shared with the partner lacks what was cosigned, PartnerFault (the
+    partner signed something that was not agreed).
     """
     require_role(keys, READ_ROLES, "read received records")
     shares = load_shares(peer, run_id)
@@ -97,6 +99,7 @@ def open_received(
                 f"Run {run.run_id} is {run.state.value.replace('_', ' ')}; only a finished exchange can be exported.",
                 hint=_way_to_done(run),
             )
+        check_logs_accepted(tx, run.partner)  # an older copy of the home may hold what was deleted since
         active = load_readable(tx, run.agreement, peer.clock(), own=peer.fingerprint.hex())
         visible, refused = allowed_fields(tx, active, reading, keys)
         private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys, shares)
@@ -213,6 +216,7 @@ def _require_still_allowed(
     """What ``open_received`` found must hold at the moment the file appears; who approved it besides the operator."""
     operator = require_current(tx, keys)
     require_role(operator, READ_ROLES, "export received records")
+    check_logs_accepted(tx, received.run.partner)
     active = load_readable(tx, received.run.agreement, peer.clock(), own=peer.fingerprint.hex())
     visible, refused = allowed_fields(tx, active, "export", operator)
     for item in received.fields:

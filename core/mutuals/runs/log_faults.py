@@ -2,8 +2,9 @@
 
 A log only grows. Where one is shown that does not begin with what this side cosigned, or where the partner holds an own
 checkpoint that the own log does not contain, somebody put an older copy back, or rewrote history. Nothing is matched,
-revealed or exchanged with that partner then, until an operator clears it with a signature. Fault and clearing are
-entries of the log themselves; an entry that clears applies to all faults of its agreement before it.
+revealed or exchanged with that partner then, and nothing it sent is read, until an operator clears it with a signature.
+Fault and clearing are entries of the log themselves; an entry that clears applies to all faults of its agreement before
+it.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ class LogFault:
         if self.own:
             return (
                 "Put the newest copy of the home back. Where it is lost, an operator of each side says so: "
-                f"mutuals audit clear {self.agreement_id}"
+                f'mutuals audit clear {self.agreement_id} --reason "..."'
             )
         return (
             f"Ask them why. Both checkpoints are kept: mutuals audit export {self.agreement_id}. To accept the log "
-            f"as it is now: mutuals audit clear {self.agreement_id}"
+            f'as it is now: mutuals audit clear {self.agreement_id} --reason "..."'
         )
 
 
