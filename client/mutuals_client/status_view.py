@@ -13,6 +13,7 @@ from mutuals.monitoring.facts import (
     AgreementStatus,
     AttestationFacts,
     CertificateFacts,
+    ClosedAgreement,
     Finding,
     PeerFacts,
     Status,
@@ -24,7 +25,7 @@ _STATES = {"active": "green", "suspended": "yellow", "ended": "dim", "closed": "
 _LATEST = 3
 """So many runs and exports are shown where nobody asked for all."""
 
-_SHOWN_AS_FACTS = frozenset({"run_waiting", "unread"})
+_SHOWN_AS_FACTS = frozenset({"agreement_missing", "run_waiting", "unread"})
 """What stands in a line of its own already; in the list of what to do it stays."""
 
 
@@ -32,10 +33,12 @@ def blocks(status: Status, *, detailed: bool) -> list[Text | Table]:
     """What concerns the peer, then each agreement; an empty line after each block."""
     shown: list[Text | Table] = [_headline(status), _peer(status), Text()]
     if not status.agreements:
-        shown += [Text("No agreement lives. Draft one: mutuals agreement draft"), Text()]
+        shown += [Text("No agreement is in force."), Text()]
     for agreement in status.agreements:
         findings = [finding for finding in status.findings if finding.agreement == agreement.id]
         shown += [_title(agreement), _rows(agreement, findings, detailed=detailed), Text()]
+    if status.closed:
+        shown += [*(_closed(agreement) for agreement in status.closed), Text()]
     return shown
 
 
@@ -105,6 +108,13 @@ def _title(agreement: AgreementStatus) -> Text:
     elif agreement.days_left is not None and agreement.living:
         line.append(f" · {_days(agreement.days_left)}")
     return line
+
+
+def _closed(agreement: ClosedAgreement) -> Text:
+    ended = f", ended {_day(agreement.ended_at)}" if agreement.ended_at else ""
+    return Text(agreement.id, "bold").append(
+        f"  {agreement.title} · with {agreement.partner} · closed{ended}", "dim"
+    )
 
 
 def _rows(agreement: AgreementStatus, findings: list[Finding], *, detailed: bool) -> Table:

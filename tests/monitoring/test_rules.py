@@ -85,6 +85,7 @@ PEER = PeerFacts(
     undelivered=(),
     unread={"anna": 0},
     clock_behind_seconds=0,
+    partners=("Beta SA",),
 )
 
 

@@ -143,7 +143,8 @@ def test_certificates_are_followed_after_the_end(pair: Pair) -> None:
     assert (ours.signed_at, theirs.signed_at, theirs.due) == (now, None, now + 14 * DAY)
     pair.left.clock.now += 15 * DAY
     (overdue,) = [finding for finding in left_status(pair).findings if finding.rule == "certificate_overdue"]
-    assert (overdue.urgency, overdue.command) == ("overdue", "mutuals sync 'Right SA'")
+    assert (overdue.urgency, overdue.command) == ("overdue", None)
+    assert "no endpoint" in overdue.do
 
 
 def test_breaches_and_documents_run_against_the_clock(pair: Pair) -> None:
@@ -219,7 +220,9 @@ def test_every_key_and_rule_is_documented() -> None:
     keys = {field.name for item in values for field in dataclasses.fields(item)} - {"at", "agreements"}
     assert keys <= named, keys - named
     folder = Path(facts_module.__file__).parent
-    sources = "".join((folder / name).read_text(encoding="utf-8") for name in ("rules.py", "peer_rules.py"))
+    sources = "".join(
+        (folder / name).read_text(encoding="utf-8") for name in ("rules.py", "peer_rules.py", "next_steps.py")
+    )
     told = set(
         re.findall(r"\"([a-z]+(?:_[a-z]+)+|tampered|suspended|terminated|unread|undelivered)\"", sources)
     )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from mutuals.agreement.chain import LIVING, chain_of
 from mutuals.errors import MutualsError
+from mutuals.identity.partners import partner_card
 from mutuals.models.agreement import AgreementState
 from mutuals.models.run import Run
 from mutuals.monitoring.chains import Chain
@@ -25,7 +26,7 @@ from mutuals.obligations.certificates import certificate_of
 from mutuals.obligations.certificates_due import certificate_due
 from mutuals.obligations.revocation import ANSWERED_WITHIN
 from mutuals.store.database import Transaction
-from mutuals.store.rows import BreachRow
+from mutuals.store.rows import BreachRow, PartnerRow
 
 AUTHORITY_HOURS = timedelta(hours=72)
 """GDPR Art. 33(1): the authority is told not later than 72 hours after having become aware of a breach."""
@@ -94,16 +95,27 @@ def checkpoint_of(tx: Transaction, chain: Chain) -> CheckpointFacts | None:
 
 def undelivered(tx: Transaction, now: datetime) -> tuple[Undelivered, ...]:
     """What waits in the outbox, oldest first."""
-    names = {row.fingerprint: row.name for row in tx.partners.list()}
+    partners = {row.fingerprint: row for row in tx.partners.list()}
     return tuple(
         Undelivered(
-            names.get(row.partner, row.partner[:12]),
+            partners[row.partner].name if row.partner in partners else row.partner[:12],
             row.kind,
             row.created_at,
             int((now - row.created_at) / timedelta(hours=1)),
+            has_endpoint(partners.get(row.partner)),
         )
         for row in tx.outbox.pending()
     )
+
+
+def has_endpoint(partner: PartnerRow | None) -> bool:
+    """Whether the partner can be called; also where its card cannot be read, which is refused wherever it is used."""
+    if partner is None:
+        return True
+    try:
+        return partner_card(partner).endpoint is not None
+    except MutualsError:
+        return True
 
 
 def open_breaches(tx: Transaction, now: datetime) -> tuple[BreachFacts, ...]:

@@ -46,7 +46,8 @@ class Finding:
 class Version:
     """One version of an agreement; ``since`` is when its state last changed.
 
-    ``answer_of`` is ``us`` or ``partner`` where it is proposed and that side has not answered.
+    ``answer_of`` is ``us`` or ``partner`` where it is proposed and that side has not answered; ``signed_by`` are our
+    operators whose signature waits for a second one.
     """
 
     version: int | None
@@ -55,6 +56,7 @@ class Version:
     state: str
     since: datetime
     answer_of: str | None = None
+    signed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,10 @@ class Budgets:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run: sizes and overlap in identifiers, and what has to happen next."""
+    """A run: sizes and overlap in identifiers, and what has to happen next.
+
+    ``to_export`` is True where it is done, and what it received is in the store and was never exported.
+    """
 
     run: str
     state: str
@@ -84,6 +89,7 @@ class RunFacts:
     overlap: int | None
     reveal_by: datetime | None
     waits_for: str | None
+    to_export: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,12 +142,13 @@ class SuspensionFacts:
 
 @dataclass(frozen=True)
 class Undelivered:
-    """A signed document that waits in the outbox for ``partner`` (its name)."""
+    """A signed document that waits in the outbox for ``partner`` (its name); ``endpoint``: whether we can call it."""
 
     partner: str
     kind: str
     since: datetime
     hours: int
+    endpoint: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,7 +254,8 @@ class AgreementStatus:
     """How one agreement stands, over all its versions; ``state`` is that of the version that binds, or the latest.
 
     ``days_left`` counts to the last day, or to when a termination takes effect (``ends_at``). ``intact`` is False where
-    the stored document or signatures no longer verify; what the document says is then unknown.
+    the stored document or signatures no longer verify; what the document says is then unknown. ``partner_endpoint`` is
+    False where the partner's card has none, so that the partner has to call.
     """
 
     id: str
@@ -277,6 +285,7 @@ class AgreementStatus:
     checkpoint: CheckpointFacts | None
     assessment: AssessmentFacts | None
     consents: ConsentFacts | None = None
+    partner_endpoint: bool = True
 
     @property
     def living(self) -> bool:
@@ -286,7 +295,7 @@ class AgreementStatus:
 
 @dataclass(frozen=True)
 class PeerFacts:
-    """What concerns the peer as a whole; ``unread`` counts notifications by operator.
+    """What concerns the peer as a whole; ``partners`` by name, ``unread`` counts notifications by operator.
 
     ``clock_behind_seconds`` is how far this clock stands before the latest entry of the own log; mostly 0.
     """
@@ -298,16 +307,31 @@ class PeerFacts:
     undelivered: tuple[Undelivered, ...]
     unread: dict[str, int]
     clock_behind_seconds: int
+    partners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClosedAgreement:
+    """An agreement that is closed: destroyed and certified on both sides."""
+
+    id: str
+    title: str
+    partner: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True)
 class Status:
-    """Everything at one moment: ``agreements`` most urgent first, ``findings`` likewise."""
+    """Everything at one moment: ``agreements`` most urgent first, ``findings`` likewise.
+
+    ``closed`` has the closed ones, oldest first, where neither one agreement nor all were asked for.
+    """
 
     at: datetime
     peer: PeerFacts
     agreements: tuple[AgreementStatus, ...]
     findings: tuple[Finding, ...]
+    closed: tuple[ClosedAgreement, ...] = ()
 
     @property
     def overdue(self) -> bool:

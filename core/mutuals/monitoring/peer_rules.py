@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from shlex import quote
 
 from mutuals.monitoring.facts import BreachFacts, Finding, PeerFacts, Urgency
+from mutuals.monitoring.next_steps import partner_calls
 
 UNDELIVERED_WARNING = timedelta(days=1)
 UNDELIVERED_OVERDUE = timedelta(days=7)
@@ -110,7 +111,7 @@ def _undelivered(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
             continue
         late = age > UNDELIVERED_OVERDUE
         documents = f"{counts[partner]:,} document{'' if counts[partner] == 1 else 's'}"
-        yield Finding(
+        found = Finding(
             "undelivered",
             Urgency.OVERDUE if late else Urgency.WARNING,
             f"{documents} for {partner} could not be delivered, the oldest for {_span(age)}.",
@@ -120,6 +121,8 @@ def _undelivered(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
             partner=partner,
             due=since + UNDELIVERED_OVERDUE,
         )
+        called = all(document.endpoint for document in facts.undelivered if document.partner == partner)
+        yield found if called else partner_calls(found, partner)
 
 
 def _cards(facts: PeerFacts, now: datetime) -> Iterator[Finding]:

@@ -395,8 +395,8 @@ def _checkpoint(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
 
 def _proposals(status: AgreementStatus, now: datetime) -> Iterator[Finding]:
     for version in status.versions:
-        if version.answer_of is None:
-            continue
+        if version.answer_of is None or (version.answer_of == "us" and version.signed_by):
+            continue  # where one of us has signed, ``next_steps`` asks for the second signature
         ours_to_answer = version.answer_of == "us"
         late = version.since + PROPOSAL_WITHIN < now
         yield _finding(

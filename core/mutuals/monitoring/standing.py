@@ -9,14 +9,16 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from mutuals.agreement.active import utc_date, verify_stored, verify_stored_statement
+from mutuals.agreement.signing import SIGNATURE
 from mutuals.errors import MutualsError
 from mutuals.models.agreement import Agreement, AgreementState, Side
-from mutuals.models.run import Run
+from mutuals.models.run import Run, RunState
 from mutuals.monitoring.chains import Chain
 from mutuals.monitoring.duties import (
     attestations_of,
     certificates_of,
     checkpoint_of,
+    has_endpoint,
     revocations_of,
     suspensions_of,
 )
@@ -78,6 +80,7 @@ def agreement_status(tx: Transaction, chain: Chain, now: datetime) -> AgreementS
         certificates=certificates_of(tx, chain),
         checkpoint=checkpoint_of(tx, chain),
         assessment=_assessment(tx, verified.assessment, now) if verified else None,
+        partner_endpoint=has_endpoint(partner),
     )
 
 
@@ -123,6 +126,7 @@ def _version(tx: Transaction, row: AgreementRow) -> Version:
         answer_of=("us" if row.own_side is Side.PARTNER else "partner")
         if row.state is AgreementState.PROPOSED
         else None,
+        signed_by=tuple(approval.operator for approval in tx.approvals.of(SIGNATURE, row.digest)),
     )
 
 
@@ -154,6 +158,9 @@ def _run(tx: Transaction, run: Run, now: datetime) -> RunFacts:
         overlap=run.count,
         reveal_by=run.reveal_by,
         waits_for=waiting,
+        to_export=run.state is RunState.DONE
+        and tx.received.count(run.run_id) > 0
+        and not tx.exports.list(run.run_id),
     )
 
 

@@ -16,12 +16,14 @@ from mutuals.monitoring.duties import open_breaches, undelivered
 from mutuals.monitoring.facts import (
     AgreementStatus,
     CardFacts,
+    ClosedAgreement,
     Finding,
     PeerFacts,
     PolicyFacts,
     Status,
     Urgency,
 )
+from mutuals.monitoring.next_steps import first_steps, next_steps, partner_calls
 from mutuals.monitoring.peer_rules import peer_findings
 from mutuals.monitoring.rules import agreement_findings
 from mutuals.monitoring.standing import agreement_status, verify
@@ -48,17 +50,19 @@ def peer_status(
     now = peer.clock()
     with peer.store.transaction() as tx:
         found = chains(tx.agreements.list())
+        closed: tuple[ClosedAgreement, ...] = ()
         if reference is not None:
             digest = find_agreement(tx, reference).digest
             shown = [chain for chain in found if digest in chain.digests]
         else:
             shown = [chain for chain in found if everything or chain.head.state not in _OVER]
+            closed = () if everything else _closed(tx, found)
         agreements = [agreement_status(tx, chain, now) for chain in shown]
         facts = _peer_facts(tx, peer, now)
         wanted, definitions = _bound_sources(tx, shown) if sources else ({}, {})
     held = look_at_sources(definitions, wanted, utc_date(now))
     agreements = [replace(status, consents=held.get(status.digest)) for status in agreements]
-    return _ordered(now, facts, agreements)
+    return replace(_ordered(now, facts, agreements), closed=closed)
 
 
 def is_overdue(peer: Peer) -> bool:
@@ -67,7 +71,7 @@ def is_overdue(peer: Peer) -> bool:
 
 
 def _ordered(now: datetime, facts: PeerFacts, agreements: list[AgreementStatus]) -> Status:
-    by_agreement = {status.digest: list(agreement_findings(status, now)) for status in agreements}
+    by_agreement = {status.digest: _findings(status, now) for status in agreements}
 
     def urgency(status: AgreementStatus) -> tuple[int, bool, int, str]:
         ranks = [finding.urgency.rank for finding in by_agreement[status.digest]]
@@ -75,11 +79,29 @@ def _ordered(now: datetime, facts: PeerFacts, agreements: list[AgreementStatus])
         return (min(ranks, default=len(Urgency)), not status.living, left, status.id)
 
     agreements = sorted(agreements, key=urgency)
-    findings = list(peer_findings(facts, now))
+    findings = [*peer_findings(facts, now), *first_steps(facts, agreements)]
     for status in agreements:
         findings += by_agreement[status.digest]
     findings.sort(key=_order)  # stable: by rule and agreement within one urgency
     return Status(now, facts, tuple(agreements), tuple(findings))
+
+
+def _findings(status: AgreementStatus, now: datetime) -> list[Finding]:
+    found = [*agreement_findings(status, now), *next_steps(status, now)]
+    if status.partner_endpoint:
+        return found
+    return [partner_calls(finding, status.partner) for finding in found]
+
+
+def _closed(tx: Transaction, found: list[Chain]) -> tuple[ClosedAgreement, ...]:
+    names = {row.fingerprint: row.name for row in tx.partners.list(include_removed=True)}
+    return tuple(
+        ClosedAgreement(
+            head.agreement_id, head.title, names.get(head.partner, head.partner[:12]), head.ended_at
+        )
+        for head in (chain.head for chain in found)
+        if head.state is AgreementState.CLOSED
+    )
 
 
 def _order(finding: Finding) -> int:
@@ -101,6 +123,7 @@ def _peer_facts(tx: Transaction, peer: Peer, now: datetime) -> PeerFacts:
             if row.disabled_at is None
         },
         clock_behind_seconds=max(0, int((log.at - now).total_seconds())) if log else 0,
+        partners=tuple(row.name for row in tx.partners.list()),
     )
 
 
