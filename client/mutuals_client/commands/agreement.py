@@ -110,10 +110,11 @@ def list_agreements() -> None:
     if facts:
         table(
             None,
-            ("Agreement", "Title", "Partner", "State", "In force until", "Source"),
+            ("Agreement", "Version", "Title", "Partner", "State", "In force until", "Source"),
             [
                 (
                     item["id"],
+                    str(item["version"] or "?"),
                     item["title"],
                     item["partner"],
                     item["state"],

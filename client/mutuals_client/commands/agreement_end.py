@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.commands.agreement_show import agreement_facts, partner_name
 from mutuals_client.commands.agreement_sign import partner_of
 from mutuals_client.commands.retention import report_facts, tell_report
@@ -54,7 +55,7 @@ def terminate(
             row = living(tx, reference, "terminate")
             days = 0 if cause else verify_stored(row).termination.notice_days
         reason = plain_reason(reason)
-        when = "at once" if not days else f"after {days} days of notice"
+        when = "at once" if not days else f"after {counted(days, 'day')} of notice"
         if row.ends_at is not None:
             when += f", or on {row.ends_at:%Y-%m-%d %H:%M} UTC as already set, whichever comes first"
         if dry_run:
@@ -92,15 +93,16 @@ def suspend(reference: str = ID, reason: str = REASON, dry_run: bool = DRY_RUN) 
     Example: mutuals agreement suspend A-7Q3K2M9X --reason "We look into a complaint."
     """
     from mutuals.agreement.acts import plain_reason
-    from mutuals.agreement.suspension import living
+    from mutuals.agreement.suspension import living, refuse_repeated
     from mutuals.agreement.suspension import suspend as sign_and_suspend
     from mutuals.identity.operators import SIGN_ROLES
     from mutuals_client.session import unlock_operator
 
     with open_peer() as peer:
+        reason = plain_reason(reason)
         with peer.store.transaction() as tx:
             row = living(tx, reference, "suspend")
-        reason = plain_reason(reason)
+            refuse_repeated(tx, row, reason, None)
         if dry_run:
             facts, partner = about(row, reason=reason), partner_of(peer, row)
             rehearse(peer, partner, ["suspension"], facts, roles=SIGN_ROLES, act="suspend an agreement")
@@ -143,7 +145,11 @@ def resume(
             raise MutualsError(
                 ErrorCode.USAGE,
                 f"You have {len(own) or 'no'} open suspensions of {row.agreement_id}.",
-                hint="Name one: " + ", ".join(f"{halt.suspension_id} ({halt.reason})" for halt in own)
+                hint="Name one: "
+                + "; ".join(
+                    f"mutuals agreement resume {row.agreement_id} {halt.suspension_id} ({halt.reason})"
+                    for halt in own
+                )
                 if own
                 else "What the partner suspended, the partner lifts.",
             )

@@ -92,7 +92,8 @@ def show(
     ]
     facts = agreement_facts(named.row, name) if named.row is not None else {"id": None, "state": "draft"}
     document = named.agreement.model_dump(mode="json")
-    result(**facts, signatures=signatures, document=document, written=written)
+    terminated = view.termination if view else None
+    result(**facts, terminated=terminated, signatures=signatures, document=document, written=written)
 
 
 def name_agreement(peer: Peer, reference: str, partner: str | None) -> Named:

@@ -113,6 +113,7 @@ def verify(
         logs=[
             {
                 "log": report.name,
+                "whose": report.whose,
                 "sound": report.sound,
                 "right": report.right,
                 "problems": report.problems,
@@ -271,7 +272,8 @@ def _tell(report: Report) -> None:
 
     say(
         Text(
-            f"{report.name}: {'sound' if report.sound else 'NOT SOUND'}",
+            f"{report.name}{f', the log of {report.whose}' if report.whose else ''}: "
+            f"{'sound' if report.sound else 'NOT SOUND'}",
             "bold" if report.sound else "bold red",
         )
     )

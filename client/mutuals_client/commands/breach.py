@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.commands.breach_read import ID, affected, agreement_ids, list_breaches, notices, show
 from mutuals_client.console import (
     SETTINGS,
@@ -226,7 +227,7 @@ def close(
 
     Example: mutuals breach close B-7Q3K2M9X --text "The disk was encrypted." --no-persons "No high risk."
     """
-    from mutuals.obligations.breach import Closing, close_breach
+    from mutuals.obligations.breach import Closing, close_breach, missing_duties
     from mutuals.obligations.breach_record import BREACH_ROLES, own_open_breach
     from mutuals_client.session import unlock_operator
 
@@ -243,8 +244,22 @@ def close(
         partners = _partner_names(peer, breach)
         if dry_run:
             resumed = 0 if keep_suspended else len(breach.halts)
-            say(f"Would lift {resumed} suspensions and tell {_names(partners)}. Nothing was signed or sent.")
-            result(id=breach.breach_id, partners=partners, would_resume=resumed, dry_run=True)
+            with peer.store.transaction() as tx:
+                missing = missing_duties(tx, breach, closing, peer.clock())
+            if missing:
+                say("It would be refused; what is neither done nor has a reason why not:")
+                say(*(f"  {duty}" for duty in missing))
+            say(
+                f"{'Then it w' if missing else 'W'}ould lift {counted(resumed, 'suspension')} and tell "
+                f"{_names(partners)}. Nothing was signed or sent."
+            )
+            result(
+                id=breach.breach_id,
+                partners=partners,
+                would_resume=resumed,
+                missing=list(missing),
+                dry_run=True,
+            )
             return
         if not confirm(f"Close breach {breach.breach_id}, and confirm that each duty is done or excused?"):
             raise MutualsError(ErrorCode.USAGE, "The breach stays open.")

@@ -44,6 +44,12 @@ def export(
     from mutuals_client.session import unlock_operator
 
     if approve is not None:
+        if out is not None or force or raw:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                "--approve writes nothing, so it goes without --out, --force and --raw.",
+                hint=f"To approve: mutuals export {run_id} --approve {approve}; the one approved then gives --out.",
+            )
         _approve(run_id, approve)
         return
     if out is None:

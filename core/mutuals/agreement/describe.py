@@ -47,6 +47,7 @@ class LocalView:
     source: str | None = None
     mapping: dict[str, str] | None = None
     reason: str | None = None
+    termination: str | None = None
 
 
 def describe(agreement: Agreement, view: LocalView | None = None) -> list[Block]:
@@ -77,6 +78,8 @@ def _standing(agreement: Agreement, view: LocalView) -> Iterator[Block]:
     yield Clause(f"{view.state.value}{_state_remark(view)}", None, "State")
     if view.reason:
         yield Clause(view.reason, None, "Reason")
+    if view.termination:
+        yield Clause(view.termination, None, "Terminated")
     for side in Side:
         party = agreement.party(side).organisation
         whose = "you" if side is view.own_side else "they"

@@ -14,6 +14,7 @@ from mutuals.agreement.blocks import to_markdown, to_terminal
 from mutuals.agreement.describe import LocalView, Signature, describe
 from mutuals.agreement.html import to_html
 from mutuals.agreement.statements import BadStatement, verify_statement
+from mutuals.agreement.terminated import termination_of
 from mutuals.models.agreement import Agreement
 from mutuals.store.rows import AgreementRow, StatementRow
 
@@ -37,6 +38,7 @@ def local_view(tx: Transaction, row: AgreementRow, agreement: Agreement, now: da
         source=row.source,
         mapping=dict(row.mapping),
         reason=row.reason,
+        termination=termination_of(tx, row),
     )
 
 

@@ -76,11 +76,12 @@ def suspend(
     """Suspend the agreement to which ``digest`` belongs (id or digest), and tell the partner; the suspension's id.
 
     Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE where it is neither active nor suspended, USAGE for the
-    reason, NOT_ENTITLED.
+    reason or where this side has suspended it for the same one, NOT_ENTITLED.
     """
     now = peer.clock()
     reason = plain_reason(reason)
     row = living(tx, digest, "suspend")
+    refuse_repeated(tx, row, reason, breach_id)
     signing_role(tx, operator_keys, act="suspend an agreement")
     identity = secrets.token_hex(16)
     facts = {"suspension": identity, "reason": reason, "breach": breach_id}
@@ -92,6 +93,17 @@ def suspend(
     _log(tx, row, "suspended", now, suspension=identity, reason=reason, breach=breach_id, **signed.evidence())
     notify(tx, row, f"was suspended by {operator_keys.name}: {reason}", CONCERNED, now)
     return identity
+
+
+def refuse_repeated(tx: Transaction, row: AgreementRow, reason: str, breach_id: str | None) -> None:
+    """Raise MutualsError (USAGE) where this side has suspended it for this reason and has not lifted that."""
+    for halt in own_suspensions(tx, row.digest):
+        if (halt.reason, halt.breach) == (reason, breach_id):
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"You suspended agreement {row.agreement_id} for that reason on {halt.at:%Y-%m-%d %H:%M} UTC already.",
+                hint=f"To lift it: mutuals agreement resume {row.agreement_id} {halt.suspension_id}",
+            )
 
 
 def resume(

@@ -137,6 +137,7 @@ def verify_bundles(bundles: Sequence[bytes], cards: Sequence[SignedCard]) -> lis
     missing.
     """
     keys = {fingerprint_of(one.card).hex(): VerifyKey(bytes.fromhex(one.card.log_key)) for one in cards}
+    names = {fingerprint_of(one.card).hex(): one.card.organisation for one in cards}
     reports, logs = [], []
     for data in bundles:
         bundle = parse_bundle(data)
@@ -149,6 +150,7 @@ def verify_bundles(bundles: Sequence[bytes], cards: Sequence[SignedCard]) -> lis
         log = _held(bundle, keys[bundle.peer])
         report = verify_log(log, keys.get(bundle.partner))
         _verify_proofs(bundle, report)
+        report.whose = names[bundle.peer]
         reports.append(report)
         logs.append(log)
     if len(logs) == 2 and logs[0].agreement == logs[1].agreement and logs[0].owner == logs[1].partner:

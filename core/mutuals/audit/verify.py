@@ -68,12 +68,16 @@ class HeldLog:
 
 @dataclass
 class Report:
-    """What a check of one log found: what was right and how often, what is wrong, what nothing here can tell."""
+    """What a check of one log found: what was right and how often, what is wrong, what nothing here can tell.
+
+    ``whose`` is the organisation that wrote the log, where a card says so.
+    """
 
     name: str
     right: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    whose: str | None = None
 
     @property
     def sound(self) -> bool:

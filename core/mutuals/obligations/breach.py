@@ -196,11 +196,7 @@ def close_breach(peer: Peer, reference: str, closing: Closing, keys: OperatorKey
         row, breach = own_open_breach(tx, reference)
         now = whole_seconds(peer.clock())
         text = plain_text(closing.text, "--text")
-        values = {
-            "authority": _settle(breach.authority, closing.no_authority, "--no-authority"),
-            "persons": _settle(breach.persons, closing.no_persons, "--no-persons"),
-            "partners": _settle(_partners_told(tx, breach, now), closing.no_partners, "--no-partners"),
-        }
+        values = _duties(tx, breach, closing, now)
         _require_settled(breach, values)
         breach = _next(breach, text, keys, now).model_copy(update={**values, "state": BreachState.CLOSED})
         facts = {
@@ -216,6 +212,23 @@ def close_breach(peer: Peer, reference: str, closing: Closing, keys: OperatorKey
         put_breach(tx, breach, now, opened_at=row.opened_at)
         tx.breaches.close(row.breach_id, now)
     return breach
+
+
+def missing_duties(tx: Transaction, breach: Breach, closing: Closing, now: datetime) -> tuple[str, ...]:
+    """What still hinders closing: each duty that is neither done nor excused by ``closing``, in words."""
+    return tuple(
+        f"{_DUTIES[name]}: record it, or say why not with --no-{name} REASON"
+        for name, duty in _duties(tx, breach, closing, now).items()
+        if not duty.settled
+    )
+
+
+def _duties(tx: Transaction, breach: Breach, closing: Closing, now: datetime) -> dict[str, Duty]:
+    return {
+        "authority": _settle(breach.authority, closing.no_authority, "--no-authority"),
+        "persons": _settle(breach.persons, closing.no_persons, "--no-persons"),
+        "partners": _settle(_partners_told(tx, breach, now), closing.no_partners, "--no-partners"),
+    }
 
 
 def _suspend(tx: Transaction, peer: Peer, keys: OperatorKeys, breach: Breach) -> tuple[Halt, ...]:
@@ -281,15 +294,17 @@ def _partners_told(tx: Transaction, breach: Breach, now: datetime) -> Duty:
     return Duty(told_at=max((item.at for item in notices if item.at), default=None) or now)
 
 
+_DUTIES = {
+    "authority": "telling the supervisory authority (GDPR Art. 33(1))",
+    "persons": "telling the persons concerned (GDPR Art. 34(1))",
+    "partners": "telling every partner (the agreement's breach_notification_hours)",
+}
+
+
 def _require_settled(breach: Breach, duties: dict[str, Duty]) -> None:
     missing = [name for name, duty in duties.items() if not duty.settled]
     if not missing:
         return
-    what = {
-        "authority": "telling the supervisory authority (GDPR Art. 33(1))",
-        "persons": "telling the persons concerned (GDPR Art. 34(1))",
-        "partners": "telling every partner (the agreement's breach_notification_hours)",
-    }
     done = {"authority": "--told authority", "persons": "--told persons", "partners": ""}
     first = missing[0]
     way = (
@@ -300,7 +315,7 @@ def _require_settled(breach: Breach, duties: dict[str, Duty]) -> None:
     raise MutualsError(
         ErrorCode.AGREEMENT_FORBIDS,
         f"Breach {breach.breach_id} cannot be closed before this is done or has a reason why not: "
-        f"{'; '.join(what[name] for name in missing)}.",
+        f"{'; '.join(_DUTIES[name] for name in missing)}.",
         hint=f"Where it was done, {way}say why not: --no-{first} REASON",
     )
 
