@@ -41,9 +41,10 @@ from mutuals.agreement.suspension import resume, suspend
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import log_appointment
 from mutuals.identity.home import Config, Home, Kdf
 from mutuals.identity.initialise import FirstOperator, init_home
-from mutuals.identity.operators import OperatorKeys, create_operator, unlock
+from mutuals.identity.operators import OperatorKeys, create_operator, get_operator, unlock
 from mutuals.models.agreement import Side
 from mutuals.models.run import Run, RunState
 from mutuals.obligations.breach import Closing, Opening, close_breach, open_breach
@@ -717,9 +718,11 @@ def _make_company(root: Path, side: Side, clock: Clock) -> tuple[Company, dict[s
     init_home(Home(root), config, FirstOperator("anna", "marketing"), PASSPHRASE, clock())
     peer = Peer.open(root, clock)
     with peer.store.transaction() as tx:
+        admin = unlock(get_operator(tx, "anna"), PASSPHRASE)
         for name, (roles, department) in STAFF.items():
             row = create_operator(name, roles, department, PASSPHRASE, kdf=_CHEAP, now=clock())
             tx.operators.put(row)
+            log_appointment(tx, row, admin, clock())
         rows = tx.operators.list()
     keys = {row.name: unlock(row, PASSPHRASE) for row in rows}
     listing = Listing.of(side)

@@ -17,6 +17,7 @@ from mutuals.agreement.lifecycle import withdraw
 from mutuals.agreement.signing import waiting_for_second
 from mutuals.agreement.statements import Statement
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import DISABLED, log_appointment
 from mutuals.identity.home import Kdf
 from mutuals.identity.operators import OperatorKeys, create_operator, unlock
 from mutuals.models.agreement import AgreementState, Permission, Side
@@ -45,6 +46,7 @@ def operator(company: Company, name: str, role: str) -> OperatorKeys:
     row = create_operator(name, (role,), "marketing", PASSPHRASE, kdf=kdf, now=company.clock())
     with company.peer.store.transaction() as tx:
         tx.operators.put(row)
+        log_appointment(tx, row, company.keys, company.clock())
     return unlock(row, PASSPHRASE)
 
 
@@ -112,6 +114,7 @@ def test_a_first_signature_counts_only_while_it_would_be_given_again(pair: Pair,
         (approval,) = tx.approvals.of("agreement.signature", digest)
         if gone == "disabled":
             tx.operators.disable("anna", company.clock())
+            tx.log.append(None, DISABLED, {"operator": "anna"}, company.clock())
         elif gone == "edited":
             tx.approvals.void(approval.act, digest, company.clock())
             forged = approval.body.replace(approval.signature[:1].hex().encode(), b"00", 1)
@@ -129,7 +132,11 @@ def test_a_first_signature_counts_only_while_it_would_be_given_again(pair: Pair,
             pair.left, pair.right, title="Another", nonce="22" * 32, permission=Permission(reveal="mandate")
         )
         sign_off(company.peer, company.keys, agreement)
-    assert sign_second(company.peer, digest, bert(company)).state is AgreementState.DRAFT
+    if gone == "role":
+        with pytest.raises(MutualsError, match="what no admin signed"):
+            sign_second(company.peer, digest, bert(company))
+    else:
+        assert sign_second(company.peer, digest, bert(company)).state is AgreementState.DRAFT
     with company.peer.store.transaction() as tx:
         assert tx.outbox.pending() == []
 

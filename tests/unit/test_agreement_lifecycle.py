@@ -17,6 +17,7 @@ from mutuals.agreement.lifecycle import find_agreement, load_active, reject
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.documents import sign_document, take_document
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import DISABLED, log_appointment
 from mutuals.identity.cards import card_bytes
 from mutuals.identity.home import Kdf
 from mutuals.identity.initialise import renew_card
@@ -276,6 +277,7 @@ def test_only_signatories_sign(pair: Pair, role: str) -> None:
     row = create_operator("bob", (role,), "sales", PASSPHRASE, kdf=kdf, now=NOW)
     with pair.acme.tx() as tx:
         tx.operators.put(row)
+        log_appointment(tx, row, pair.acme.keys, NOW)
     agreement = make_agreement(pair.acme.card, pair.globex.card)
     with pytest.raises(MutualsError) as caught:
         propose(pair.acme.peer, agreement, "crm", {}, unlock(row, PASSPHRASE))
@@ -285,6 +287,7 @@ def test_only_signatories_sign(pair: Pair, role: str) -> None:
 def test_disabled_operator_cannot_sign_with_keys_held_before(pair: Pair) -> None:
     with pair.acme.tx() as tx:
         tx.operators.disable("anna", NOW)
+        tx.log.append(None, DISABLED, {"operator": "anna"}, NOW)
     with pytest.raises(MutualsError) as caught:
         propose_one(pair)
     assert caught.value.code is ErrorCode.NOT_ENTITLED

@@ -14,6 +14,7 @@ from support.revealed import Snapshot, reveal_once
 
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import log_appointment
 from mutuals.identity.home import Kdf
 from mutuals.identity.operators import OperatorKeys, create_operator, unlock
 from mutuals.models.agreement import Permission
@@ -26,6 +27,7 @@ from mutuals.runs.authorisation import (
     grant_mandate,
     require_authorisation,
 )
+from mutuals.runs.keys import subject
 from mutuals.store.rows import AuthorisationRow
 
 PREVIEW = b"\x09" * 32
@@ -85,6 +87,7 @@ def operator(pair: Pair, role: str) -> OperatorKeys:
     row = create_operator(role, (role,), "marketing", PASSPHRASE, kdf=kdf, now=pair.left.clock())
     with pair.left.peer.store.transaction() as tx:
         tx.operators.put(row)
+        log_appointment(tx, row, pair.left.keys, pair.left.clock())
     return unlock(row, PASSPHRASE)
 
 
@@ -145,6 +148,24 @@ def test_a_disabled_operator_no_longer_permits_anything(pair: Pair, run: Run) ->
     with pair.left.peer.store.transaction() as tx:
         tx.operators.disable("anna", pair.left.clock())
     assert "anna" in why_not(pair, run)
+
+
+def test_only_those_whom_an_admin_made_operators_permit_anything_or_hold_a_key(pair: Pair, run: Run) -> None:
+    """Somebody who can write to the store plants an operator, or gives one a role, and signs as them."""
+    kdf = Kdf(memory_kib=8, iterations=1)
+    row = create_operator("mallory", ("steward",), "marketing", PASSPHRASE, kdf=kdf, now=pair.left.clock())
+    with pair.left.peer.store.transaction() as tx:
+        tx.operators.put(row)
+    authorise_exchange(pair.left.peer, run, ["city"], PREVIEW, unlock(row, PASSPHRASE))
+    assert "mallory, who had, what no admin signed" in why_not(pair, run)
+    fresh, _ = pair.match()
+    with pair.left.peer.store.transaction() as tx:
+        assert set(tx.keys.blobs(subject(fresh.run_id))) == {"anna"}
+        anna = tx.operators.get("anna")
+        assert anna is not None
+        tx.operators.put(replace(anna, wrapping_public=row.wrapping_public))
+    with pytest.raises(MutualsError, match="No operator of this peer may read"):
+        pair.match()
 
 
 @pytest.mark.parametrize("role", ["admin", "analyst", "auditor"])

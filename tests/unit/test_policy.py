@@ -17,6 +17,7 @@ from support.policies import category, policy
 from mutuals.agreement.policy_check import compare
 from mutuals.agreement.policy_text import describe_policy
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import log_appointment
 from mutuals.identity.operators import OperatorKeys, create_operator, unlock
 from mutuals.models.policy import ACTIONS, Access, Policy
 from mutuals.peer import Peer
@@ -249,8 +250,10 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
 
 def operator(peer: Peer, name: str, *roles: str, department: str = "marketing") -> OperatorKeys:
     row = create_operator(name, roles, department, PASSPHRASE, kdf=CHEAP, now=NOW)
+    admin = anna(peer)
     with peer.store.transaction() as tx:
         tx.operators.put(row)
+        log_appointment(tx, row, admin, NOW)
     return unlock(row, PASSPHRASE)
 
 

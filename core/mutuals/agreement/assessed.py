@@ -17,6 +17,7 @@ from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, digest
 from mutuals.identity.acts import Act, verify_act
+from mutuals.identity.appointment import check_appointed
 from mutuals.models.agreement import Agreement, SharedField
 from mutuals.models.assessment import Assessment, Finding, Weight
 from mutuals.policy.current import policy_in_force
@@ -75,8 +76,13 @@ def field_subject(field: SharedField, partner: str, purpose: str) -> str:
 
 
 def verify_assessment(tx: Transaction, row: AssessmentRow) -> SignedAssessment:
-    """The assessment in ``row``, if it is what the operator named there signed. Raises AGREEMENT_FORBIDS."""
+    """The assessment in ``row``, if it is what the operator named there signed.
+
+    Raises MutualsError: AGREEMENT_FORBIDS; LOCAL where no admin appointed that operator as the store has them.
+    """
     signer = tx.operators.get(row.operator)
+    if signer is not None:
+        check_appointed(tx, signer)
     try:
         assessment = parse_assessment(row.document)
         act = verify_act(row.body, row.signature, signer.signing_public if signer else None)

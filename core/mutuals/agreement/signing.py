@@ -15,6 +15,7 @@ from mutuals.agreement.statements import (
 )
 from mutuals.canonical import canonical_json
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.appointment import appointed_operator
 from mutuals.identity.operators import AUTHORISE_ROLES, SIGN_ROLES, OperatorKeys, require_role
 from mutuals.models.agreement import Agreement, Side
 from mutuals.policy.current import operators_required
@@ -74,7 +75,7 @@ def signatures_so_far(
     """The operators' signatures that wait for a second and count now, each verified, oldest first."""
     found: list[OperatorSignature] = []
     for row in tx.approvals.of(SIGNATURE, digest):
-        operator = tx.operators.get(row.operator)
+        operator = appointed_operator(tx, row.operator)
         try:
             signature = OperatorSignature.model_validate_json(row.body, strict=True)
             verify_operator(signature, digest, side, assessment)

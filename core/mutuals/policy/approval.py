@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.acts import sign_act
+from mutuals.identity.appointment import appointed_operators
 from mutuals.identity.operators import OperatorKeys, require_role
 from mutuals.models.policy import FourEyesAct, Policy
 from mutuals.policy.current import APPROVED, current_policy, operators_required
@@ -99,7 +100,7 @@ def approve_policy(tx: Transaction, policy: Policy, keys: OperatorKeys, now: dat
 
 def refuse_unsatisfiable(tx: Transaction, acts: tuple[FourEyesAct, ...]) -> None:
     """Raise MutualsError (USAGE) where one of ``acts`` would need two operators and there are not two."""
-    for act in unsatisfiable(tx.operators.list(), acts):
+    for act in unsatisfiable(appointed_operators(tx), acts):
         roles = " or ".join(sorted(EYES[act]))
         raise MutualsError(
             ErrorCode.USAGE,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.acts import verify_act
+from mutuals.identity.appointment import check_appointed
 from mutuals.models.policy import FourEyesAct, Policy
 from mutuals.policy.document import parse_policy, policy_digest
 from mutuals.store.rows import PolicyRow
@@ -37,8 +38,13 @@ def policy_in_force(tx: Transaction) -> str | None:
 
 
 def verify_policy(tx: Transaction, row: PolicyRow) -> Policy:
-    """The policy in ``row``, if it is what the operator named there signed. Raises MutualsError (LOCAL)."""
+    """The policy in ``row``, if it is what the operator named there signed, whom an admin appointed.
+
+    Raises MutualsError (LOCAL).
+    """
     signer = tx.operators.get(row.operator)
+    if signer is not None:
+        check_appointed(tx, signer)
     try:
         policy = parse_policy(row.document)
         act = verify_act(row.body, row.signature, signer.signing_public if signer else None)

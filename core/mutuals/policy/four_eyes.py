@@ -3,8 +3,8 @@
     signed = co_sign(tx, keys, "terminate", digest, {"reason": reason}, now)   # in the caller's transaction
     signed.require("mutuals agreement terminate A-7Q3K2M9X")                   # after it: 9, waiting for the other
 
-A signature counts while its operator is there and entitled, for exactly these facts under the policy in force, and
-never twice for one operator. A service operator is no pair of eyes.
+A signature counts while its operator is there, entitled and as an admin appointed them, for exactly these facts under
+the policy in force, and never twice for one operator. A service operator is no pair of eyes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mutuals.canonical import canonical_json
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.acts import SignedAct, sign_act, verify_act
+from mutuals.identity.appointment import appointed_operator
 from mutuals.identity.operators import AUTHORISE_ROLES, READ_ROLES, SIGN_ROLES, OperatorKeys, require_role
 from mutuals.models.policy import FourEyesAct
 from mutuals.policy.current import operators_required, policy_in_force
@@ -84,7 +85,7 @@ def signers(tx: Transaction, act: FourEyesAct, subject: str, facts: Mapping[str,
     wanted = canonical_json({**facts, "policy": policy_in_force(tx)})
     names: list[str] = []
     for row in tx.approvals.of(act, subject):
-        operator = tx.operators.get(row.operator)
+        operator = appointed_operator(tx, row.operator)
         if operator is None or operator.disabled_at is not None or not EYES[act].intersection(operator.roles):
             continue
         try:

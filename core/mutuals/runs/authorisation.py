@@ -5,9 +5,10 @@ agreement.
     allowed = require_authorisation(tx, "exchange", run, active, now)  # whoever acts on it, server or command
 
 A permission is a statement in canonical JSON, signed by the operator's own key. It is verified each time it
-is used: the operator must still be there and entitled, the statement must be about this act, and its time
-must not have passed. A mandate counts only where the agreement permits it for the act, and for at most as
-many runs as it names: every run of the agreement revealed since it was granted counts, whoever permitted it.
+is used: the operator must still be there, entitled and as an admin appointed them, the statement must be
+about this act, and its time must not have passed. A mandate counts only where the agreement permits it for
+the act, and for at most as many runs as it names: every run of the agreement revealed since it was granted
+counts, whoever permitted it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, VerifyKey
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
+from mutuals.identity.appointment import is_appointed
 from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.policy import FourEyesAct, Policy
 from mutuals.models.run import Run
@@ -294,6 +296,10 @@ def _verified(
     operator = tx.operators.get(row.operator)
     if operator is None or operator.disabled_at is not None:
         raise _Invalid(f"operator {row.operator}, who had, is no longer active")
+    if not is_appointed(tx, operator):
+        raise _Invalid(
+            f"the store says of operator {row.operator}, who had, what no admin signed (see: mutuals audit verify)"
+        )
     roles = MANDATE_ROLES if row.act == "mandate" else AUTHORISE_ROLES
     if not roles & set(operator.roles):
         raise _Invalid(f"operator {row.operator}, who had, may no longer")

@@ -4,8 +4,9 @@
     foreseen = consequences(tx, "bea", keys)                       # what disabling would end
     disable(peer, "bea", keys, may_destroy=foreseen.lost_runs)     # once a person has agreed to that
 
-Who acts is an admin. A run's key goes to a new reader if the admin holds a copy. When somebody leaves, every run is put
-under a new share, so that copies made of the store and passphrases known before open nothing more.
+Who acts is an admin. A run's key goes to a new reader if the admin holds a copy, and to nobody whose row in the store
+is not what an admin signed. When somebody leaves, every run is put under a new share, so that copies made of the store
+and passphrases known before open nothing more.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity import accountability
 from mutuals.identity.acts import sign_act
-from mutuals.identity.appointment import ADD, ADDED, appointment_facts
+from mutuals.identity.appointment import appointed_operators, check_appointed, log_appointment
 from mutuals.identity.operators import (
     ACCOUNTABILITY_ROLES,
     READ_ROLES,
@@ -74,7 +75,7 @@ def take_on(peer: Peer, row: OperatorRow, keys: OperatorKeys) -> int:
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
-        require_role(require_current(tx, keys), _ADMINS, "add operators")
+        _require_admin(tx, keys, "add operators")
         refuse_known(tx, row.name)
         tx.operators.put(row)
         if ACCOUNTABILITY_ROLES.intersection(row.roles):
@@ -82,9 +83,7 @@ def take_on(peer: Peer, row: OperatorRow, keys: OperatorKeys) -> int:
             private = accountability.open_accountability(tx, keys, public)
             accountability.wrap_accountability(tx, row, public, private)
         wrapped = _hand_on(tx, peer, keys, [row]) if READ_ROLES.intersection(row.roles) else 0
-        signed = sign_act(keys, ADD, row.name, {**appointment_facts(row), "runs": wrapped}, now)
-        body = {"operator": row.name, "roles": list(row.roles), "by": keys.name, **signed.evidence()}
-        tx.log.append(None, ADDED, body, now)
+        log_appointment(tx, row, keys, now, runs=wrapped)
     return wrapped
 
 
@@ -102,7 +101,7 @@ def consequences(tx: Transaction, name: str, keys: OperatorKeys) -> Consequences
     """What would end if operator ``name`` were disabled by ``keys`` now. Raises MutualsError (USAGE) for nobody."""
     row = get_operator(tx, name)
     remaining = [
-        other for other in tx.operators.list() if other.disabled_at is None and other.name != row.name
+        other for other in appointed_operators(tx) if other.disabled_at is None and other.name != row.name
     ]
     readers = {other.name for other in entitled_to_read(remaining)}
     lost = tuple(
@@ -124,13 +123,17 @@ def disable(peer: Peer, name: str, keys: OperatorKeys, *, may_destroy: Collectio
     """
     now = peer.clock()
     with peer.store.transaction() as tx:
-        require_role(require_current(tx, keys), _ADMINS, "disable operators")
+        _require_admin(tx, keys, "disable operators")
         foreseen = consequences(tx, name, keys)
         _refuse(foreseen, may_destroy)
         lost = [run for run_id in foreseen.lost_runs if (run := tx.runs.get(run_id)) is not None]
         facts = {"lost_runs": list(foreseen.lost_runs), "lost_records": foreseen.lost_records}
         signed = sign_act(keys, "operator.disable", foreseen.operator, facts, now)
-        remaining = [row for row in tx.operators.list() if row.disabled_at is None and row.name != name]
+        remaining = [
+            row
+            for row in appointed_operators(tx)
+            if row.disabled_at is None and row.name != foreseen.operator
+        ]
         readers = entitled_to_read(remaining)
         _hand_on(tx, peer, keys, readers)
         _hand_on_accountability(tx, peer, keys, remaining)
@@ -154,6 +157,12 @@ def disable(peer: Peer, name: str, keys: OperatorKeys, *, may_destroy: Collectio
                 reason=f"Only operator {row.name} could read it, who was disabled.",
             )
     return Disabled(row, len(rotated), foreseen.lost_runs, foreseen.lost_records, voided)
+
+
+def _require_admin(tx: Transaction, keys: OperatorKeys, act: str) -> None:
+    row = require_current(tx, keys)
+    check_appointed(tx, row)
+    require_role(row, _ADMINS, act)
 
 
 def _refuse(foreseen: Consequences, may_destroy: Collection[str]) -> None:

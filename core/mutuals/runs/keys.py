@@ -40,6 +40,7 @@ class ReceivingKey:
 def new_receiving_key(operators: list[OperatorRow]) -> ReceivingKey:
     """A fresh key pair for one run; of the private half only the sealed copies exist afterwards.
 
+    ``operators`` are those whom an admin appointed (``mutuals.identity.appointment.appointed_operators``).
     Raises MutualsError (NOT_ENTITLED) where no operator may read: what arrived could never be used.
     """
     readers = entitled_to_read(operators)
@@ -47,7 +48,7 @@ def new_receiving_key(operators: list[OperatorRow]) -> ReceivingKey:
         raise MutualsError(
             ErrorCode.NOT_ENTITLED,
             "No operator of this peer may read received records, so a run would be in vain.",
-            hint="Add one: mutuals operator add NAME --role steward",
+            hint="Add one: mutuals operator add NAME --role steward. Where there should be one: mutuals audit verify",
         )
     pair = generate_keypair()
     sealed = {

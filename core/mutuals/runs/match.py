@@ -15,6 +15,7 @@ from datetime import timedelta
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.identity.appointment import appointed_operators
 from mutuals.identity.operators import RUN_ROLES, get_operator, require_role
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
@@ -150,7 +151,7 @@ class _Execution:
     ) -> _Execution:
         """Everything of the own side, before the first message."""
         with peer.store.transaction() as tx:
-            operators = tx.operators.list()
+            operators = appointed_operators(tx)  # never wrapped for somebody put into the store
         key = new_receiving_key(operators)
         ordered = order_items(own, active.agreement.matching)
         session = MatchSession(
