@@ -37,6 +37,16 @@ def unlock_operator(peer: Peer, *, roles: Iterable[str] | None = None, act: str 
     return keys
 
 
+def require_acting(peer: Peer, roles: Iterable[str], act: str) -> None:
+    """Refuse whom ``unlock_operator`` would refuse for a role, before anything is shown or asked.
+
+    Raises MutualsError: USAGE where it is not clear who acts, NOT_ENTITLED.
+    """
+    from mutuals.identity.operators import require_role
+
+    require_role(acting_operator(peer), roles, act)
+
+
 def _unlock(row: OperatorRow) -> OperatorKeys:
     from mutuals.identity.operators import unlock
 

@@ -107,7 +107,7 @@ def approve(
     """
     from rich.text import Text
 
-    from mutuals.assessment.owners import approve_fields
+    from mutuals.assessment.owners import approve_fields, own_fields
     from mutuals.policy.current import current_policy
     from mutuals_client.session import acting_operator, unlock_operator
 
@@ -115,9 +115,12 @@ def approve(
         named = name_agreement(peer, reference, partner)
         plan = _plan(peer, named, source, mapping)
         who = acting_operator(peer)
+        with peer.store.transaction() as tx:
+            policy = current_policy(tx)
         columns = {
             field.name: plan.mapping.get(field.name, field.name) for field in plan.agreement.sends(plan.side)
         }
+        own_fields(policy, plan.agreement, plan.side, columns, who)
         if not confirm(f"Approve, for {who.department}, what leaves under “{plan.agreement.title}”?"):
             raise MutualsError(ErrorCode.USAGE, "Nothing was approved.")
         keys = unlock_operator(peer, act="approve fields")

@@ -264,9 +264,10 @@ def _show_drafted(
     *,
     compared: AgreementRow | None = None,
 ) -> None:
-    """Check what can be checked of a draft, and show it."""
+    """Check who signs and what can be checked of a draft, and show it."""
     from mutuals.agreement.render import render_terminal
 
+    _require_signatory(peer, agreement)
     _check_proposable(peer, agreement, source, columns)
     say(render_terminal(agreement), "")
     if compared is not None:
@@ -324,6 +325,7 @@ def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, part
     from mutuals.agreement.render import local_view, render_terminal
     from mutuals.identity.partners import partner_card
 
+    _require_signatory(peer, agreement)
     with peer.store.transaction() as tx:
         view = local_view(tx, row, agreement, peer.clock())
         compared = base_of(tx, row)
@@ -331,6 +333,17 @@ def _show_for_decision(peer: Peer, row: AgreementRow, agreement: Agreement, part
     if compared is not None:
         say_changes(compared, agreement)
     say_about_card(partner_card(partner), partner.fingerprint)
+
+
+def _require_signatory(peer: Peer, agreement: Agreement) -> None:
+    """Raise MutualsError (NOT_ENTITLED) where the acting operator may not sign it; before anything is shown."""
+    from mutuals.agreement.signing import mandated_acts, signing_roles
+    from mutuals_client.session import require_acting
+
+    mandate = " with a standing mandate" if mandated_acts(agreement) else ""
+    require_acting(
+        peer, signing_roles(agreement), f"sign an agreement{mandate}" if mandate else "sign agreements"
+    )
 
 
 def _question(start: str, partner: str, agreement: Agreement) -> str:

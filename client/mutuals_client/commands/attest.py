@@ -33,8 +33,8 @@ def attest(
 
     Example: mutuals attest A-7Q3K2M9X
     """
+    from mutuals.obligations.attestation import NothingToAttest, plan_attestation
     from mutuals.obligations.attestation import attest as sign_attestation
-    from mutuals.obligations.attestation import plan_attestation
     from mutuals.obligations.breach_record import BREACH_ROLES
     from mutuals.obligations.breach_text import plain_text
     from mutuals_client.delivery import try_sync
@@ -46,7 +46,12 @@ def attest(
             return
         about = plain_text(breach_known, "--breach-known", needed=False)
         with peer.store.transaction() as tx:
-            planned, row = plan_attestation(tx, reference, peer.clock(), breach_known=about)
+            try:
+                planned, row = plan_attestation(tx, reference, peer.clock(), breach_known=about)
+            except NothingToAttest as nothing:
+                say(nothing.message, nothing.hint or "")
+                result(attested=False, why=nothing.message, hint=nothing.hint)
+                return
             partner = tx.partners.get(row.partner)
         _say_planned(planned, row.agreement_id)
         if dry_run:

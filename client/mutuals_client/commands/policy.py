@@ -114,9 +114,11 @@ def approve(
     from mutuals.policy.changes import changes
     from mutuals.policy.current import current_policy
     from mutuals.policy.four_eyes import POLICY_ROLES, waiting
-    from mutuals_client.session import unlock_operator
+    from mutuals_client.session import require_acting, unlock_operator
 
     with open_peer() as peer:
+        if not dry_run:
+            require_acting(peer, POLICY_ROLES, "approve a policy")
         policy = read_policy(peer, file)
         with peer.store.transaction() as tx:
             current = current_policy(tx)

@@ -20,7 +20,7 @@ from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement, SharedField, Side
 from mutuals.models.assessment import OwnedField
 from mutuals.models.policy import Category, Policy
-from mutuals.store.rows import ApprovalRow
+from mutuals.store.rows import ApprovalRow, OperatorRow
 
 if TYPE_CHECKING:
     from mutuals.store.database import Transaction
@@ -62,32 +62,46 @@ def approve_fields(
 
     Raises MutualsError: NOT_ENTITLED where it owns none of them or the operator is one for unattended runs.
     """
+    own = own_fields(policy, agreement, side, mapping, keys)
+    for field in own:
+        approve_field(tx, field, agreement, side, keys, now)
+    return tuple(field.name for field in own)
+
+
+def own_fields(
+    policy: Policy | None,
+    agreement: Agreement,
+    side: Side,
+    mapping: Mapping[str, str],
+    operator: OperatorKeys | OperatorRow,
+) -> list[SharedField]:
+    """The fields that are the operator's to approve. Raises as ``approve_fields``."""
     if policy is None:
         raise MutualsError(
             ErrorCode.USAGE,
             "There is no policy that says which department owns a field, so there is nothing to approve.",
             hint="Write one: mutuals policy init",
         )
-    if "service" in keys.roles:
+    if "service" in operator.roles:
         raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"Operator {keys.name} works unattended and approves nothing."
+            ErrorCode.NOT_ENTITLED, f"Operator {operator.name} works unattended and approves nothing."
         )
-    own = [field for field in agreement.sends(side) if _owner(policy, field.name, mapping) == keys.department]
+    own = [
+        field for field in agreement.sends(side) if _owner(policy, field.name, mapping) == operator.department
+    ]
     if not own:
         owners = sorted(
             {owner for field in agreement.sends(side) if (owner := _owner(policy, field.name, mapping))}
         )
         raise MutualsError(
             ErrorCode.NOT_ENTITLED,
-            f"Operator {keys.name} is of {keys.department}, which owns no field that you send under "
+            f"Operator {operator.name} is of {operator.department}, which owns no field that you send under "
             f"“{agreement.title}” by version {policy.version} of the policy.",
             hint=f"Its fields are owned by {', '.join(owners)}."
             if owners
             else "The policy owns none of its fields.",
         )
-    for field in own:
-        approve_field(tx, field, agreement, side, keys, now)
-    return tuple(field.name for field in own)
+    return own
 
 
 def approve_field(

@@ -71,6 +71,10 @@ class HeldAttestation:
     act: Act
 
 
+class NothingToAttest(MutualsError):
+    """No period has elapsed that was not attested: nobody did anything wrong."""
+
+
 def attest(peer: Peer, reference: str, keys: OperatorKeys, *, breach_known: str = "") -> Attestation:
     """Sign the attestation of what has elapsed, and put it into the outbox.
 
@@ -120,7 +124,7 @@ def plan_attestation(
     if ends is None:
         next_end = begins + timedelta(days=agreement.security.attestation_every_days)
         over = _over(agreement, row)
-        raise MutualsError(
+        raise NothingToAttest(
             ErrorCode.USAGE,
             f"Nothing of agreement {row.agreement_id} is to be attested now.",
             hint=f"The period ends on {next_end:%Y-%m-%d} (security.attestation_every_days)."
