@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mutuals.agreement.assessed import field_subject
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.acts import sign_act, verify_act
+from mutuals.identity.appointment import appointed_operator
 from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement, SharedField, Side
 from mutuals.models.assessment import OwnedField
@@ -131,7 +132,7 @@ def _approver(
     """Who of the owning department approved it, by a signature that still verifies."""
     subject = field_subject(field, agreement.party(side.other).fingerprint, agreement.consent.purpose)
     for row in tx.approvals.of(APPROVE, subject):
-        operator = tx.operators.get(row.operator)
+        operator = appointed_operator(tx, row.operator)
         if operator is None or operator.disabled_at is not None:
             continue
         try:
