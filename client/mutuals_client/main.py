@@ -36,6 +36,7 @@ COMMAND_MODULES = (
     "runs",
     "reveal",
     "exchange",
+    "view",
     "export",
     "revoke",
     "notices",

@@ -14,6 +14,7 @@ import pytest
 from support.pairing import PASSPHRASE, Company, Pair, contact, paired
 from support.revealed import Snapshot, authorise, exchange, reveal_once
 
+from mutuals.identity.acts import verify_act
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import RunState
 from mutuals_client import main
@@ -153,6 +154,24 @@ def test_export_writes_the_file_and_says_what_it_left_out(
     assert left("export", snapshot.run_id.lower(), "--out", str(out), "--force") == 0
     assert left.out.splitlines()[0].endswith(": contact_id and score.")
     assert left.failure("export", snapshot.run_id, "--out", str(tmp_path / "a.xlsx")) == (2, "USAGE")
+
+
+def test_a_look_shows_some_rows_and_is_signed_in_the_log(
+    pair: Pair, snapshot: Snapshot, left: CommandLine
+) -> None:
+    assert left.failure("view", snapshot.run_id) == (1, "RUN_STATE")
+    for company in pair.sides.values():
+        authorise(company, snapshot.run_id)
+    exchange(pair, snapshot.run_id)
+    found = left.json("view", snapshot.run_id, "--rows", "2")
+    assert (found["contacts"], found["fields"], len(found["rows"])) == (5, ["score"], 2)
+    assert left("view", snapshot.run_id, "--rows", "3") == 0
+    assert "2 more are not shown." in left.out
+    with pair.left.peer.store.transaction() as tx:
+        entries = [entry.body for entry in tx.log.entries(pair.digest) if entry.event == "run.viewed"]
+    assert [entry["rows"] for entry in entries] == [2, 3]
+    act = verify_act(entries[0]["act"].encode(), bytes.fromhex(entries[0]["act_signature"]))
+    assert (act.act, act.operator, act.facts["fields"]) == ("records.view", "anna", ["score"])
 
 
 def test_an_unknown_run_is_one_sentence(left: CommandLine, tmp_path: Path) -> None:
