@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.assessed import propose, sign_off
 from support.pairing import Company, Pair, agreement_between, contact
-from support.versions import Made, agree, carry, copy_pair, make_pair, row_of, settle, state_of, states
+from support.versions import Made, agree, amend, carry, copy_pair, make_pair, row_of, settle, state_of, states
 
 from mutuals.agreement.active import load_active, load_for_run, load_readable
 from mutuals.agreement.diff import base_of
@@ -30,6 +30,7 @@ from mutuals.runs.ending import end_due
 from mutuals.runs.keys import subject
 from mutuals.runs.signing import counter
 from mutuals.signed_documents import sign_document
+from mutuals.store.rows import AgreementRow, CertificateRow
 
 ROWS = {
     Side.PROPOSER: [contact(f"L{i}", f"p{i}@example.com") for i in range(3)],
@@ -62,6 +63,11 @@ def lift(company: Company, digest: str, suspension: str) -> AgreementState:
 def told(company: Company) -> list[str]:
     with company.peer.store.transaction() as tx:
         return [row.text for row in tx.notifications.unread("anna", company.keys.roles)]
+
+
+def rows_of(company: Company) -> list[AgreementRow]:
+    with company.peer.store.transaction() as tx:
+        return tx.agreements.list()
 
 
 def later(pair: Pair, **by: int) -> None:
@@ -226,6 +232,33 @@ def test_a_termination_before_the_acceptance_counts_once_that_is_in(pair: Pair) 
         load_active(tx, digest, pair.left.clock())
     assert "terminated" in caught.value.message
     assert end_due(pair.left.peer) == [digest]
+
+
+@pytest.mark.parametrize("how", ["superseded", "ended", "terminated", "certificate"])
+def test_a_state_edited_back_to_active_revives_nothing(pair: Pair, how: str) -> None:
+    digest, company = pair.digest, pair.left
+    if how == "superseded":
+        amend(company, digest)
+        settle(pair)
+        agree(pair.right, next(row.digest for row in rows_of(pair.right) if row.replaces == digest))
+        settle(pair)
+        assert state_of(company, digest) is AgreementState.SUPERSEDED
+    elif how == "certificate":
+        with company.peer.store.transaction() as tx:
+            tx.certificates.put(CertificateRow(digest, Side.PARTNER, b"body", b"signature", company.clock()))
+    else:
+        terminate(company.peer, digest, "Over.", company.keys, cause=True)
+        settle(pair)
+        if how == "ended":
+            assert end_due(company.peer) == [digest]
+    for other in pair.sides.values() if how != "certificate" else [company]:
+        with other.peer.store.transaction() as tx:
+            tx.agreements.set_state(digest, AgreementState.ACTIVE, other.clock())
+            tx.agreements.set_end(digest, ends_at=None, ended_at=None)
+            for gate in (load_active, load_readable):
+                with pytest.raises(MutualsError, match="the store marks it as active, but") as caught:
+                    gate(tx, digest, other.clock())
+                assert caught.value.code is ErrorCode.AGREEMENT_NOT_ACTIVE
 
 
 # --- withdrawal and counter-proposal ------------------------------------------------------------------------------

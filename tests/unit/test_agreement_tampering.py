@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from mutuals.agreement.statements import BadStatement, verify_statement
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Side
-from mutuals.store.rows import AgreementRow, StatementRow
+from mutuals.store.rows import AgreementRow, CertificateRow, LogRow, StatementRow
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,27 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 class _FakeAgreements:
     """The agreements of a store whose rows somebody changed."""
 
-    def __init__(self, row: AgreementRow, statements: list[StatementRow]) -> None:
+    def __init__(self, row: AgreementRow, statements: builtins.list[StatementRow]) -> None:
         self.row, self.held = row, statements
 
-    def find(self, _reference: str) -> list[AgreementRow]:
+    def find(self, _reference: str) -> builtins.list[AgreementRow]:
         return [self.row]
 
-    def statements(self, _digest: str) -> list[StatementRow]:
+    def list(self) -> builtins.list[AgreementRow]:
+        return [self.row]
+
+    def statements(self, _digest: str) -> builtins.list[StatementRow]:
         return self.held
+
+
+class _Nothing:
+    """A log that says nothing about the agreement, and no certificates."""
+
+    def kinds(self, *_wanted: object) -> list[LogRow]:
+        return []
+
+    def list(self, _digest: str) -> builtins.list[CertificateRow]:
+        return []
 
 
 class Tampered:
@@ -56,6 +70,7 @@ class Tampered:
             self.held = tx.agreements.statements(self.row.digest)
             self._partner = tx.partners.get(self.row.partner)
         self.partners = self
+        self.log = self.certificates = _Nothing()
 
     def get(self, _fingerprint: str) -> object:
         return self._partner

@@ -191,6 +191,17 @@ def test_records_past_their_retention_are_not_exported(
     assert len(open_received(pair.right.peer, snapshot.run_id, sales).rows) == 7
     pair.right.clock.now += timedelta(days=30)
     assert open_received(pair.right.peer, snapshot.run_id, sales).rows == []
+    with (
+        pair.right.peer.store.transaction() as tx
+    ):  # put off by hand: the class is authenticated, the day is logged
+        rows = tx.received.list(snapshot.run_id)
+        tx.received.destroy(snapshot.run_id)
+        later = timedelta(days=90)
+        tx.received.put(
+            replace(row, received_at=row.received_at + later, delete_after=row.delete_after + later)
+            for row in rows
+        )
+    assert open_received(pair.right.peer, snapshot.run_id, sales).rows == []
 
 
 def test_every_export_is_recorded_with_file_and_operator(

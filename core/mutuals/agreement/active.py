@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mutuals.agreement.chain import chain_of, family_of, newest_of
 from mutuals.agreement.document import agreement_digest, agreement_id, parse_agreement
+from mutuals.agreement.revived import why_over
 from mutuals.agreement.statements import BadStatement, Statement, verify_statement
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, AgreementState, Side
@@ -79,6 +80,8 @@ def load_active(tx: Transaction, reference: str, now: datetime, *, own: str | No
     3. Document, both statements and all signatures verify over the stored bytes.
     4. ``now`` (UTC date) is within valid_from and valid_until, both included, and before the end that a termination
        set.
+    5. Neither the log nor a certificate says that it is over, and no later version that both have signed is in the
+       store: the state in the row is not believed by itself.
 
     Raises MutualsError: AGREEMENT_UNKNOWN, AGREEMENT_NOT_ACTIVE, USAGE for an ambiguous reference.
     """
@@ -87,6 +90,7 @@ def load_active(tx: Transaction, reference: str, now: datetime, *, own: str | No
         raise _refusal(tx, row)
     active = _verified(tx, row, own)
     check_in_force(row, active.agreement, now)
+    _check_not_revived(tx, row, now)
     return active
 
 
@@ -125,6 +129,37 @@ def load_readable(tx: Transaction, digest: str, now: datetime, *, own: str | Non
     active = _verified(tx, row, own)
     load_active(tx, newest_of(chain_of(tx, row.digest)).digest, now, own=own)
     return active
+
+
+def _check_not_revived(tx: Transaction, row: AgreementRow, now: datetime) -> None:
+    """Rule 5 of ``load_active``."""
+    why = why_over(tx, chain_of(tx, row.digest), row, now)
+    later = None if why else _later_version(tx, row)
+    if later is not None:
+        why = f"both sides have signed the later version {later.agreement_id}"
+    if why is not None:
+        raise _not_active(
+            row,
+            f"cannot be used: the store marks it as active, but {why}.",
+            "Somebody changed the store. Restore it from a backup, and find out who: mutuals audit verify",
+        )
+
+
+def _later_version(tx: Transaction, row: AgreementRow) -> AgreementRow | None:
+    """A version that replaces ``row`` and both sides have signed, whatever its own row says of it."""
+    for other in tx.agreements.list():
+        if other.digest == row.digest or row.digest.encode() not in other.document:
+            continue
+        try:
+            agreement = verify_stored(other)
+            statements = tx.agreements.statements(other.digest)
+            for side in Side:
+                verify_stored_statement(other, agreement, statements, side)
+        except MutualsError:  # not signed by both, or not what they signed
+            continue
+        if agreement.replaces == row.digest:
+            return other
+    return None
 
 
 def _verified(tx: Transaction, row: AgreementRow, own: str | None) -> ActiveAgreement:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mutuals.agreement.active import ActiveAgreement, load_readable
@@ -45,6 +46,9 @@ from mutuals.runs.tables import CONTACT_ID, write_table
 from mutuals.runs.transforms import Value, check_value, column_of
 from mutuals.store.database import Transaction
 from mutuals.store.rows import ExportRow, IncomingRow, OperatorRow, ReceivedRow
+
+EXCHANGED = "run.exchanged"
+"""The entry of the log when an exchange is complete."""
 
 EXPORTED = "records.export"
 """The act that an operator signs under an export; its subject is the run."""
@@ -106,6 +110,7 @@ def open_received(
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
         stored = tx.received.list(run.run_id)
+        exchanged_at = _exchanged_at(tx, run)
     shared = active.agreement.sends(active.own_side.other)
     overlap = _open_overlap(run, private, sealed_overlap)
     try:
@@ -113,7 +118,7 @@ def open_received(
     except _ContentFault as fault:
         raise _report(peer, run, fault) from fault
     now = peer.clock()
-    alive = [(row, values) for row, values in records if row.delete_after > now]
+    alive = [(row, values) for row, values in records if _delete_after(row, exchanged_at) > now]
     rows, ambiguous = _join(overlap, alive, {item.name for item in visible})
     return ReceivedRecords(
         run=run,
@@ -236,6 +241,24 @@ def _require_still_allowed(
             hint=f"Export what is left: mutuals export {received.run.run_id}",
         )
     return require_approval(tx, received.run.run_id, keys.name, [item.name for item in received.fields])
+
+
+def _exchanged_at(tx: Transaction, run: Run) -> datetime | None:
+    """When the log says that the exchange was complete, so that nothing of it came later."""
+    ended = [
+        entry.at for entry in tx.log.kinds([run.agreement], EXCHANGED) if entry.body.get("run") == run.run_id
+    ]
+    return ended[-1] if ended else None
+
+
+def _delete_after(row: ReceivedRow, exchanged_at: datetime | None) -> datetime:
+    """When the record must be gone: the date in its row, or sooner where that was put off by hand.
+
+    The class is bound into the record's ciphertext, and so cannot be edited; it counts from the receipt, which was at
+    the latest when the log has the exchange as complete.
+    """
+    came = row.received_at if exchanged_at is None else min(row.received_at, exchanged_at)
+    return min(row.delete_after, came + timedelta(days=row.retention_days))
 
 
 def _heading(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,10 @@ class Log:
     def of(self, agreement: str | None) -> list[LogRow]:
         """The entries of exactly one log, in order: an agreement's, or the peer's own where there is none."""
         return self._table.all(log.c.agreement == agreement, order=(log.c.seq,))
+
+    def kinds(self, agreements: Collection[str], *names: str) -> list[LogRow]:
+        """The entries of these kinds about one of these agreements (digests), in order."""
+        return self._table.all(log.c.agreement.in_(agreements), log.c.event.in_(names), order=(log.c.seq,))
 
     def count(self, agreement: str | None) -> int:
         """How many entries exactly one log has."""
