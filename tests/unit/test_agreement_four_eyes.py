@@ -85,6 +85,11 @@ def test_nothing_leaves_before_the_second_operator_has_signed(pair: Pair) -> Non
     assert f"mutuals agreement sign {row.agreement_id}" in (waiting.hint or "")
     assert any("needs a second operator" in text for text in told)
     assert sign_second(pair.left.peer, digest, pair.left.keys).state is AgreementState.DRAFT  # never the same
+    with pair.left.peer.store.transaction() as tx:
+        again = [item.text for item in tx.notifications.unread("bert", ("privacy_officer",))]
+        own = [item.text for item in tx.notifications.unread("anna", ("privacy_officer",))]
+    assert again == told, "not asked twice"
+    assert not any("needs a second operator" in text for text in own)
     assert sign_second(pair.left.peer, row.agreement_id, bert(pair.left)).state is AgreementState.PROPOSED
     assert signers(pair.left, digest, Side.PROPOSER) == ["anna", "bert"]
     settle(pair)

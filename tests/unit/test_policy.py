@@ -274,7 +274,8 @@ def test_an_approved_version_is_in_force_and_signed(peer: Peer) -> None:
     with peer.store.transaction() as tx:
         assert current_policy(tx) == policy()
         assert [entry.event for entry in tx.log.entries()][-1] == "policy.approved"
-        (note,) = tx.notifications.unread("anna", ())
+        assert tx.notifications.unread("anna", ()) == [], "anna knows what she did"
+        (note,) = tx.notifications.unread("bert", ())
         assert "Version 1 of the policy is in force" in note.text
 
 

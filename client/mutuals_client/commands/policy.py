@@ -150,7 +150,7 @@ def approve(
     if not approval.in_force:
         raise waiting("policy", approval.operators, "mutuals policy approve")
     say(
-        f"Version {approval.version} of the policy is in force. Every operator is told at their next command."
+        f"Version {approval.version} of the policy is in force. Every other operator is told at their next command."
     )
     result(**facts, digest=approval.digest, operators=list(approval.operators), in_force=True)
 

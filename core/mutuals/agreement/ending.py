@@ -89,7 +89,7 @@ def terminate(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys,
                 now,
             )
             what = f"was terminated by {operator_keys.name} with effect from {ends_at:%Y-%m-%d %H:%M} UTC: {reason}"
-            notify(tx, row, what, CONCERNED, now)
+            notify(tx, row, what, CONCERNED, now, author=operator_keys.name)
     eyes.require(f"mutuals agreement terminate {row.agreement_id} (the same reason and --cause)")
     return ends_at
 

@@ -140,7 +140,14 @@ def propose(
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "proposal", payload))
         facts = {"counters": counters} if counters else {}
         log_signed(tx, peer, digest, "proposed", body, signature, operator=operator_keys.name, **facts)
-        notify(tx, row, f"was proposed to {partner.name} by {operator_keys.name}.", SIGNATORIES, now)
+        notify(
+            tx,
+            row,
+            f"was proposed to {partner.name} by {operator_keys.name}.",
+            SIGNATORIES,
+            now,
+            author=operator_keys.name,
+        )
     return digest
 
 
@@ -192,7 +199,14 @@ def accept(
         payload = {"digest": row.digest, "statement": parse_canonical(body), "signature": signature.hex()}
         enqueue(tx, peer, partner.fingerprint, sign_document(peer, "acceptance", payload))
         log_signed(tx, peer, row.digest, "accepted", body, signature, operator=operator_keys.name)
-        notify(tx, row, f"of {partner.name} was accepted by {operator_keys.name}.", SIGNATORIES, now)
+        notify(
+            tx,
+            row,
+            f"of {partner.name} was accepted by {operator_keys.name}.",
+            SIGNATORIES,
+            now,
+            author=operator_keys.name,
+        )
 
 
 def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) -> None:
@@ -215,7 +229,14 @@ def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) ->
         tx.approvals.void(SIGNATURE, row.digest, now)
         enqueue(tx, peer, row.partner, document)
         log_signed(tx, peer, row.digest, "rejected", document.body, operator=operator_keys.name)
-        notify(tx, row, f"was rejected by {operator_keys.name}: {rejection.reason}", SIGNATORIES, now)
+        notify(
+            tx,
+            row,
+            f"was rejected by {operator_keys.name}: {rejection.reason}",
+            SIGNATORIES,
+            now,
+            author=operator_keys.name,
+        )
 
 
 def withdraw(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) -> None:
@@ -240,7 +261,14 @@ def withdraw(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) 
             payload = {"digest": row.digest, **facts, **act_fields(signed)}
             facts["document"] = enqueue(tx, peer, row.partner, sign_document(peer, WITHDRAWAL, payload))
         tx.log.append(row.digest, "agreement.withdrawn", {**facts, **signed.evidence()}, now)
-        notify(tx, row, f"was withdrawn by {operator_keys.name}: {reason}", SIGNATORIES, now)
+        notify(
+            tx,
+            row,
+            f"was withdrawn by {operator_keys.name}: {reason}",
+            SIGNATORIES,
+            now,
+            author=operator_keys.name,
+        )
 
 
 def withdrawable(tx: Transaction, reference: str) -> AgreementRow:
@@ -309,8 +337,16 @@ def log_signed(
 
 
 def _ask_second(tx: Transaction, row: AgreementRow, operator_keys: OperatorKeys, now: datetime) -> None:
+    """Tell the other signatories, once for each who signs: a first operator who signs again has nothing new to say."""
+    signed = [
+        entry
+        for entry in tx.log.entries(row.digest)
+        if entry.event == "agreement.signed-in-part" and entry.body.get("operator") == operator_keys.name
+    ]
+    if len(signed) > 1:
+        return
     what = f"was signed by {operator_keys.name} and needs a second operator: mutuals agreement sign {row.agreement_id}"
-    notify(tx, row, what, SIGNATORIES, now)
+    notify(tx, row, what, SIGNATORIES, now, author=operator_keys.name)
 
 
 def _known_partner(tx: Transaction, fingerprint: str) -> PartnerRow:

@@ -91,7 +91,9 @@ def suspend(
     payload = {"digest": row.digest, **facts, **act_fields(signed)}
     enqueue(tx, peer, row.partner, sign_document(peer, SUSPENSION, payload))
     _log(tx, row, "suspended", now, suspension=identity, reason=reason, breach=breach_id, **signed.evidence())
-    notify(tx, row, f"was suspended by {operator_keys.name}: {reason}", CONCERNED, now)
+    notify(
+        tx, row, f"was suspended by {operator_keys.name}: {reason}", CONCERNED, now, author=operator_keys.name
+    )
     return identity
 
 
@@ -126,7 +128,14 @@ def resume(
     _log(tx, version, "resumed", now, suspension=halt.suspension_id, **signed.evidence())
     state = _settle(tx, version, now)
     still = ", but another suspension is open" if state is AgreementState.SUSPENDED else ""
-    notify(tx, current_of(tx, row), f"was resumed by {operator_keys.name}{still}.", CONCERNED, now)
+    notify(
+        tx,
+        current_of(tx, row),
+        f"was resumed by {operator_keys.name}{still}.",
+        CONCERNED,
+        now,
+        author=operator_keys.name,
+    )
     return state
 
 

@@ -20,6 +20,18 @@ CONCERNED = SIGN_ROLES | READ_ROLES | (RUN_ROLES - {"service"})
 """Whom it concerns that an agreement stops, goes on or changes."""
 
 
-def notify(tx: Transaction, row: AgreementRow, what: str, roles: Collection[str], now: datetime) -> None:
-    """Tell the operators with one of ``roles`` that agreement ``row`` ``what``, a clause with its full stop."""
-    tx.notifications.add(row.digest, f"Agreement {row.agreement_id}, “{row.title}”, {what}", roles, now)
+def notify(
+    tx: Transaction,
+    row: AgreementRow,
+    what: str,
+    roles: Collection[str],
+    now: datetime,
+    *,
+    author: str | None = None,
+) -> None:
+    """Tell the operators with one of ``roles`` that agreement ``row`` ``what``, a clause with its full stop.
+
+    ``author`` is the operator of this side whose act it is, and who knows.
+    """
+    text = f"Agreement {row.agreement_id}, “{row.title}”, {what}"
+    tx.notifications.add(row.digest, text, roles, now, author=author)

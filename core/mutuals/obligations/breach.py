@@ -155,7 +155,7 @@ def open_breach(peer: Peer, opening: Opening, keys: OperatorKeys) -> Breach:
         _log(tx, breach, "opened", signed, now)
         put_breach(tx, breach, now, opened_at=now)
         text = f"{keys.name} opened breach {breach.breach_id}: mutuals breach show {breach.breach_id}"
-        tx.notifications.add(breach.agreements[0], text, ("privacy_officer", "admin"), now)
+        tx.notifications.add(breach.agreements[0], text, ("privacy_officer", "admin"), now, author=keys.name)
     return breach
 
 

@@ -94,6 +94,7 @@ def approve_policy(tx: Transaction, policy: Policy, keys: OperatorKeys, now: dat
             "mutuals policy show",
             (),
             now,
+            author=keys.name,
         )
     return approval
 

@@ -168,7 +168,7 @@ def _require_admin(tx: Transaction, keys: OperatorKeys, act: str) -> None:
 def _refuse(foreseen: Consequences, may_destroy: Collection[str]) -> None:
     if foreseen.four_eyes:
         raise MutualsError(
-            ErrorCode.USAGE,
+            ErrorCode.NOT_ENTITLED,
             f"Without operator {foreseen.operator} there would not be the two operators whom the policy asks for: "
             f"{', '.join(foreseen.four_eyes)}.",
             hint="Add another first (mutuals operator add), or approve a policy with other four_eyes.",

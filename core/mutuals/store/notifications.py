@@ -20,10 +20,20 @@ class Notifications:
         self._connection = connection
         self._table = RowTable(connection, notifications, NotificationRow)
 
-    def add(self, agreement: str | None, text: str, roles: Collection[str], at: datetime) -> None:
-        """Tell every operator with one of ``roles``, or everybody where there are none."""
+    def add(
+        self,
+        agreement: str | None,
+        text: str,
+        roles: Collection[str],
+        at: datetime,
+        *,
+        author: str | None = None,
+    ) -> None:
+        """Tell every operator with one of ``roles``, or everybody where there are none; not the ``author`` of it."""
         self._connection.execute(
-            notifications.insert().values(agreement=agreement, text=text, roles=tuple(sorted(roles)), at=at)
+            notifications.insert().values(
+                agreement=agreement, text=text, roles=tuple(sorted(roles)), at=at, author=author
+            )
         )
 
     def unread(self, operator: str, roles: Collection[str]) -> builtins.list[NotificationRow]:
@@ -31,7 +41,9 @@ class Notifications:
         query = select(notifications_read.c.up_to).where(notifications_read.c.operator == operator)
         up_to = self._connection.execute(query).scalar() or 0
         rows = self._table.all(notifications.c.position > up_to, order=(notifications.c.position,))
-        return [row for row in rows if not row.roles or set(row.roles) & set(roles)]
+        return [
+            row for row in rows if row.author != operator and (not row.roles or set(row.roles) & set(roles))
+        ]
 
     def read(self, operator: str, up_to: int) -> None:
         """Note that ``operator`` was shown everything up to this position."""

@@ -327,13 +327,17 @@ class AttestationRow:
 
 @dataclass(frozen=True)
 class NotificationRow:
-    """A sentence for operators with one of ``roles`` (all where empty), about an agreement (digest) or the peer."""
+    """A sentence for operators with one of ``roles`` (all where empty), about an agreement (digest) or the peer.
+
+    ``author`` is the operator whose act it tells of, who is not told.
+    """
 
     position: int
     agreement: str | None
     text: str
     roles: tuple[str, ...]
     at: datetime
+    author: str | None = None
 
 
 @dataclass(frozen=True)

@@ -395,6 +395,7 @@ notifications = Table(
     _need("text"),
     _need("roles", JsonTuple),
     _need("at", Moment),
+    _may("author"),
 )
 
 notifications_read = Table(

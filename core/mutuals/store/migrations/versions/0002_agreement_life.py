@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("roles", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_notifications")),
     )
     op.create_table(
