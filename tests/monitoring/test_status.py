@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.pairing import Pair, contact
+from support.policies import approve
 from support.revealed import Snapshot, authorise_both, exchange, reveal_once
 
 from mutuals.models.agreement import AgreementState, Side
@@ -96,6 +97,29 @@ def test_the_work_done_is_counted(pair: Pair, snapshot: Snapshot, tmp_path: Path
     with pair.left.peer.store.transaction() as tx:
         tx.received.destroy(snapshot.run_id)
     assert only(left_status(pair)).records == dataclasses.replace(found.records, held=0)
+
+
+def test_a_store_that_is_not_what_was_signed_is_said_first(pair: Pair) -> None:
+    peer = pair.left.peer
+    body = {"own": False, "kind": "rolled_back", "size": 9, "known": "", "shown": ""}
+    approve(pair.left)
+    assert not {"log_fault", "operator_changed", "policy_changed"} & rules(left_status(pair))
+    partner = pair.left.partner().fingerprint
+    with peer.store.transaction() as tx:
+        tx.log.append(pair.digest, "log.fault", {"partner": partner, **body}, pair.left.clock())
+        assert something_is_overdue(tx, pair.left.clock())
+        row = tx.operators.get("anna")
+        assert row is not None
+        tx.operators.put(dataclasses.replace(row, roles=("admin",)))
+    found = left_status(pair)
+    assert [finding.rule for finding in found.findings[:3]] == [
+        "log_fault",
+        "operator_changed",
+        "policy_changed",
+    ]
+    assert found.overdue
+    assert found.findings[0].command == f'mutuals audit clear {only(found).id} --reason "..."'
+    assert is_overdue(peer)
 
 
 def test_a_run_that_waits_for_us_is_named_with_its_command(pair: Pair, snapshot: Snapshot) -> None:
@@ -221,7 +245,8 @@ def test_every_key_and_rule_is_documented() -> None:
     assert keys <= named, keys - named
     folder = Path(facts_module.__file__).parent
     sources = "".join(
-        (folder / name).read_text(encoding="utf-8") for name in ("rules.py", "peer_rules.py", "next_steps.py")
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("rules.py", "peer_rules.py", "next_steps.py", "integrity.py")
     )
     told = set(
         re.findall(r"\"([a-z]+(?:_[a-z]+)+|tampered|suspended|terminated|unread|undelivered)\"", sources)

@@ -234,11 +234,28 @@ class BreachFacts:
 
 @dataclass(frozen=True)
 class PolicyFacts:
-    """The company's own policy as it was approved last."""
+    """The company's own policy as it was approved last; ``intact`` is False where it is not what was signed."""
 
     version: int
     approved_at: datetime
     operator: str
+    intact: bool = True
+
+
+@dataclass(frozen=True)
+class LogFaultFacts:
+    """A log of an agreement (short name) that lacks what was cosigned, ours (``own``) or the partner's.
+
+    ``kind`` and ``size`` as in ``mutuals.runs.log_faults``, ``what`` in a sentence.
+    """
+
+    agreement: str
+    partner: str
+    own: bool
+    kind: str
+    size: int
+    since: datetime
+    what: str
 
 
 @dataclass(frozen=True)
@@ -297,6 +314,7 @@ class AgreementStatus:
 class PeerFacts:
     """What concerns the peer as a whole; ``partners`` by name, ``unread`` counts notifications by operator.
 
+    ``operators_changed`` says which stored operators are not as an admin appointed them, a clause for each.
     ``clock_behind_seconds`` is how far this clock stands before the latest entry of the own log; mostly 0.
     """
 
@@ -308,6 +326,8 @@ class PeerFacts:
     unread: dict[str, int]
     clock_behind_seconds: int
     partners: tuple[str, ...]
+    log_faults: tuple[LogFaultFacts, ...] = ()
+    operators_changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is overdue or looks wrong about the peer as a whole: breaches, documents, cards, policy, clock."""
+"""What is overdue or looks wrong about the peer as a whole: store, breaches, documents, cards, policy, clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from shlex import quote
 
 from mutuals.monitoring.facts import BreachFacts, Finding, PeerFacts, Urgency
+from mutuals.monitoring.integrity import integrity_findings
 from mutuals.monitoring.next_steps import partner_calls
+from mutuals.wording import counted
 
 UNDELIVERED_WARNING = timedelta(days=1)
 UNDELIVERED_OVERDUE = timedelta(days=7)
@@ -17,6 +19,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 def peer_findings(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
     """What every rule has to say about the peer."""
+    yield from integrity_findings(facts)
     for breach in facts.breaches:
         yield from _breach(breach)
     yield from _undelivered(facts, now)
@@ -110,7 +113,7 @@ def _undelivered(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
         if age <= UNDELIVERED_WARNING:
             continue
         late = age > UNDELIVERED_OVERDUE
-        documents = f"{counts[partner]:,} document{'' if counts[partner] == 1 else 's'}"
+        documents = counted(counts[partner], "document")
         found = Finding(
             "undelivered",
             Urgency.OVERDUE if late else Urgency.WARNING,
@@ -150,11 +153,11 @@ def _cards(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
 
 
 def _left(hours: int) -> str:
-    return f"{hours:,} hours left" if hours >= 0 else f"{-hours:,} hours late"
+    return f"{counted(hours, 'hour')} left" if hours >= 0 else f"{counted(-hours, 'hour')} late"
 
 
 def _span(span: timedelta) -> str:
     if span >= timedelta(days=2):
         return f"{span.days:,} days"
     hours = span // timedelta(hours=1)
-    return f"{hours} hours" if hours >= 2 else f"{span // timedelta(minutes=1)} minutes"
+    return f"{hours} hours" if hours >= 2 else counted(span // timedelta(minutes=1), "minute")

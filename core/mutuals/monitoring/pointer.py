@@ -13,13 +13,14 @@ from mutuals.monitoring.peer_rules import UNDELIVERED_OVERDUE
 from mutuals.monitoring.rules import GRACE
 from mutuals.obligations.certificates_due import overdue_certificates
 from mutuals.obligations.revocation import overdue_revocations
+from mutuals.runs.log_faults import open_faults
 from mutuals.store.database import Transaction
 
 
 def something_is_overdue(tx: Transaction, now: datetime) -> bool:
-    """Whether a deletion, certificate, acknowledgement, document, breach or broken run is overdue at ``now``."""
+    """Whether a deletion, certificate, acknowledgement, document, breach, broken run or log is overdue at ``now``."""
     runs = tx.runs.list()
-    if any(run.state is RunState.HALF_REVEALED for run in runs):
+    if open_faults(tx) or any(run.state is RunState.HALF_REVEALED for run in runs):
         return True
     pending = tx.outbox.pending()
     if pending and pending[0].created_at + UNDELIVERED_OVERDUE < now:

@@ -19,10 +19,10 @@ from mutuals.monitoring.facts import (
     ClosedAgreement,
     Finding,
     PeerFacts,
-    PolicyFacts,
     Status,
     Urgency,
 )
+from mutuals.monitoring.integrity import changed_operators, log_faults, policy_facts
 from mutuals.monitoring.next_steps import first_steps, next_steps, partner_calls
 from mutuals.monitoring.peer_rules import peer_findings
 from mutuals.monitoring.rules import agreement_findings
@@ -109,11 +109,10 @@ def _order(finding: Finding) -> int:
 
 
 def _peer_facts(tx: Transaction, peer: Peer, now: datetime) -> PeerFacts:
-    policy = tx.policies.current()
     log = tx.log.latest()
     return PeerFacts(
         organisation=peer.name,
-        policy=PolicyFacts(policy.version, policy.approved_at, policy.operator) if policy else None,
+        policy=policy_facts(tx),
         cards=_cards(tx, peer),
         breaches=open_breaches(tx, now),
         undelivered=undelivered(tx, now),
@@ -124,6 +123,8 @@ def _peer_facts(tx: Transaction, peer: Peer, now: datetime) -> PeerFacts:
         },
         clock_behind_seconds=max(0, int((log.at - now).total_seconds())) if log else 0,
         partners=tuple(row.name for row in tx.partners.list()),
+        log_faults=log_faults(tx),
+        operators_changed=changed_operators(tx),
     )
 
 
