@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -58,7 +59,7 @@ def can_be_called(partner: PartnerRow) -> bool:
 
 def documents(count: int) -> str:
     """So many documents, in words."""
-    return "1 document" if count == 1 else f"{count} documents"
+    return counted(count, "document")
 
 
 def _waiting(peer: Peer, partner: PartnerRow, none: str = "nothing waits") -> str:

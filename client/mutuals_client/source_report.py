@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from mutuals.wording import counted
 from mutuals_client.console import say, table
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def tell_check(
         if agreement_id and _age_by(rule, agreed_days) == "policy":
             say(
                 "",
-                f"A consent counts for {rule.consent.max_age_days:,} days, as your policy says; the agreement would "
+                f"A consent counts for {counted(rule.consent.max_age_days, 'day')}, as your policy says; "
+                "the agreement would "
                 f"take {agreed_days:,}.",
             )
         _tell_evidence(found.evidence)

@@ -19,6 +19,7 @@ from mutuals.monitoring.facts import (
     Status,
     Urgency,
 )
+from mutuals.wording import counted
 
 _COLOURS = {Urgency.OVERDUE: "bold red", Urgency.WARNING: "yellow", Urgency.NOTE: "cyan"}
 _STATES = {"active": "green", "suspended": "yellow", "ended": "dim", "closed": "dim", "rejected": "dim"}
@@ -95,7 +96,7 @@ def _outbox(facts: PeerFacts) -> str:
         documents = [document for document in facts.undelivered if document.partner == partner]
         kinds = ", ".join(dict.fromkeys(document.kind for document in documents))
         oldest = max(document.hours for document in documents)
-        age = f"{oldest // 24} days" if oldest >= 48 else f"{oldest} hours"
+        age = f"{oldest // 24} days" if oldest >= 48 else counted(oldest, "hour")
         parts.append(f"{len(documents)} for {partner} ({kinds}), the oldest {age} old")
     return "; ".join(parts)
 
@@ -144,7 +145,7 @@ def _budgets(agreement: AgreementStatus) -> Iterator[tuple[str, str]]:
         free = f"; next free {_day(budgets.next_free_at)}" if budgets.next_free_at else ""
         yield (
             "budget",
-            f"{budgets.runs_used:,} of {budgets.runs_allowed:,} runs, {budgets.items_used:,} of "
+            f"{budgets.runs_used:,} of {counted(budgets.runs_allowed, 'run')}, {budgets.items_used:,} of "
             f"{budgets.items_allowed:,} identifiers in {budgets.period_days} days{free}",
         )
 
@@ -178,7 +179,8 @@ def _records(agreement: AgreementStatus) -> Iterator[tuple[str, str]]:
         yield (
             "deletion",
             "; ".join(
-                f"{_day(deletion.next_at)}, first of {deletion.records:,} kept {deletion.retention_days:,} days"
+                f"{_day(deletion.next_at)}, first of {deletion.records:,} kept "
+                f"{counted(deletion.retention_days, 'day')}"
                 for deletion in agreement.retention
             ),
         )
@@ -190,7 +192,10 @@ def _exports(agreement: AgreementStatus, *, detailed: bool) -> Iterator[tuple[st
     for export in shown:
         fields = ", ".join(export.fields)
         file = export.file if detailed else Path(export.file).name
-        yield label, f"{_day(export.at)} by {export.operator}: {export.rows:,} rows of {fields} → {file}"
+        yield (
+            label,
+            f"{_day(export.at)} by {export.operator}: {counted(export.rows, 'row')} of {fields} → {file}",
+        )
         label = ""
     if len(shown) < len(agreement.exports):
         yield label, f"and {len(agreement.exports) - len(shown):,} earlier"
@@ -204,7 +209,10 @@ def _duties(agreement: AgreementStatus) -> Iterator[tuple[str, str]]:
     if agreement.checkpoint is not None:
         cosigned = "cosigned" if agreement.checkpoint.cosigned else "not cosigned yet"
         point = agreement.checkpoint
-        yield "log", f"checkpoint of {_day(point.at)} at {point.size:,} entries, {cosigned}"
+        yield (
+            "log",
+            f"checkpoint of {_day(point.at)} at {counted(point.size, 'entry', 'entries')}, {cosigned}",
+        )
     if agreement.assessment is not None:
         yield "assessed", f"{_day(agreement.assessment.made_at)}"
     consents = agreement.consents
@@ -212,7 +220,7 @@ def _duties(agreement: AgreementStatus) -> Iterator[tuple[str, str]]:
         reasons = ", ".join(f"{count:,} {_words(reason)}" for reason, count in consents.excluded.items())
         yield (
             "source",
-            f"{consents.source}: {consents.allowed:,} of {consents.contacts:,} contacts may take part"
+            f"{consents.source}: {consents.allowed:,} of {counted(consents.contacts, 'contact')} may take part"
             + (f" ({reasons})" if reasons else ""),
         )
 

@@ -374,7 +374,7 @@ def test_check_under_an_agreement_shows_where_the_policy_is_stricter(
     assert (found["contacts"], found["max_age_days"], found["max_age_by"]) == (0, 1, "policy")
     assert found["excluded"]["consent_expired"] > 0
     assert mutuals("check", "crm", "--agreement", agreement) == 0
-    assert "counts for 1 days, as your policy says; the agreement would take 3,650" in mutuals.out
+    assert "counts for 1 day, as your policy says; the agreement would take 3,650" in mutuals.out
 
 
 def test_what_a_person_reads_has_the_numbers_and_no_contact(mutuals: CommandLine, messy: Path) -> None:

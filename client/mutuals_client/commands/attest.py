@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, table
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _list(peer: Peer, reference: str) -> None:
         side = "You have" if missing.own else "The partner has"
         say(
             f"{side} not attested {missing.period_from:%Y-%m-%d} to {missing.period_until:%Y-%m-%d}: "
-            f"{missing.days_overdue(now)} days overdue."
+            f"{counted(missing.days_overdue(now), 'day')} overdue."
         )
     result(
         id=row.agreement_id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import (
     SETTINGS,
     Command,
@@ -179,7 +180,7 @@ def checkpoint(agreement: str = _ONE) -> None:
     note = with_cosignature(row).decode()
     if not SETTINGS.json:
         typer.echo(note, nl=False)
-        behind = f", {entries - row.size} entries ago" if entries > row.size else ""
+        behind = f", {counted(entries - row.size, 'entry', 'entries')} ago" if entries > row.size else ""
         cosigned = "cosigned by the partner" if row.cosignature else "not cosigned yet"
         typer.echo(f"Made {row.at:%Y-%m-%d %H:%M} UTC{behind}; {cosigned}. Keys to check it with:", err=True)
         for key in keys:
@@ -278,11 +279,31 @@ def _tell(report: Report) -> None:
         )
     )
     if report.right:
-        say(_plain("  right: " + ", ".join(f"{count} {what}" for what, count in report.right.items())))
+        say(_plain("  right: " + ", ".join(_right(what, count) for what, count in report.right.items())))
     for problem in report.problems:
         say(Text(f"  wrong: {problem}", "red"))
     for sentence in report.unchecked:
         say(_plain(f"  not checked: {sentence}"))
+
+
+def _right(what: str, count: int) -> str:
+    """``1 head in agreements' logs``, ``2 heads in agreements' logs``: ``what`` is written for several."""
+    return counted(count, _ONE_OF.get(what, what), what)
+
+
+_ONE_OF = {
+    "entries": "entry",
+    "heads in agreements' logs": "head in agreements' logs",
+    "remembered checkpoints": "remembered checkpoint",
+    "runs with one transcript": "run with one transcript",
+    "own checkpoints": "own checkpoint",
+    "cosignatures of the partner": "cosignature of the partner",
+    "checkpoints of the partner's log": "checkpoint of the partner's log",
+    "operators' signatures": "operator's signature",
+    "statements over the agreement": "statement over the agreement",
+    "faults cleared by an operator": "fault cleared by an operator",
+    "consistency proofs": "consistency proof",
+}
 
 
 def _entry_facts(row: LogRow) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import open_peer, result, say, table
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def affected(
         keys = unlock_operator(peer, roles=ACCOUNTABILITY_ROLES, act="list the contacts that were sent")
         found = write_affected(peer, reference, out, keys, force=force)
     say(
-        f"Wrote [bold]{found.contacts:,}[/] contacts to {escape(str(out))}, {found.rows:,} rows. Keep it safe."
+        f"Wrote [bold]{counted(found.contacts, 'contact')}[/] to {escape(str(out))}, "
+        f"{counted(found.rows, 'row')}. Keep it safe."
     )
     result(file=str(out.absolute()), contacts=found.contacts, rows=found.rows)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.commands.runs import find_run
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, table
 from mutuals_client.progress import progress_bars
@@ -104,7 +105,7 @@ def _show(preview: Preview) -> None:
     outgoing = preview.outgoing
     say(
         f"To [bold]{_safe(partner)}[/]: [bold]{len(outgoing.sent):,}[/] of your "
-        f"{preview.run.contacts or 0:,} shared contacts, in {len(outgoing.records):,} records."
+        f"{counted(preview.run.contacts or 0, 'shared contact')}, in {counted(len(outgoing.records), 'record')}."
     )
     table(
         None,
@@ -113,7 +114,7 @@ def _show(preview: Preview) -> None:
             (
                 item.shared.name,
                 _transformed(item.shared.transform),
-                f"{item.shared.retention_days} days",
+                counted(item.shared.retention_days, "day"),
                 ", ".join(item.shared.departments),
                 f"{item.values:,}",
                 f"{item.empty:,}",

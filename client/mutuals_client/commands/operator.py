@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import (
     Command,
     ListingGroup,
@@ -112,7 +113,7 @@ def disable(
         if foreseen.lost_runs:
             say(
                 f"Only {name} can open what was received in {', '.join(foreseen.lost_runs)}: "
-                f"[bold]{foreseen.lost_records:,}[/] records would be destroyed."
+                f"[bold]{counted(foreseen.lost_records, 'record')}[/] would be destroyed."
             )
         if dry_run:
             if foreseen.four_eyes:
@@ -140,7 +141,7 @@ def disable(
     if done.voided:
         say(f"{done.voided} of their authorisations, mandates and approvals lost their force.")
     if done.lost_runs:
-        say(f"Destroyed: {done.lost_records:,} records of {', '.join(done.lost_runs)}.")
+        say(f"Destroyed: {counted(done.lost_records, 'record')} of {', '.join(done.lost_runs)}.")
     result(
         operator=_facts(done.operator),
         runs_rewrapped=done.rotated,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import Command, open_peer, result, say, table
 
 if TYPE_CHECKING:
@@ -72,11 +73,12 @@ def tell_report(report: RetentionReport, deliveries: dict[str, str]) -> None:
     lines += [f"Run {gone.run}: destroyed {_destroyed(gone)}." for gone in report.destroyed]
     if report.ledger_entries:
         lines.append(
-            f"The ledger of what was sent: {report.ledger_entries:,} entries passed their retention."
+            f"The ledger of what was sent: {counted(report.ledger_entries, 'entry', 'entries')} passed the retention."
         )
     if (scan := report.scan) is not None:
         lines.append(
-            f"Searched {scan.files:,} files for {scan.slices:,} pieces of what was destroyed: found in none."
+            f"Searched {counted(scan.files, 'file')} for {counted(scan.slices, 'piece')} of what was "
+            "destroyed: found in none."
         )
     for certificate in report.certificates:
         lines += _certified(certificate)
@@ -92,7 +94,7 @@ def tell_report(report: RetentionReport, deliveries: dict[str, str]) -> None:
 def _destroyed(gone: Destroyed) -> str:
     if not gone.records:
         return "its key, as nothing is left to read"
-    return f"{gone.records:,} records{' and its key' if gone.key else ''}"
+    return f"{counted(gone.records, 'record')}{' and its key' if gone.key else ''}"
 
 
 def _certified(certificate: Certificate) -> list[str]:
@@ -101,10 +103,11 @@ def _certified(certificate: Certificate) -> list[str]:
     lines = [f"Signed the deletion certificate for agreement {agreement_id(certificate.agreement)}."]
     if certificate.exports_in_all:
         lines.append(
-            f"  {certificate.exports_in_all:,} files were exported from it. Delete them, and every copy:"
+            f"  {counted(certificate.exports_in_all, 'file was', 'files were')} exported from it. Delete "
+            "that, and every copy:"
         )
         lines += [
-            f"    {export.file} ({export.operator}, {export.rows:,} rows, {export.at:%Y-%m-%d})"
+            f"    {export.file} ({export.operator}, {counted(export.rows, 'row')}, {export.at:%Y-%m-%d})"
             for export in certificate.exports
         ]
     return lines
@@ -134,7 +137,8 @@ def _show(plan: list[Due], names: dict[str, str], *, dry_run: bool) -> None:
 def _what(due: Due) -> str:
     if due.records is None:
         return due.what
-    return f"{due.records:,} records of the class of {due.retention_days} days: the first are deleted"
+    kept = counted(due.retention_days or 0, "day")
+    return f"{counted(due.records, 'record')} of the class of {kept}: the first are deleted"
 
 
 def _day(moment: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, table
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _deliver(peer: Peer, partners: list[str]) -> dict[str, str]:
 
 
 def _people(count: int) -> str:
-    return "1 contact stays" if count == 1 else f"{count:,} contacts stay"
+    return counted(count, "contact stays", "contacts stay")
 
 
 def _ids(contacts: tuple[str, ...]) -> str:

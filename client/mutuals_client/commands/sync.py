@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.console import Command, open_peer, result, say
 
 if TYPE_CHECKING:
@@ -133,6 +134,6 @@ def _summary(failures: list[MutualsError], partners: int) -> MutualsError:
         return failures[0]
     return MutualsError(
         codes.pop() if len(codes) == 1 else ErrorCode.UNREACHABLE,
-        f"{len(failures)} of {partners} partners could not be synchronised.",
+        f"{len(failures)} of {counted(partners, 'partner')} could not be synchronised.",
         hint="Nothing is lost; what waits stays in the outbox. Try again, or one by one: mutuals sync PARTNER",
     )

@@ -18,6 +18,7 @@ from mutuals.models.agreement import AgreementState
 from mutuals.models.policy import ACTIONS, Policy
 from mutuals.policy.four_eyes import unsatisfiable
 from mutuals.store.rows import AgreementRow, OperatorRow
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from mutuals.store.database import Transaction
@@ -112,7 +113,8 @@ def _agreement(policy: Policy, row: AgreementRow, operators: Sequence[OperatorRo
         if item.retention_days > rules.max_retention_days:
             yield Finding(
                 about,
-                f"{item.name} is kept for {item.retention_days} days; the policy allows {rules.max_retention_days}.",
+                f"{item.name} is kept for {counted(item.retention_days, 'day')}; the policy allows "
+                f"{rules.max_retention_days}.",
             )
         if (
             "special" in {item.sensitivity, category.sensitivity if category else ""}

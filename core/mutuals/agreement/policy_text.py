@@ -8,6 +8,7 @@ from mutuals.agreement.blocks import Block, Clause, Grid, Heading
 from mutuals.models.policy import Category, Policy
 from mutuals.policy.decide import describe_access
 from mutuals.store.rows import PolicyRow
+from mutuals.wording import counted
 
 FOUR_EYES_WORDS = {
     "sign": "signing an agreement",
@@ -57,7 +58,7 @@ def _standing(policy: Policy, row: PolicyRow | None) -> Iterator[Block]:
         label="Four eyes",
     )
     yield Clause(
-        f"A backup may hold what was deleted for {policy.backups_expire_days} days more.",
+        f"A backup may hold what was deleted for {counted(policy.backups_expire_days, 'day')} more.",
         enforced=False,
         label="Backups",
     )
@@ -88,12 +89,13 @@ def _category(category: Category) -> Iterator[Block]:
     yield Clause(f"{_capital(describe_access(category.share))}.", enforced=True, label="May share")
     if category.archive_after_days is not None:
         yield Clause(
-            f"After {category.archive_after_days} days: {category.archive_means}",
+            f"After {counted(category.archive_after_days, 'day')}: {category.archive_means}",
             enforced=False,
             label="Archive",
         )
     yield Clause(
-        f"After {category.delete_after_days} days in the own systems. What partners sent is deleted as agreed.",
+        f"After {counted(category.delete_after_days, 'day')} in the own systems. What partners sent is "
+        "deleted as agreed.",
         enforced=False,
         label="Deletion",
     )
@@ -105,7 +107,8 @@ def _consent(policy: Policy) -> Iterator[Block]:
     yield Clause(consent.collected, enforced=False, label="Asked for")
     yield Clause(consent.kept, enforced=False, label="Kept")
     yield Clause(
-        f"At most {consent.max_age_days} days. Nobody takes part on an older one, whatever an agreement says.",
+        f"At most {counted(consent.max_age_days, 'day')}. Nobody takes part on an older one, whatever an "
+        "agreement says.",
         enforced=True,
         label="Age",
     )
@@ -118,7 +121,9 @@ def _agreements(policy: Policy) -> Iterator[Block]:
     yield Clause("A risk assessment is made and signed first.", enforced=True)
     if rules.field_owner_approval:
         yield Clause("The department that owns a field approves that it is sent.", enforced=True)
-    yield Clause(f"Nothing that is sent is kept longer than {rules.max_retention_days} days.", enforced=True)
+    yield Clause(
+        f"Nothing that is sent is kept longer than {counted(rules.max_retention_days, 'day')}.", enforced=True
+    )
     yield Clause(f"Lists have at least {rules.min_set_size:,} identifiers.", enforced=True)
     if rules.purposes:
         yield Clause(f"Consent is for one of: {', '.join(rules.purposes)}.", enforced=True)
@@ -141,7 +146,7 @@ def _breach(policy: Policy) -> Iterator[Block]:
     for number, step in enumerate(policy.breach.steps, 1):
         yield Clause(step, enforced=False, label=f"Step {number}")
     yield Clause(
-        f"Within {policy.breach.tell_within_hours} hours: {'; '.join(policy.breach.contacts)}.",
+        f"Within {counted(policy.breach.tell_within_hours, 'hour')}: {'; '.join(policy.breach.contacts)}.",
         enforced=False,
         label="Call",
     )

@@ -26,6 +26,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.cards import fingerprint_of
 from mutuals.models.agreement import Side
 from mutuals.models.card import Hex32, SignedCard
+from mutuals.wording import log_entries
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -207,7 +208,7 @@ def _verify_proofs(bundle: Bundle, report: Report) -> None:
             try:
                 verify_consistency(before.size, head.size, before.root, head.root, proof)
             except BadProof as error:
-                report.problems.append(f"the proof of its checkpoint of {head.size} entries: {error}")
+                report.problems.append(f"the proof of its checkpoint of {log_entries(head.size)}: {error}")
                 return
             report.add("consistency proofs")
         before = head

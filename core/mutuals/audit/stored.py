@@ -14,6 +14,7 @@ from mutuals.errors import MutualsError
 from mutuals.identity.appointment import appointment_problems
 from mutuals.identity.partners import partner_log_key
 from mutuals.policy.current import verify_policy
+from mutuals.wording import log_entries
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -71,7 +72,9 @@ def _verify_agreement(tx: Transaction, peer: Peer, agreement: str) -> Report:
         except BadNote:  # which the check of the notes has said
             continue
         if (head.size, head.root) != (row.size, row.root):
-            report.problems.append(f"a checkpoint of it is kept as another than it is, of {row.size} entries")
+            report.problems.append(
+                f"a checkpoint of it is kept as another than it is, of {log_entries(row.size)}"
+            )
     return report
 
 

@@ -29,6 +29,7 @@ from mutuals.identity.acts import verify_act
 from mutuals.models.agreement import Side
 from mutuals.runs.log_faults import CLEARED, FAULT
 from mutuals.shortid import short_id
+from mutuals.wording import counted, log_entries
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def verify_log(log: HeldLog, partner_key: VerifyKey | None) -> Report:
     _faults(log, report)
     if log.agreement is not None and tree.size > cosigned:
         report.unchecked.append(
-            f"{tree.size - cosigned} of {tree.size} entries were not cosigned yet: they have this side's word alone"
+            f"{tree.size - cosigned} of {log_entries(tree.size)} not cosigned yet, with this side's word alone"
         )
     return report
 
@@ -121,10 +122,13 @@ def verify_own_log(log: HeldLog, covering: Iterable[Iterable[Entry]]) -> Report:
             size, root = entry.body.get("size"), entry.body.get("root")
             if not isinstance(size, int) or not 0 <= size <= tree.size or tree.root(size).hex() != root:
                 if forgiven:
-                    report.unchecked.append(f"its first {size} entries, whose change an operator has cleared")
+                    report.unchecked.append(
+                        f"its first {log_entries(size)}, whose change an operator has cleared"
+                    )
                     continue
                 report.problems.append(
-                    f"it does not have the first {size} entries that an agreement's log covered on {entry.at[:10]}: "
+                    f"it does not have the first {log_entries(size)}"
+                    f" that an agreement's log covered on {entry.at[:10]}: "
                     "one of them was changed, removed, added or moved"
                 )
                 continue
@@ -133,7 +137,7 @@ def verify_own_log(log: HeldLog, covering: Iterable[Iterable[Entry]]) -> Report:
     _acts(log, report)
     if tree.size > largest:
         report.unchecked.append(
-            f"{tree.size - largest} of {tree.size} entries are covered by no agreement's log yet"
+            f"{tree.size - largest} of {log_entries(tree.size)} covered by no agreement's log yet"
         )
     return report
 
@@ -170,7 +174,7 @@ def cross_check(one: HeldLog, other: HeldLog) -> Report:
                 continue
             if head.size > tree.size or tree.root(head.size) != head.root:
                 report.problems.append(
-                    f"one side remembers {head.size} entries of the other's log that the other's log does not have"
+                    f"one side remembers {log_entries(head.size)} of the other's log that the other's log does not have"
                 )
             else:
                 report.add("remembered checkpoints")
@@ -215,7 +219,8 @@ def _checkpoints(log: HeldLog, tree: Tree, partner_key: VerifyKey | None, report
             continue
         if not _fits(head, tree):
             report.problems.append(
-                f"its checkpoint of {head.size} entries does not fit: one of them was changed, removed, added or moved"
+                f"its checkpoint of {log_entries(head.size)}"
+                " does not fit: one of them was changed, removed, added or moved"
             )
             continue
         report.add("own checkpoints")
@@ -246,7 +251,7 @@ def _seen(log: HeldLog, partner_key: VerifyKey | None, report: Report) -> None:
             report.problems.append(f"a remembered checkpoint of the partner's log is {error}")
             continue
         if sizes.setdefault(head.size, head.root) != head.root:
-            report.problems.append(f"the partner signed two logs of {head.size} entries")
+            report.problems.append(f"the partner signed two logs of {log_entries(head.size)}")
             continue
         report.add("checkpoints of the partner's log")
     report.unchecked.append("what the partner's log says: only the partner has its entries")
@@ -268,7 +273,8 @@ def _acts(log: HeldLog, report: Report) -> None:
         strangers += key not in log.operators
     if strangers:
         report.unchecked.append(
-            f"{strangers} operators' signatures are by keys that neither the agreement nor this peer names: whose they "
+            f"{counted(strangers, 'signature is', 'signatures are')} by operators' keys that neither the "
+            "agreement nor this peer names: whose they "
             "are is the word of who wrote the entry"
         )
 

@@ -18,6 +18,7 @@ from mutuals.agreement.blocks import escape
 from mutuals.models.breach import Breach, BreachKind
 from mutuals.obligations.breach_scope import AffectedRun
 from mutuals.obligations.breach_standing import AUTHORITY_HOURS, BreachStanding
+from mutuals.wording import counted
 
 MISSING = "**Still missing:**"
 
@@ -204,13 +205,16 @@ def _partner(stands: BreachStanding, background: Background, fingerprint: str) -
         for run in runs:
             files = f", exported {len(run.exports)} times" if run.exports else ", never exported"
             draft.say(
-                f"- run {run.run_id}: {run.received_records:,} records ({', '.join(run.received_fields)}){files}"
+                f"- run {run.run_id}: {counted(run.received_records, 'record')} "
+                f"({', '.join(run.received_fields)}){files}"
             )
         draft.say("Which contacts these are, your own ledger of what you sent says.")
     if "sent" in breach.whose:
         draft.section("Our contacts with you")
         for run in runs:
-            draft.say(f"- run {run.run_id}: {run.sent_contacts:,} contacts ({', '.join(run.sent_fields)})")
+            draft.say(
+                f"- run {run.run_id}: {counted(run.sent_contacts, 'contact')} ({', '.join(run.sent_fields)})"
+            )
     draft.section("Effects and measures")
     draft.fact("Likely consequences", _plain(breach.consequences), "the likely consequences")
     draft.fact("Measures", _plain(breach.measures), "the measures taken or proposed")
@@ -240,15 +244,19 @@ def _persons_number(stands: BreachStanding, background: Background) -> str:
     """How many contacts at most: each counts once in every run, and a record of the partner's is one contact."""
     sent, received = _numbers(stands, background)
     parts = [f"at most {sent:,} of our contacts (counted once for each run)"] if sent is not None else []
-    parts += [f"at most {received:,} contacts of partners"] if received is not None else []
+    parts += [f"at most {counted(received, 'contact')} of partners"] if received is not None else []
     return "; ".join(parts)
 
 
 def _records_number(stands: BreachStanding, background: Background) -> str:
     sent, received = _numbers(stands, background)
     exports = sum(len(run.exports) for run in background.runs)
-    parts = [f"{sent:,} contacts sent"] if sent is not None else []
-    parts += [f"{received:,} records received, {exports:,} exports to files"] if received is not None else []
+    parts = [f"{counted(sent, 'contact')} sent"] if sent is not None else []
+    if received is not None:
+        parts += [
+            f"{counted(received, 'record')} received",
+            counted(exports, "export to a file", "exports to files"),
+        ]
     return "; ".join(parts)
 
 

@@ -32,6 +32,7 @@ from mutuals.policy.current import current_policy
 from mutuals.runs.ending import is_over
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import AgreementRow, CertificateRow, ExportRow, PartnerRow
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -151,8 +152,13 @@ def receive_certificate(tx: Transaction, peer: Peer, partner: PartnerRow, body: 
         {"certificate": signed.decode(), "signature": signature.hex()},
         now,
     )
-    files = f" and names {certificate.exports_in_all:,} exported files" if certificate.exports_in_all else ""
-    what = f"is certified as deleted by {partner.name}: {certificate.records_received:,} records received{files}."
+    files = (
+        f" and names {counted(certificate.exports_in_all, 'exported file')}"
+        if certificate.exports_in_all
+        else ""
+    )
+    received = counted(certificate.records_received, "record")
+    what = f"is certified as deleted by {partner.name}: {received} received{files}."
     notify(tx, head, what, CONCERNED, now)
     close_if_certified(tx, head.digest, now)
 
@@ -279,13 +285,14 @@ def _tell_of_destruction(
     tx: Transaction, row: AgreementRow, certificate: Certificate, exports: Sequence[ExportRow], now: datetime
 ) -> None:
     what = (
-        f"is over: what was received is destroyed ({certificate.records_at_end:,} records were still held), "
+        "is over: what was received is destroyed "
+        f"({counted(certificate.records_at_end, 'record was', 'records were')} still held), "
         "and the deletion certificate is signed."
     )
     notify(tx, row, what, CONCERNED, now)
     if exports:
         shown = "; ".join(
-            f"{export.file} ({export.operator}, {export.rows:,} rows)" for export in exports[-20:]
+            f"{export.file} ({export.operator}, {counted(export.rows, 'row')})" for export in exports[-20:]
         )
         more = f" and {len(exports) - 20:,} more" if len(exports) > 20 else ""
         notify(

@@ -25,6 +25,7 @@ from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy
 from mutuals.sources import SourceDefinition, read_source, select_participants
 from mutuals.sources.eligibility import NOTICE_IS_MISSING, consent_exclusions
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from mutuals.models.policy import Policy
@@ -138,7 +139,7 @@ def _fields(fields: tuple[SharedField, ...]) -> str:
         return "Nothing."
     return "\n".join(
         f"- {item.name.replace('_', ' ')} ({item.category.replace('_', ' ')}{_coarsened(item)}), "
-        f"kept {item.retention_days} days"
+        f"kept {counted(item.retention_days, 'day')}"
         for item in fields
     )
 

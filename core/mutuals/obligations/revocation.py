@@ -29,6 +29,7 @@ from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.runs.lifecycle import log_run
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import ExportRow, PartnerRow, RevocationRow
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from mutuals.store.database import Transaction
@@ -176,13 +177,13 @@ def _sent_ranks(tx: Transaction, run: Run) -> set[int] | None:
 def _told(
     partner: str, run: Run, reason: str, contacts: int, records: int, exports: Collection[ExportRow]
 ) -> str:
-    what = "a contact" if contacts == 1 else f"{contacts:,} contacts" if contacts else "contacts"
+    what = counted(contacts, "contact") if contacts else "contacts"
     gone = f"{records:,} {'record was' if records == 1 else 'records were'} deleted."
     text = f"{partner} withdrew {what} of run {run.run_id} ({reason}): {gone}"
     if not exports:
         return text
     files = [
-        f"{row.file} ({row.rows:,} rows, by {row.operator}, {row.at:%Y-%m-%d})"
+        f"{row.file} ({counted(row.rows, 'row')}, by {row.operator}, {row.at:%Y-%m-%d})"
         for row in list(exports)[:_FILES_NAMED]
     ]
     more = f", and {len(exports) - _FILES_NAMED:,} more" if len(exports) > _FILES_NAMED else ""
