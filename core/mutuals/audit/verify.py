@@ -121,14 +121,12 @@ def verify_own_log(log: HeldLog, covering: Iterable[Iterable[Entry]]) -> Report:
         for entry, forgiven in _own_heads(entries):
             size, root = entry.body.get("size"), entry.body.get("root")
             if not isinstance(size, int) or not 0 <= size <= tree.size or tree.root(size).hex() != root:
+                first = log_entries(size) if isinstance(size, int) else "entries"
                 if forgiven:
-                    report.unchecked.append(
-                        f"its first {log_entries(size)}, whose change an operator has cleared"
-                    )
+                    report.unchecked.append(f"its first {first}, whose change an operator has cleared")
                     continue
                 report.problems.append(
-                    f"it does not have the first {log_entries(size)}"
-                    f" that an agreement's log covered on {entry.at[:10]}: "
+                    f"it does not have the first {first} that an agreement's log covered on {entry.at[:10]}: "
                     "one of them was changed, removed, added or moved"
                 )
                 continue
