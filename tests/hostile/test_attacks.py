@@ -1,7 +1,11 @@
-"""Every row of the table is stopped where it says, over a real port, and leaves nothing behind."""
+"""The rows of the table are stopped where they say, over a real port, and leave nothing behind.
+
+Every third of them by default, for time's sake; ``make hostile`` takes all, and so does ``HOSTILE=all``.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +14,8 @@ from hostile.attack import Row, carry_out
 from hostile.rows import ROWS
 from hostile.world import World, world
 
+STEP = 1 if os.environ.get("HOSTILE") == "all" else 3
+
 
 @pytest.fixture(scope="module")
 def companies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -17,7 +23,7 @@ def companies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield companies
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS[::STEP], ids=lambda row: row.name)
 def test_attack_is_stopped(companies: World, row: Row) -> None:
     result = carry_out(companies, row)
     assert result.stopped, "; ".join(result.problems)

@@ -398,7 +398,7 @@ def test_permissions_of_the_disabled_lose_their_force(pair: Pair, snapshot: Snap
 def test_four_eyes_are_never_left_without_two(pair: Pair) -> None:
     hire(pair.left, "bea", "steward")
     approve(pair.left, PLACE, POINTS, four_eyes=("reveal",))
-    error = refused(ErrorCode.USAGE, disable, pair.left.peer, "bea", pair.left.keys)
+    error = refused(ErrorCode.NOT_ENTITLED, disable, pair.left.peer, "bea", pair.left.keys)
     assert "the two operators whom the policy asks for: reveal" in error.message
     with pair.left.peer.store.transaction() as tx:
         assert current_policy(tx) is not None
