@@ -77,7 +77,9 @@ def _roles(stack: ExitStack) -> None:
 
 
 def _disabled(stack: ExitStack) -> None:
+    """The row stays as it was, nor is it held against what an admin signed."""
     stack.enter_context(patch("mutuals.store.operators.Operators.disable", _nothing))
+    stack.enter_context(patch("mutuals.identity.appointment._as_logged", lambda *_: True))
     stack.enter_context(patch("mutuals.store.authorisations.Authorisations.void", _nothing))
 
 
