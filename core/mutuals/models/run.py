@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from mutuals.models.statistics import RunStatistics
+
 
 class Role(StrEnum):
     """Who opened the run."""
@@ -60,7 +62,7 @@ class Run:
     ``run_id`` is the short name both sides show, derived from ``sid`` (32 bytes). ``agreement`` is the digest in
     hex, ``partner`` the fingerprint in hex. Sizes and counts are in items, ``pairs`` too; ``contacts`` counts the
     own distinct contacts in the overlap. ``th`` is the transcript hash both sides signed (32 bytes). ``spool_key``
-    is the run key of the spool, or nothing once destroyed.
+    is the run key of the spool, or nothing once destroyed. ``statistics`` are this side's numbers for the report.
     """
 
     run_id: str
@@ -84,3 +86,4 @@ class Run:
     contacts: int | None = None
     finished_at: datetime | None = None
     reason: str | None = None
+    statistics: RunStatistics | None = None

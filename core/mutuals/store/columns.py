@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
@@ -14,6 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 E = TypeVar("E", bound=StrEnum)
+M = TypeVar("M", bound=BaseModel)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -87,3 +89,22 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
             return None
         parsed: dict[str, Any] = json.loads(value)
         return parsed
+
+
+class JsonModel(TypeDecorator[M], Generic[M]):
+    """A pydantic model, kept as its JSON. Reading raises pydantic.ValidationError where it is something else."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, model: type[M]) -> None:
+        super().__init__()
+        self.model = model
+
+    def process_bind_param(self, value: M | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else value.model_dump_json()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> M | None:
+        """From the database."""
+        return None if value is None else self.model.model_validate_json(value)

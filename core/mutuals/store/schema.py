@@ -11,7 +11,8 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBi
 
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Role, RunState
-from mutuals.store.columns import Choice, JsonObject, JsonTuple, Moment
+from mutuals.models.statistics import RunStatistics
+from mutuals.store.columns import Choice, JsonModel, JsonObject, JsonTuple, Moment
 
 # Oldest first, so that opening an up-to-date store needs one look and no Alembic.
 REVISIONS = ("0001", "0002")
@@ -149,6 +150,7 @@ runs = Table(
     _may("contacts", BigInteger),
     _may("finished_at", Moment),
     _may("reason"),
+    _may("statistics", JsonModel(RunStatistics)),
 )
 
 # No reference to runs: a charge is made at Accept and outlives whatever becomes of the run.

@@ -157,3 +157,4 @@ def upgrade() -> None:
     op.add_column("agreements", sa.Column("ends_at", sa.BigInteger(), nullable=True))
     op.add_column("agreements", sa.Column("ended_at", sa.BigInteger(), nullable=True))
     op.add_column("received", sa.Column("envelope", sa.BigInteger(), nullable=True))
+    op.add_column("runs", sa.Column("statistics", sa.Text(), nullable=True))
