@@ -24,12 +24,13 @@ from rich.table import Table
 
 from compare.curve import ROWS
 from compare.plot import draw
+from compare.verdict import LARGE, Verdict, verdicts
 from compare.whole import measure as measure_whole
 from mutuals.engines.montgomery import choose_backend
 from mutuals.errors import MutualsError
 
 REFERENCE = "openmined-psi, its own protocol"
-LARGE = 1_000_000
+ENGINES = ("openmined", "x25519")
 Json = dict[str, Any]
 
 
@@ -47,20 +48,28 @@ def main() -> None:
     for items in [*arguments.sizes, *large]:
         curve += _curve(items, [row for row in ROWS if row not in absent], arguments.rounds, console)
         console.print(_curve_table(items, curve))
+    all_cores = [
+        _all_cores(items, engine, arguments.rounds, console)
+        for items in [*arguments.whole, *large]
+        for engine in ENGINES
+    ]
     whole: list[Json] = []
     for items in [*arguments.whole, *large]:
-        for engine in ("openmined", "x25519"):
+        for engine in ENGINES:
             whole += _whole(items, engine, 1 if items >= LARGE else arguments.rounds, console)
     if whole:
-        console.print(_whole_table(whole))
+        console.print(_whole_table(whole, all_cores))
     found = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine,
         "command": " ".join(["python -m compare", *sys.argv[1:]]),
         "not_measured": absent,
         "curve": curve,
+        "all_cores": all_cores,
         "whole": whole,
     }
+    if said := verdicts(found):
+        console.print(_verdict_table(said))
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "comparison.json").write_text(json.dumps(found, indent=1) + "\n")
     slopes = draw(found, arguments.out)
@@ -76,19 +85,27 @@ def _curve(items: int, rows: list[str], rounds: int, console: Console) -> list[J
     for _ in range(rounds):
         for row in rows:
             with console.status(f"{items:,} items a side: {row}"):
-                output = subprocess.run(
-                    [sys.executable, "-m", "compare.curve", row, str(items)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout
-            found[row].append(json.loads(output))
+                found[row].append(_curve_process(row, str(items)))
     medians = {row: _medians(measured) for row, measured in found.items()}
     reference = medians[REFERENCE]["cpu"]
     return [
         {"row": row, "items": items, "rounds": rounds, **values, "ratio": values["cpu"] / reference}
         for row, values in medians.items()
     ]
+
+
+def _all_cores(items: int, engine: str, rounds: int, console: Console) -> Json:
+    """The floor under a whole match's wall time: the same curve work through the workers, and nothing else."""
+    rounds = 1 if items >= LARGE else rounds
+    with console.status(f"{items:,} items a side: curve work on all cores, engine {engine}"):
+        measured = [_curve_process("--all-cores", engine, str(items)) for _ in range(rounds)]
+    return {"engine": engine, "items": items, "rounds": rounds, **_medians(measured)}
+
+
+def _curve_process(*arguments: str) -> Json:
+    command = [sys.executable, "-m", "compare.curve", *arguments]
+    measured: Json = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return measured
 
 
 def _whole(items: int, engine: str, rounds: int, console: Console) -> list[Json]:
@@ -131,9 +148,19 @@ def _curve_table(items: int, curve: list[Json]) -> Table:
     return table
 
 
-def _whole_table(whole: list[Json]) -> Table:
+def _whole_table(whole: list[Json], all_cores: list[Json]) -> Table:
+    floor = {(one["engine"], one["items"]): one["wall"] for one in all_cores}
     table = Table(title="Whole commands over loopback TLS, both peers on this machine", title_justify="left")
-    headings = ("command", "engine", "items a side", "wall s", "CPU s", "bytes an item", "MB, the two peers")
+    headings = (
+        "command",
+        "engine",
+        "items a side",
+        "wall s",
+        "of curve alone",
+        "CPU s",
+        "bytes an item",
+        "MB, the two peers",
+    )
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number < 2 else "right")
     for one in whole:
@@ -142,10 +169,21 @@ def _whole_table(whole: list[Json]) -> Table:
             one["engine"],
             f"{one['items']:,}",
             f"{one['wall']:.1f}",
+            f"{one['wall'] / floor[one['engine'], one['items']]:.2f}" if one["command"] == "match" else "",
             f"{one['client_cpu'] + one['server_cpu']:.1f}",
             f"{(one['there'] + one['back']) / (2 * one['items']):.1f}",
             f"{one['client_mb']:.0f}, {one['server_mb']:.0f}",
         )
+    return table
+
+
+def _verdict_table(said: list[Verdict]) -> Table:
+    table = Table(title="Promised, and measured in this run", title_justify="left")
+    for heading in ("promise", "at most", "measured", ""):
+        table.add_column(heading, justify="right" if heading in {"at most", "measured"} else "left")
+    for one in said:
+        mark = "[green]kept[/]" if one.kept else "[bold red]BROKEN[/]"
+        table.add_row(one.promise, f"{one.limit:.3g}{one.unit}", f"{one.measured:.3g}{one.unit}", mark)
     return table
 
 

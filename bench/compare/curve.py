@@ -14,9 +14,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from mutuals.engines import get_engine
-from mutuals.engines.base import ITEM_SIZE, Engine
+from mutuals.engines.base import ITEM_SIZE, Engine, Operation
+from mutuals.engines.workers import WorkerPool
 from mutuals.engines.x25519 import X25519Engine
 
 CHUNK = 2048 * ITEM_SIZE
@@ -72,8 +74,31 @@ def measure(row: str, items: int) -> dict[str, float]:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     if found != items // 10:
         raise SystemExit(f"{row} found {found} shared items where there are {items // 10}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return {"cpu": cpu, "wall": wall, "peak_mb": peak}
+    return {"cpu": cpu, "wall": wall, "peak_mb": _peak_mb()}
+
+
+def measure_on_all_cores(name: str, items: int) -> dict[str, float]:
+    """Wall seconds of both sides' curve work through the worker processes of a match, which are up and warm."""
+    left, right = os.urandom(items * ITEM_SIZE), os.urandom(items * ITEM_SIZE)
+    with WorkerPool() as pool:
+        keys = get_engine(name).generate_key(), get_engine(name).generate_key()
+        started = time.perf_counter()
+        for own, side, other in ((0, left, 1), (1, right, 0)):
+            chunks = [side[at : at + CHUNK] for at in range(0, len(side), CHUNK)]
+            blinded = [pool.submit(name, Operation.BLIND, keys[own], chunk) for chunk in chunks]
+            again = [pool.submit(name, Operation.REBLIND, keys[other], future.result()) for future in blinded]
+            for future in again:
+                future.result()
+        return {"wall": time.perf_counter() - started, "processes": pool.processes}
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has held, in MB; of Linux's figures the one that begins anew with a program."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(lines[0].split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _with(engine: Engine) -> Callable[[bytes, bytes], int]:
@@ -81,4 +106,5 @@ def _with(engine: Engine) -> Callable[[bytes, bytes], int]:
 
 
 if __name__ == "__main__":
-    json.dump(measure(sys.argv[1], int(sys.argv[2])), sys.stdout)
+    work = measure_on_all_cores if sys.argv[1] == "--all-cores" else measure
+    json.dump(work(sys.argv[-2], int(sys.argv[-1])), sys.stdout)
