@@ -17,6 +17,7 @@ class ToyEngine:
 
     name = "toy"
     point_size = 8
+    backend = None
 
     def generate_key(self) -> bytes:
         return (int.from_bytes(os.urandom(16), "big") % (Q - 1) + 1).to_bytes(8, "big")

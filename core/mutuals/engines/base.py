@@ -32,6 +32,10 @@ class Engine(Protocol):
     def point_size(self) -> int:
         """Bytes of a point."""
 
+    @property
+    def backend(self) -> str | None:
+        """What computes the curve arithmetic, where this engine leaves a choice."""
+
     def generate_key(self) -> bytes:
         """A fresh secret key from the system's randomness."""
 

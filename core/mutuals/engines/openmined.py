@@ -26,6 +26,7 @@ class OpenMinedEngine:
 
     name = "openmined"
     point_size = POINT_SIZE
+    backend = None
 
     def __init__(self) -> None:
         if importlib.util.find_spec("private_set_intersection") is None:

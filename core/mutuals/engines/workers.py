@@ -15,15 +15,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Protocol, Self
 
 from mutuals.engines import engine_names, get_engine
@@ -35,21 +36,53 @@ START_SECONDS = 120
 """How long the workers may take to come up before ``start`` gives up."""
 
 
+LOCAL = "local"
+"""The name of worker processes on this machine, where a cluster has its scheduler's address."""
+
+
 class Pool(Protocol):
-    """What the drivers need of a pool; ``WorkerPool`` is one, a cluster's executor can be another."""
+    """What the drivers need of a pool: ``WorkerPool`` is one, ``mutuals.engines.cluster.ClusterPool`` another."""
 
     @property
     def processes(self) -> int:
         """How many tasks run at the same time."""
+
+    @property
+    def executor(self) -> str:
+        """Where tasks run: ``LOCAL``, or the address of a cluster's scheduler."""
+
+    def backend(self, engine: str) -> str | None:
+        """What computes the arithmetic of ``engine`` in the workers, where it leaves a choice: ``cryptography`` or
+        ``crypto_mb``, or both, joined by “and”, where workers differ."""
 
     def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
         """Run ``perform`` with these arguments somewhere. The future raises what ``perform`` raises, or
         MutualsError (WORKER_DIED) where the worker was lost."""
 
 
-def perform(engine: str, operation: Operation, key: bytes, data: bytes) -> bytes:
+def perform(
+    engine: str, operation: Operation, key: bytes, data: bytes, x25519_backend: str | None = None
+) -> bytes:
     """One task: blind items or reblind points, in whatever process this is called."""
-    return _apply(get_engine(engine), operation, key, data)
+    return _apply(get_engine(engine, x25519_backend), operation, key, data)
+
+
+def backends_here(x25519_backend: str | None = None) -> dict[str, str | None]:
+    """The engines this machine runs and the backend of each; every one has been used once, so its library is loaded.
+
+    Raises MutualsError (ENGINE_MISMATCH) where ``x25519_backend`` is forced and does not run here.
+    """
+    found: dict[str, str | None] = {}
+    for name in engine_names():
+        try:
+            engine = get_engine(name, x25519_backend)
+            engine.blind(engine.generate_key(), bytes(ITEM_SIZE))
+        except MutualsError:
+            if x25519_backend is not None and name == "x25519":
+                raise
+            continue
+        found[name] = engine.backend
+    return found
 
 
 def _apply(engine: Engine, operation: Operation, key: bytes, data: bytes) -> bytes:
@@ -62,18 +95,26 @@ class InlinePool:
     """A pool that computes in the caller, for tests and tiny lists; ``engines`` adds engines by name."""
 
     processes = 1
+    executor = LOCAL
 
     def __init__(self, engines: Mapping[str, Engine] | None = None) -> None:
         self._engines = dict(engines or {})
+
+    def backend(self, engine: str) -> str | None:
+        """See ``Pool.backend``."""
+        return self._engine(engine).backend
 
     def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
         """See ``Pool.submit``; the future is done on return."""
         future: Future[bytes] = Future()
         try:
-            future.set_result(_apply(self._engines.get(engine) or get_engine(engine), operation, key, data))
+            future.set_result(_apply(self._engine(engine), operation, key, data))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def _engine(self, name: str) -> Engine:
+        return self._engines.get(name) or get_engine(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +126,7 @@ class _Task:
 class WorkerPool:
     """Spawned worker processes, ``processes`` of them (default: one for each core this process may use).
 
-    Thread-safe. After a worker died, the futures in flight raise MutualsError (WORKER_DIED) and the next ``submit``
+    ``x25519_backend`` forces what computes X25519 (default: the fastest that runs here). Thread-safe. After a worker died, the futures in flight raise MutualsError (WORKER_DIED) and the next ``submit``
     starts a fresh set of workers. A future that still waits for a worker can be cancelled.
     """
 
@@ -93,10 +134,14 @@ class WorkerPool:
     # in CPython 3.11 an executor that breaks with a cancelled future in its queue never finishes the other futures.
     # No method of an executor is called while the lock is held: from 3.12 on it may call us holding one of its own.
 
-    def __init__(self, processes: int | None = None) -> None:
+    executor = LOCAL
+
+    def __init__(self, processes: int | None = None, *, x25519_backend: str | None = None) -> None:
         if processes is not None and processes < 1:
             raise MutualsError(ErrorCode.USAGE, "A worker pool needs at least one process.")
         self.processes = processes or usable_cores()
+        self._x25519_backend = x25519_backend
+        self._backends: dict[str, str | None] = {}
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._waiting: deque[_Task] = deque()
@@ -106,13 +151,14 @@ class WorkerPool:
     def start(self) -> None:
         """Bring all workers up, libraries loaded. Returns once every one has done a first task.
 
-        Raises MutualsError (WORKER_DIED) where they do not come up.
+        Raises MutualsError (WORKER_DIED) where they do not come up, ENGINE_MISMATCH where the forced backend does
+        not run in them.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is closed")
             if self._executor is None:
-                self._executor = _spawn(self.processes)
+                self._start()
 
     def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
         """See ``Pool.submit``. Starts the pool if nobody has, or if its workers are lost."""
@@ -123,6 +169,12 @@ class WorkerPool:
             self._waiting.append(task)
         self._dispatch(respawn=True)
         return task.future
+
+    def backend(self, engine: str) -> str | None:
+        """See ``Pool.backend``. Starts the pool if nobody has."""
+        if engine not in self._backends:
+            self.start()
+        return self._backends.get(engine)
 
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers, for `mutuals doctor` and for tests that kill one."""
@@ -163,7 +215,7 @@ class WorkerPool:
                 return
             task, executor = turn
             try:
-                inner = executor.submit(perform, *task.arguments)
+                inner = executor.submit(perform, *task.arguments, self._x25519_backend)
             except RuntimeError as error:  # BrokenExecutor is one
                 if respawn and isinstance(error, BrokenExecutor):
                     self._put_back(task, executor)
@@ -175,15 +227,20 @@ class WorkerPool:
     def _next(self, respawn: bool) -> tuple[_Task, ProcessPoolExecutor] | None:
         with self._lock:
             while self._waiting and self._running <= self.processes:
-                if self._executor is None:
+                executor = self._executor
+                if executor is None:
                     if not respawn or self._closed:
                         return None
-                    self._executor = _spawn(self.processes)
+                    executor = self._start()
                 task = self._waiting.popleft()
                 if task.future.running() or task.future.set_running_or_notify_cancel():
                     self._running += 1
-                    return task, self._executor
+                    return task, executor
             return None
+
+    def _start(self) -> ProcessPoolExecutor:
+        self._executor, self._backends = _spawn(self.processes, self._x25519_backend)
+        return self._executor
 
     def _put_back(self, task: _Task, broken: ProcessPoolExecutor) -> None:
         """The workers were lost while idle; this task is the first to notice, and nothing was lost with them."""
@@ -227,7 +284,10 @@ def _stopped() -> MutualsError:
     return MutualsError(ErrorCode.CANCELLED, "The workers were stopped; the run ended.")
 
 
-def _spawn(processes: int) -> ProcessPoolExecutor:
+def _spawn(
+    processes: int, x25519_backend: str | None
+) -> tuple[ProcessPoolExecutor, dict[str, str | None]]:
+    """Workers that are up, and the backends of their engines."""
     context = _Context()
     barrier = context.Barrier(processes)
     executor = ProcessPoolExecutor(
@@ -236,10 +296,9 @@ def _spawn(processes: int) -> ProcessPoolExecutor:
     # The executor starts a process for each task that finds no idle worker, and the barrier keeps a fast
     # worker from taking two: after these tasks, all are up.
     try:
-        with _InterruptsBlocked():
-            warm = [executor.submit(_warm_up) for _ in range(processes)]
-        for future in warm:
-            future.result(timeout=START_SECONDS)
+        with _InterruptsBlocked(), _without_main():
+            warm = [executor.submit(_warm_up, x25519_backend) for _ in range(processes)]
+        backends = [future.result(timeout=START_SECONDS) for future in warm][0]
     except BaseException as error:
         # Also at Ctrl-C, and before the barrier goes: workers that are still coming up would look for it.
         _kill(executor)
@@ -250,7 +309,19 @@ def _spawn(processes: int) -> ProcessPoolExecutor:
                 hint="Memory limits and security software are the usual causes; see docs/operations.md.",
             ) from error
         raise
-    return executor
+    return executor, backends
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes started inside do not load the program that starts them, which they need nothing of: 45 MB each."""
+    # A child repeats the imports of whatever ``__main__`` is at the time; there is no public way to keep it from that.
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _kill(executor: ProcessPoolExecutor) -> None:
@@ -327,10 +398,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _warm_up() -> None:
-    """Load the engines, then wait for the other workers."""
-    for name in engine_names():
-        with suppress(MutualsError):
-            engine = get_engine(name)
-            engine.blind(engine.generate_key(), bytes(ITEM_SIZE))
+def _warm_up(x25519_backend: str | None) -> dict[str, str | None]:
+    """Load the engines, then wait for the other workers; what ``backends_here`` says."""
+    backends = backends_here(x25519_backend)
     _barrier.wait(START_SECONDS)
+    return backends

@@ -40,12 +40,14 @@ class X25519Engine:
     point_size = SIZE
 
     def __init__(self, backend: str | None = None) -> None:
-        self._backend = choose_backend(backend)
+        self._forced = backend
+        if backend is not None:
+            choose_backend(backend)
 
     @property
     def backend(self) -> str:
         """What computes the curve arithmetic."""
-        return self._backend.name
+        return choose_backend(self._forced).name
 
     def generate_key(self) -> bytes:
         """A fresh scalar, 32 bytes."""
@@ -53,13 +55,13 @@ class X25519Engine:
 
     def blind(self, key: bytes, items: bytes) -> bytes:
         """See ``Engine.blind``."""
-        return self._backend.multiply(key, encode_to_curve(items))
+        return choose_backend(self._forced).multiply(key, encode_to_curve(items))
 
     def reblind(self, key: bytes, points: bytes) -> bytes:
         """See ``Engine.reblind``."""
         self.check_points(points)
         try:
-            return self._backend.multiply(key, points)
+            return choose_backend(self._forced).multiply(key, points)
         except SmallOrder as error:
             raise _fault("a point of small order") from error
 
