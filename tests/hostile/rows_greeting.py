@@ -15,6 +15,7 @@ from hostile.craft import (
     on_curve,
 )
 from hostile.world import ITEMS
+from mutuals.agreement.template import DEFAULT_ENGINE
 from mutuals.crypto.hpke import generate_keypair
 from mutuals.errors import ErrorCode
 from mutuals.models.run import RunState
@@ -195,7 +196,7 @@ def own_open(cheat: Cheat) -> Hello:
     hello = Hello(
         role=INITIATOR,
         agreement=bytes.fromhex(cheat.digest),
-        engine="openmined",
+        engine=DEFAULT_ENGINE,
         profile=profile.name,
         profile_digest=profile.digest(),
         set_size=ITEMS,

@@ -115,7 +115,7 @@ def opening(house: House, caller: Peer, agreement: str) -> bytes:
     profile = get_profile("uid2-v1")
     terms = MatchTerms(
         agreement=bytes.fromhex(agreement),
-        engine="openmined",
+        engine="x25519",
         profile=profile.name,
         profile_digest=profile.digest(),
         initiator=caller.fingerprint,

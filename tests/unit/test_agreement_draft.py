@@ -121,7 +121,7 @@ def test_organisation_full_of_quotes_and_braces_survives() -> None:
         ('["email", "phone"]', '["email", "email"]', "matching: an identifier type is named twice"),
         ('profile = "uid2-v1"', 'profile = "uid9-v1"', "matching.profile: "),
         (
-            'engine = "openmined"',
+            'engine = "x25519"',
             'engine = "magic"',
             "matching.engine: This release has no engine called 'magic'",
         ),
@@ -190,7 +190,7 @@ def test_organisation_full_of_quotes_and_braces_survives() -> None:
         ),
         ("[consent]", "[consent]\nnonce = 1", "consent.nonce: unknown key"),
         ("title =", 'nonce = "00"\ntitle =', "nonce: is filled in by mutuals; leave it out"),
-        ('engine = "openmined"', 'profile_digest = "00"', "matching.profile_digest: is filled in by mutuals"),
+        ('engine = "x25519"', 'profile_digest = "00"', "matching.profile_digest: is filled in by mutuals"),
         ("title =", "version = 2\ntitle =", "version: is filled in by mutuals"),
         (
             "A joint campaign",

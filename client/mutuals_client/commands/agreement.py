@@ -64,6 +64,9 @@ def draft(
     out: Path | None = typer.Option(None, metavar="FILE", help="Write it there. [default: standard output]"),
     purpose: str | None = typer.Option(None, metavar="TEXT", help="Why you match."),
     title: str | None = typer.Option(None, metavar="TEXT", help="What the agreement is called."),
+    engine: str | None = typer.Option(
+        None, metavar="NAME", help="The cipher: x25519 or openmined. [default: x25519]"
+    ),
 ) -> None:
     """Write a commented draft, the parties filled in from both cards; edit it, then propose it.
 
@@ -71,8 +74,8 @@ def draft(
     """
     from rich.text import Text
 
-    given = (one_way, purpose, title)
-    if (partner is None) == (source is None) or (source is not None and given != (None, None, None)):
+    given = (one_way, purpose, title, engine)
+    if (partner is None) == (source is None) or (source is not None and any(given)):
         raise MutualsError(
             ErrorCode.USAGE,
             "A draft starts either --with a partner or --from an agreement, which then says the rest.",
@@ -83,7 +86,7 @@ def draft(
         if source is not None:
             text, following = _redraft(peer, source, file)
         else:
-            text, following = _first_draft(peer, str(partner), one_way, purpose, title)
+            text, following = _first_draft(peer, str(partner), one_way, purpose, title, engine)
             following = f"propose {file} --with {following} --source NAME"
     if out is None:
         say(Text(text, end=""))
@@ -130,13 +133,21 @@ def list_agreements() -> None:
 
 
 def _first_draft(
-    peer: Peer, partner: str, one_way: OneWay | None, purpose: str | None, title: str | None
+    peer: Peer,
+    partner: str,
+    one_way: OneWay | None,
+    purpose: str | None,
+    title: str | None,
+    engine: str | None,
 ) -> tuple[str, str]:
     """The template for this partner, and the partner's name as a shell takes it."""
     from mutuals.agreement.active import utc_date
-    from mutuals.agreement.template import DraftOptions, draft_toml
+    from mutuals.agreement.template import DEFAULT_ENGINE, DraftOptions, draft_toml
+    from mutuals.engines import get_engine
     from mutuals.identity.partners import find_partner, partner_card
 
+    if engine is not None:
+        get_engine(engine)  # refused now rather than at the first match, where this machine cannot run it
     with peer.store.transaction() as tx:
         card = partner_card(find_partner(tx, partner))
     options = DraftOptions(
@@ -144,6 +155,7 @@ def _first_draft(
         one_way=one_way.value if one_way else None,
         purpose=purpose,
         title=title,
+        engine=engine or DEFAULT_ENGINE,
     )
     return draft_toml(peer.card.card, card, options), quote(card.organisation)
 

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from mutuals.models.agreement import Matching
 from mutuals.models.card import Card, ContactPerson
+
+DEFAULT_ENGINE: str = Matching.model_fields["engine"].default
+"""The engine of an agreement that does not ask for another."""
 
 _TERM = timedelta(days=364)
 _PRIVACY_WORDS = ("privacy", "data protection", "dpo", "datenschutz")
@@ -27,7 +31,7 @@ class DraftOptions:
     purpose: str | None = None
     title: str | None = None
     profile: str = "uid2-v1"
-    engine: str = "openmined"
+    engine: str = DEFAULT_ENGINE
 
 
 def draft_toml(own: Card, partner: Card, options: DraftOptions) -> str:
@@ -160,7 +164,7 @@ _MATCHING = """\
 [matching]   # all enforced, by both sides
 identifiers = ["email", "phone"]   # either or both
 profile = {profile}   # the rules by which addresses and numbers are normalised: "uid2-v1" or "strict-v1"
-engine = {engine}
+engine = {engine}   # the cipher: "x25519", or "openmined", which costs more and does not run everywhere
 # Sizes count identifiers, not contacts. A small set, or a small overlap, would single persons out.
 min_set_size = 1000
 max_set_size = 1_000_000

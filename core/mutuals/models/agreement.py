@@ -91,7 +91,7 @@ class Matching(_Clause):
     identifiers: tuple[Literal["email", "phone"], ...] = Field(min_length=1, max_length=2)
     profile: Slug
     profile_digest: Hex32
-    engine: Slug = "openmined"
+    engine: Slug = "x25519"
     min_set_size: int = Field(default=1000, ge=1)
     max_set_size: int = Field(default=1_000_000, ge=1, le=100_000_000)
     min_overlap: int = Field(default=25, ge=1, le=100_000_000)
