@@ -45,8 +45,9 @@ from mutuals.runs.outgoing import (
     stored_envelopes,
     to_envelope,
 )
-from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent
+from mutuals.runs.ports import Cancelled, MessageStream, Progress
 from mutuals.runs.preview import wrong_state
+from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
 
 ExchangeStream = MessageStream[ExchangeMessage, ExchangeMessage]
@@ -93,8 +94,10 @@ def initiate_exchange(
         )
     if run.state not in {RunState.REVEALED, RunState.EXCHANGING}:
         raise wrong_state(run)
-    with _ending_on_faults(peer, run):
-        exchange = _Exchange(peer, run, stream, progress or Silent(), cancelled or _never)
+    meter = Meter(progress)
+    stream = meter.metered(stream)
+    with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
+        exchange = _Exchange(peer, run, stream, meter, cancelled or _never)
         stream.send(ExchangeStart(run.sid))
         if exchange.expect(ExchangeStart).sid != run.sid:
             raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner answered for another run.")
@@ -127,9 +130,11 @@ def respond_exchange(
         )
     if run.state not in {RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}:
         raise wrong_state(run)
-    with _ending_on_faults(peer, run):
+    meter = Meter()
+    stream = meter.metered(stream)
+    with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
         try:
-            exchange = _Exchange(peer, run, stream, Silent(), cancelled or _never)
+            exchange = _Exchange(peer, run, stream, meter, cancelled or _never)
         except MutualsError as error:
             if error.code is ErrorCode.PREVIEW_CHANGED:
                 raise MutualsError(ErrorCode.NOT_AUTHORISED_YET, error.message, hint=error.hint) from error

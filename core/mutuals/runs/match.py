@@ -19,6 +19,7 @@ from mutuals.identity.appointment import appointed_operators
 from mutuals.identity.operators import RUN_ROLES, get_operator, require_role
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
+from mutuals.models.statistics import RunStatistics
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
 from mutuals.protocol.hello import MatchTerms, check_hello
@@ -29,10 +30,11 @@ from mutuals.runs.drive_match import Arrived, drive_match
 from mutuals.runs.guards import charge_match, check_may_match
 from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
 from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
-from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set
 from mutuals.runs.shares import create_share
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
+from mutuals.runs.statistics import Meter, match_statistics, measured
 from mutuals.shortid import short_id
 from mutuals.store.rows import OperatorRow, PartnerRow
 
@@ -74,12 +76,12 @@ def initiate_match(
         partner = tx.partners.get(active.partner_fingerprint)
     if partner is None:
         raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this agreement was removed.")
-    progress = progress or Silent()
-    progress.stage(STAGE_READ, 0)
+    meter = Meter(progress)
+    meter.stage(STAGE_READ, 0)
     terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
     execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.INITIATOR)
     execution.operator = operator
-    return execution.carry_out(stream, pool, progress, cancelled)
+    return execution.carry_out(stream, pool, meter, cancelled)
 
 
 def require_starter(row: OperatorRow) -> None:
@@ -112,8 +114,10 @@ def respond_match(
     terms = _terms(peer, partner, active, Role.RESPONDER, opened.count_only)
     # The session checks it too; here, an Open that must be refused costs no reading of the source.
     check_hello(opened, Role.INITIATOR, terms, partner_key(partner), arrived_at)
+    meter = Meter(progress)
+    meter.stage(STAGE_READ, 0)
     execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.RESPONDER)
-    return execution.carry_out(stream, pool, progress or Silent(), cancelled, Arrived(opened, arrived_at))
+    return execution.carry_out(stream, pool, meter, cancelled, Arrived(opened, arrived_at))
 
 
 def agreement_with(peer: Peer, partner: PartnerRow, digest: bytes) -> ActiveAgreement:
@@ -136,6 +140,7 @@ class _Execution:
     session: MatchSession
     ordered: OrderedItems
     key: ReceivingKey
+    statistics: RunStatistics
     run: Run | None = None
     operator: str | None = None
 
@@ -163,17 +168,28 @@ class _Execution:
             receiving_key=key.public,
             clock=peer.clock,
         )
-        return cls(peer, active, session, ordered, key)
+        return cls(peer, active, session, ordered, key, match_statistics(own, ordered))
 
     def carry_out(
         self,
         stream: MatchStream,
         pool: Pool,
-        progress: Progress,
+        meter: Meter,
         cancelled: Cancelled,
         opened: Arrived | None = None,
     ) -> Run:
         """Run the protocol, then keep or destroy what it left."""
+        with measured(self.peer, lambda: self.run, "match", meter):
+            return self._carry_out(meter.metered(stream), pool, meter, cancelled, opened)
+
+    def _carry_out(
+        self,
+        stream: MatchStream,
+        pool: Pool,
+        progress: Progress,
+        cancelled: Cancelled,
+        opened: Arrived | None,
+    ) -> Run:
         try:
             outcome = drive_match(
                 self.session, pool, stream, progress, cancelled, on_agreed=self._agreed, opened=opened
@@ -203,6 +219,7 @@ class _Execution:
             own_receiving_key=self.key.public,
             partner_receiving_key=agreed.partner_receiving_key,
             spool_key=new_spool_key(),
+            statistics=self.statistics,
         )
         with self.peer.store.transaction() as tx:
             # Reading a long list takes minutes, in which the agreement may have been suspended or have ended.

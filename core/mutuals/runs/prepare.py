@@ -45,7 +45,7 @@ class OwnSet:
 
         Raises MutualsError (STALE) where one of them is no longer in this set.
         """
-        rows = self._rows(items)
+        rows = self.rows_of(items)
         offsets, indices = self.participants.owner_offsets, self.participants.owner_indices
         ids = self.participants.contact_ids
         return [
@@ -54,9 +54,10 @@ class OwnSet:
 
     def require(self, items: Rows) -> None:
         """Raise MutualsError (STALE) unless every one of ``items`` is still in this set (DESIGN §6, step 14)."""
-        self._rows(items)
+        self.rows_of(items)
 
-    def _rows(self, items: Rows) -> npt.NDArray[np.int64]:
+    def rows_of(self, items: Rows) -> npt.NDArray[np.int64]:
+        """The row in this set of each of ``items``. Raises MutualsError (STALE) where one is not in it."""
         if not len(items):
             return np.empty(0, dtype=np.int64)
         own = row_keys(self.items)

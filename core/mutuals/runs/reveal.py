@@ -24,6 +24,7 @@ from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
+from mutuals.models.statistics import RunStatistics
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Approve, RevealMessage
 from mutuals.protocol.reveal import RevealSession
@@ -32,9 +33,10 @@ from mutuals.runs.drive_reveal import RevealHooks, drive_reveal
 from mutuals.runs.guards import check_not_blocked
 from mutuals.runs.lifecycle import REVEAL_LASTS_AT_MOST, describe, end_run, expire_runs, log_run
 from mutuals.runs.overlap import Overlap
-from mutuals.runs.ports import Cancelled, MessageStream, Progress, Silent, never
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OwnSet, read_own_set
 from mutuals.runs.spool import Matched, load_matched, save_overlap
+from mutuals.runs.statistics import Meter, measured, with_overlap
 from mutuals.store.rows import PartnerRow
 
 RevealStream = MessageStream[RevealMessage, RevealMessage]
@@ -57,9 +59,10 @@ def initiate_reveal(
         run = tx.runs.get(run_id)
     if run is None or run.role is not Role.INITIATOR:
         raise MutualsError(ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.")
-    progress = progress or Silent()
-    progress.stage(STAGE_READ, 0)
-    return _Execution.prepare(peer, run).carry_out(stream, progress, cancelled)
+    meter = Meter(progress)
+    with measured(peer, lambda: run, "reveal", meter):
+        meter.stage(STAGE_READ, 0)
+        return _Execution.prepare(peer, run).carry_out(meter.metered(stream), meter, cancelled)
 
 
 def respond_reveal(
@@ -79,7 +82,10 @@ def respond_reveal(
         run = tx.runs.by_sid(approve.sid)
     if run is None or run.partner != partner.fingerprint or run.role is not Role.RESPONDER:
         raise PartnerFault(ErrorCode.RUN_UNKNOWN, "The partner asked for a run that it did not start here.")
-    return _Execution.prepare(peer, run).carry_out(stream, progress or Silent(), cancelled, approve)
+    meter = Meter(progress)
+    with measured(peer, lambda: run, "reveal", meter):
+        meter.stage(STAGE_READ, 0)
+        return _Execution.prepare(peer, run).carry_out(meter.metered(stream), meter, cancelled, approve)
 
 
 @dataclass
@@ -93,6 +99,7 @@ class _Execution:
     own: OwnSet
     matched: Matched
     overlap: Overlap | None = field(default=None)
+    statistics: RunStatistics | None = None
 
     @classmethod
     def prepare(cls, peer: Peer, run: Run) -> _Execution:
@@ -159,6 +166,9 @@ class _Execution:
                 f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
             )
         self.overlap = overlap
+        self.statistics = with_overlap(
+            self.run.statistics, self.own, self.matched.outcome.items[positions], overlap
+        )
 
     def _keep(self) -> Run:
         """Step 19: the overlap is confirmed. It waits in the spool for the exchange, and sealed for the export."""
@@ -175,6 +185,7 @@ class _Execution:
                 {RunState.REVEALING},
                 state=RunState.REVEALED,
                 contacts=len(self.overlap.ranks_by_contact()),
+                statistics=self.statistics,
                 revealed_at=now,
                 reveal_by=now + timedelta(days=waiting),
             )
