@@ -30,9 +30,7 @@ class Effort(BaseModel):
         seconds = dict(self.seconds)
         for stage, spent in other.seconds.items():
             seconds[stage] = round(seconds.get(stage, 0.0) + spent, 3)
-        return Effort(
-            seconds=seconds, sent=self.sent + other.sent, received=self.received + other.received
-        )
+        return Effort(seconds=seconds, sent=self.sent + other.sent, received=self.received + other.received)
 
 
 class RunStatistics(BaseModel):
