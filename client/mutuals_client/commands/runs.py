@@ -148,6 +148,8 @@ def run_facts(peer: Peer, run: Run) -> dict[str, object]:
         "partner_name": partner.name if partner else run.partner[:12],
         "role": run.role.value,
         "engine": run.engine,
+        "backend": run.backend,
+        "executor": run.executor,
         "state": run.state.value,
         "own_size": run.own_size,
         "partner_size": run.partner_size,

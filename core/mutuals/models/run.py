@@ -63,6 +63,8 @@ class Run:
     hex, ``partner`` the fingerprint in hex. Sizes and counts are in items, ``pairs`` too; ``contacts`` counts the
     own distinct contacts in the overlap. ``th`` is the transcript hash both sides signed (32 bytes). ``spool_key``
     is the run key of the spool, or nothing once destroyed. ``statistics`` are this side's numbers for the report.
+    ``backend`` is what computed the arithmetic on this side, where the engine leaves a choice, and ``executor`` where:
+    ``local``, or the address of a cluster's scheduler.
     """
 
     run_id: str
@@ -87,3 +89,5 @@ class Run:
     finished_at: datetime | None = None
     reason: str | None = None
     statistics: RunStatistics | None = None
+    backend: str | None = None
+    executor: str | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from mutuals.agreement.active import ActiveAgreement, load_active
 from mutuals.engines.workers import Pool
@@ -192,7 +193,13 @@ class _Execution:
     ) -> Run:
         try:
             outcome = drive_match(
-                self.session, pool, stream, progress, cancelled, on_agreed=self._agreed, opened=opened
+                self.session,
+                pool,
+                stream,
+                progress,
+                cancelled,
+                on_agreed=partial(self._agreed, pool),
+                opened=opened,
             )
         except BaseException as error:
             if self.run is not None:
@@ -202,7 +209,7 @@ class _Execution:
             raise RuntimeError("a match ended that had never begun")
         return self._conclude(self.run, outcome)
 
-    def _agreed(self, agreed: Agreed) -> None:
+    def _agreed(self, pool: Pool, agreed: Agreed) -> None:
         """Steps 2 and 3: the run and its charge enter the store together, before the first point leaves."""
         now = self.peer.clock()
         run = Run(
@@ -219,6 +226,8 @@ class _Execution:
             own_receiving_key=self.key.public,
             partner_receiving_key=agreed.partner_receiving_key,
             spool_key=new_spool_key(),
+            backend=pool.backend(self.session.engine.name),
+            executor=pool.executor,
             statistics=self.statistics,
         )
         with self.peer.store.transaction() as tx:
@@ -228,7 +237,16 @@ class _Execution:
             charge_match(tx, self.active, agreed.sid, agreed.partner_size, now)
             tx.runs.add(run)
             store_receiving_key(tx, run.run_id, self.key, create_share(self.peer, run.run_id))
-            log_run(tx, run, "opened", now, operator=self.operator)
+            log_run(
+                tx,
+                run,
+                "opened",
+                now,
+                operator=self.operator,
+                engine=run.engine,
+                backend=run.backend,
+                executor=run.executor,
+            )
         self.run = run
 
     def _conclude(self, run: Run, outcome: MatchOutcome) -> Run:

@@ -151,6 +151,8 @@ runs = Table(
     _may("finished_at", Moment),
     _may("reason"),
     _may("statistics", JsonModel(RunStatistics)),
+    _may("backend"),
+    _may("executor"),
 )
 
 # No reference to runs: a charge is made at Accept and outlives whatever becomes of the run.

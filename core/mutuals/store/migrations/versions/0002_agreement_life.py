@@ -158,3 +158,5 @@ def upgrade() -> None:
     op.add_column("agreements", sa.Column("ended_at", sa.BigInteger(), nullable=True))
     op.add_column("received", sa.Column("envelope", sa.BigInteger(), nullable=True))
     op.add_column("runs", sa.Column("statistics", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("backend", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("executor", sa.Text(), nullable=True))
