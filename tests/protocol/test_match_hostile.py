@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from mutuals.engines.base import Operation
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.models.run import Role
 from mutuals.protocol.lists import Work
-from mutuals.protocol.match import Agreed, Send, State
+from mutuals.protocol.match import Agreed, Send, SendAll, State
 from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded, Counted, Hello, TagCommit, Tags
 
 HONEST, CHEAT = Role.INITIATOR, Role.RESPONDER
@@ -69,6 +70,8 @@ class Honest:
             match event:
                 case Send(sent):
                     self._sent.append(sent)
+                case SendAll(messages):
+                    self._sent += messages
                 case Agreed():
                     events += self.session.proceed()
                 case Work():
@@ -309,8 +312,10 @@ def test_tags_out_of_order_are_refused_even_where_the_commitment_fits(swap: str)
             return tags[16:32] + tags[:16] + tags[32:]
         return tags[:16] + tags[:16] + tags[32:]
 
-    def commit(role: Role, nonce: bytes, tags: bytes) -> bytes:
-        return honest_commit(role, nonce, crooked(tags) if role is CHEAT else tags)
+    def commit(role: Role, nonce: bytes, tags_digest: bytes) -> bytes:
+        if role is CHEAT:
+            tags_digest = hashlib.sha256(crooked(cheat._tags().own.tobytes())).digest()
+        return honest_commit(role, nonce, tags_digest)
 
     vars(cheat)["_commit"] = commit  # the cheat's own software
     ends = pump_match(

@@ -54,6 +54,8 @@ class _Pump:
             case match.Send(message) | reveal.Send(message):
                 self._inbox[role.other].extend(self._alter.get(role, lambda sent: [sent])(message))
                 return []
+            case match.SendAll(messages):
+                return [match.Send(message) for message in messages]
             case Work():
                 compute = (
                     session.engine.blind if event.operation is Operation.BLIND else session.engine.reblind

@@ -29,8 +29,6 @@ from mutuals.protocol.match import MatchSession
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.protocol.reveal import RevealSession
 
-ENGINE = get_engine("openmined")
-
 
 @dataclass(frozen=True)
 class FixedSide:
@@ -58,6 +56,7 @@ class Fixed:
     """A run in which nothing is left to chance."""
 
     agreement: bytes
+    engine: str
     profile: str
     profile_digest: bytes
     count_only: bool
@@ -70,7 +69,7 @@ class Fixed:
         }
         return reference.Terms(
             agreement=self.agreement,
-            engine="openmined",
+            engine=self.engine,
             profile=self.profile,
             profile_digest=self.profile_digest,
             count_only=self.count_only,
@@ -86,7 +85,7 @@ class Fixed:
             partner_public=self.sides[role.other].signing.public.raw,
             receiving_key=side.receiving_key,
             sent_at=side.sent_at,
-            key=int.from_bytes(side.key, "big"),
+            key=side.key,
             hello_nonce=side.hello_nonce,
             tag_nonce=side.tag_nonce,
             random=side.random,
@@ -137,6 +136,8 @@ class ProductParty(Party):
             event = events.popleft()
             if isinstance(event, match_protocol.Send | reveal_protocol.Send):
                 sent.append(event.message)
+            elif isinstance(event, match_protocol.SendAll):
+                sent += event.messages
             else:
                 events.extend(self._answer(event))
         return sent
@@ -145,7 +146,8 @@ class ProductParty(Party):
         session = self._session
         match event:
             case Work(operation=operation):
-                work = ENGINE.blind if operation is Operation.BLIND else ENGINE.reblind
+                engine = session.engine
+                work = engine.blind if operation is Operation.BLIND else engine.reblind
                 return list(session.finish(event, work(session.key, session.input(event))))
             case match_protocol.Agreed():
                 return list(session.proceed())
@@ -212,7 +214,7 @@ def product_match(fixed: Fixed, role: Role) -> Party:
         partner_key=fixed.sides[role.other].signing.public,
         receiving_key=side.receiving_key,
         clock=lambda: datetime.fromtimestamp(side.sent_at, UTC),
-        engine=ENGINE,
+        engine=get_engine(fixed.engine),
         randbytes=lambda _: next(nonces),
         key=side.key,
     )

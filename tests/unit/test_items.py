@@ -8,10 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mutuals.framing import Context, digest
-from mutuals.protocol.items import all_distinct, as_rows, items_for, random_order, row_keys
+from mutuals.protocol.items import (
+    Rows,
+    all_distinct,
+    as_rows,
+    ascending_order,
+    items_for,
+    random_order,
+    row_keys,
+)
 from mutuals.protocol.padding import padded_size
+from mutuals.protocol.points import MemoryPoints, distinct_points
 
 AGREEMENT = b"\xaa" * 32
+
+
+def points(rows: Rows) -> MemoryPoints:
+    made = MemoryPoints(len(rows), rows.shape[1])
+    made.put(0, rows.tobytes())
+    return made
 
 
 def test_an_item_is_the_framed_digest_of_agreement_and_identifier() -> None:
@@ -27,7 +42,9 @@ def test_no_identifiers_make_no_items() -> None:
 
 def test_items_of_two_agreements_have_nothing_in_common() -> None:
     identifiers = [f"email:user{number}@example.com" for number in range(50)]
-    assert all_distinct(items_for(AGREEMENT, identifiers), items_for(b"\xab" * 32, identifiers))
+    assert all_distinct(
+        np.concatenate([items_for(agreement, identifiers) for agreement in (AGREEMENT, b"\xab" * 32)])
+    )
 
 
 @given(st.integers(0, 300))
@@ -44,6 +61,24 @@ def test_orders_differ_from_run_to_run() -> None:
     assert not np.array_equal(random_order(100), random_order(100))
 
 
+@pytest.mark.parametrize("width", [3, 8, 16, 33])
+def test_rows_alike_but_for_a_byte_are_told_apart_wherever_it_is(width: int) -> None:
+    """A partner may choose its points so that what is compared first is the same in all of them."""
+    rows = np.zeros((2 * width, width), np.uint8)
+    rows[np.arange(width), np.arange(width)] = 1
+    rows[width + np.arange(width), np.arange(width)] = 2
+    assert all_distinct(rows)
+    assert distinct_points(points(rows[:width]), points(rows[width:]))
+    assert not all_distinct(np.concatenate([rows, rows[-1:]]))
+    assert not distinct_points(points(rows), points(rows[3:4]))
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16) | st.sampled_from([bytes(16), bytes(15) + b"\x01"])))
+def test_an_ascending_order_is_that_of_the_bytes(texts: list[bytes]) -> None:
+    order = ascending_order(as_rows(b"".join(texts), 16))
+    assert [texts[place] for place in order] == sorted(texts)
+
+
 def test_rows_are_compared_byte_by_byte_even_where_they_end_in_zeros() -> None:
     rows = as_rows(b"a\x00\x00a\x00\x01a\x01\x00\x00\x00\x00", 3)
     assert all_distinct(rows)
@@ -52,8 +87,8 @@ def test_rows_are_compared_byte_by_byte_even_where_they_end_in_zeros() -> None:
 
 def test_a_row_in_two_lists_is_found() -> None:
     one, two = as_rows(os.urandom(320), 32), as_rows(os.urandom(320), 32)
-    assert all_distinct(one, two)
-    assert not all_distinct(one, np.concatenate([two, one[3:4]]))
+    assert distinct_points(points(one), points(two))
+    assert not distinct_points(points(one), points(np.concatenate([two, one[3:4]])))
 
 
 @given(st.integers(0, 20_000_000))

@@ -27,6 +27,7 @@ RandomBytes = Callable[[int], bytes]
 """Gives as many random bytes as asked for; ``os.urandom`` outside of tests."""
 
 _LENGTH = struct.Struct(">I")
+_SHORT = 8
 
 
 def items_for(agreement: bytes, identifiers: Sequence[str]) -> Rows:
@@ -66,7 +67,50 @@ def row_keys(rows: Rows) -> npt.NDArray[np.bytes_]:
     return np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel()
 
 
-def all_distinct(*lists: Rows) -> bool:
-    """True where no row occurs twice, be it within one list or in two of them."""
-    keys = np.sort(np.concatenate([row_keys(rows) for rows in lists]))
+def all_distinct(rows: Rows) -> bool:
+    """True where no row occurs twice."""
+    keys = short_keys(rows)
+    twice = repeated(keys.copy())
+    return not len(twice) or distinct_in_full(rows[np.isin(keys, twice)])
+
+
+def short_keys(rows: Rows) -> npt.NDArray[np.uint64]:
+    """The last eight bytes of each row (all of it, where it is shorter) as one number, shape (n,).
+
+    Equal rows have equal short keys, and sorting these takes an eighth of the time that sorting rows takes; what has
+    equal short keys is then compared in full (``distinct_in_full``).
+    """
+    width = rows.shape[1]
+    if width >= _SHORT:
+        return np.ascontiguousarray(rows[:, width - _SHORT :]).view("<u8").ravel()
+    wide = np.zeros((len(rows), _SHORT), np.uint8)
+    wide[:, :width] = rows
+    return wide.view("<u8").ravel()
+
+
+def repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The numbers that occur more than once. Sorts ``keys`` in place."""
+    keys.sort()
+    again: npt.NDArray[np.bool_] = keys[1:] == keys[:-1]
+    return keys[1:][again]
+
+
+def distinct_in_full(rows: Rows) -> bool:
+    """As ``all_distinct``, byte by byte; slower, and the same for rows somebody has chosen."""
+    keys = np.sort(row_keys(rows))
     return not bool((keys[1:] == keys[:-1]).any())
+
+
+def ascending_order(rows: Rows) -> npt.NDArray[np.int64]:
+    """The positions of ``rows`` in ascending order of their bytes."""
+    keys = leading_keys(rows)
+    order = np.argsort(keys)
+    keys = keys[order]
+    if (keys[1:] == keys[:-1]).any():
+        order = np.argsort(row_keys(rows), kind="stable")
+    return order.astype(np.int64, copy=False)
+
+
+def leading_keys(rows: Rows) -> npt.NDArray[np.uint64]:
+    """The first eight bytes of each row as one number, shape (n,): rows in ascending order have ascending ones."""
+    return np.ascontiguousarray(rows[:, :_SHORT]).view(">u8").ravel().astype(np.uint64)

@@ -15,6 +15,7 @@ from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.models.run import Role
 from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded
+from mutuals.protocol.points import NewPoints
 from mutuals.protocol.transcript import TAG_SIZE, BlindedDigest, tags_of
 
 WORK_SIZE = 2048
@@ -41,13 +42,14 @@ def cut(operation: Operation, start: int, stop: int) -> list[Work]:
 class OwnList:
     """Own items, their points once blinded, and how far they were sent."""
 
-    def __init__(self, role: Role, items: Rows, engine: Engine) -> None:
+    def __init__(self, role: Role, items: Rows, engine: Engine, points: NewPoints) -> None:
         self._items = items
-        self._waiting: set[Work] = set(cut(Operation.BLIND, 0, len(items)))
-        self._ready: dict[int, Work] = {}
+        self._point_size = engine.point_size
+        self._waiting: set[Work] = set(self.works())
+        self._ready: dict[int, tuple[Work, bytes]] = {}
         self._sent = 0
         self._digest = BlindedDigest(role, len(items))
-        self.points: Rows = np.empty((len(items), engine.point_size), np.uint8)
+        self.points = points(len(items), engine.point_size)
 
     def works(self) -> list[Work]:
         """All the blinding there is to do, in order."""
@@ -60,14 +62,15 @@ class OwnList:
     def take(self, work: Work, points: bytes) -> list[Blinded]:
         """Take the points of ``work``; the messages that can be sent now, in order."""
         self._waiting.remove(work)
-        self.points[work.start : work.stop] = _result(points, work, self.points.shape[1])
-        self._ready[work.start] = work
+        _check_result(points, work, self._point_size)
+        self.points.put(work.start, points)
+        self._ready[work.start] = (work, points)
         messages = []
         while (ready := self._ready.pop(self._sent, None)) is not None:
-            chunk = self.points[ready.start : ready.stop].tobytes()
+            done, chunk = ready
             self._digest.update(chunk)
-            self._sent = ready.stop
-            messages.append(Blinded(ready.start, chunk))
+            self._sent = done.stop
+            messages.append(Blinded(done.start, chunk))
         return messages
 
     @property
@@ -83,15 +86,15 @@ class OwnList:
 class PartnerList:
     """The partner's points as they arrive, and their tags once reblinded."""
 
-    def __init__(self, role: Role, size: int, engine: Engine, sid: bytes) -> None:
+    def __init__(self, role: Role, size: int, engine: Engine, sid: bytes, points: NewPoints) -> None:
         """``role`` is the partner's; ``size`` the number of points it announced."""
         self._engine = engine
         self._sid = sid
         self._received = 0
         self._waiting: set[Work] = set()
         self._digest = BlindedDigest(role, size)
+        self.points = points(size, engine.point_size)
         # Memory that is not written to costs nothing: an announcement alone does not fill ours.
-        self.points: Rows = np.empty((size, engine.point_size), np.uint8)
         self.tags: Rows = np.empty((size, TAG_SIZE), np.uint8)
 
     def take(self, message: Blinded) -> list[Work]:
@@ -115,7 +118,7 @@ class PartnerList:
                 f"The partner sent more points than the {len(self.points):,} it announced.",
             )
         self._engine.check_points(message.points)
-        self.points[self._received : stop] = as_rows(message.points, self._engine.point_size)
+        self.points.put(self._received, message.points)
         self._digest.update(message.points)
         works = cut(Operation.REBLIND, self._received, stop)
         self._waiting.update(works)
@@ -124,7 +127,7 @@ class PartnerList:
 
     def input(self, work: Work) -> bytes:
         """The points of ``work``."""
-        return self.points[work.start : work.stop].tobytes()
+        return self.points.get(work.start, work.stop)
 
     def take_result(self, work: Work, points: bytes) -> None:
         """Take the reblinded points of ``work``; of them only the tags are kept (step 6).
@@ -132,7 +135,8 @@ class PartnerList:
         Raises PartnerFault (BAD_MESSAGE) where one is zero. That they are distinct is checked on the tags.
         """
         self._waiting.remove(work)
-        rows = _result(points, work, self._engine.point_size)
+        _check_result(points, work, self._engine.point_size)
+        rows = as_rows(points, self._engine.point_size)
         if not rows.any(axis=1).all():
             raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent a point that vanishes under our key.")
         self.tags[work.start : work.stop] = as_rows(
@@ -154,7 +158,6 @@ class PartnerList:
         return self._digest.digest()
 
 
-def _result(points: bytes, work: Work, point_size: int) -> Rows:
+def _check_result(points: bytes, work: Work, point_size: int) -> None:
     if len(points) != len(work) * point_size:
         raise MutualsError(ErrorCode.INTERNAL, "A worker returned another number of points than asked for.")
-    return as_rows(points, point_size)

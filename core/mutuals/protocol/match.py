@@ -6,19 +6,20 @@
     events = session.receive(message)               # for every message of the partner
     events = session.finish(work, points)           # for every piece of Work, in any order
 
-Every call returns events, in order: ``Send`` a message; do ``Work`` (``session.input(work)`` is its input,
-``session.key`` the key) and bring the result to ``finish``; ``Agreed``, after which budgets are charged and
-``proceed`` is called; ``Finished`` with the outcome. One thread uses a session. After an exception it is dead.
+Every call returns events, in order: ``Send`` a message, or each of ``SendAll``; do ``Work`` (``session.input(work)``
+is its input, ``session.key`` the key) and bring the result to ``finish``; ``Agreed``, after which budgets are charged
+and ``proceed`` is called; ``Finished`` with the outcome. One thread uses a session. After an exception it is dead.
 
 What the partner may not do raises PartnerFault; calls out of order are our own mistake and raise RuntimeError.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,10 +32,12 @@ from mutuals.engines.base import ITEM_SIZE, Engine, Operation
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.models.run import Role
 from mutuals.protocol.hello import NONCE_SIZE, MatchTerms, check_hello, check_own_size, make_hello
-from mutuals.protocol.items import RandomBytes, Rows, all_distinct, as_rows, row_keys
+from mutuals.protocol.items import RandomBytes, Rows, all_distinct, as_rows, ascending_order
 from mutuals.protocol.lists import OwnList, PartnerList, Work
 from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded, Counted, Hello, MatchMessage, TagCommit, Tags
 from mutuals.protocol.outcome import MatchOutcome
+from mutuals.protocol.points import MemoryPoints, NewPoints, distinct_points
+from mutuals.protocol.tags import TagComparison
 from mutuals.protocol.transcript import TAG_SIZE, Transcript, counted_bytes, session_id, tag_commitment
 
 TAGS_PER_MESSAGE = 8192
@@ -62,6 +65,13 @@ class Send:
 
 
 @dataclass(frozen=True)
+class SendAll:
+    """Send these messages, in order, before any of a later event. Each is made when it is asked for."""
+
+    messages: Iterator[MatchMessage] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Agreed:
     """Both sides are bound to this run: store it and charge both lists to the budgets, then call ``proceed``.
 
@@ -83,15 +93,15 @@ class Finished:
     outcome: MatchOutcome
 
 
-Event = Send | Work | Agreed | Finished
+Event = Send | SendAll | Work | Agreed | Finished
 
 
 class MatchSession:
     """One side of one match.
 
-    ``items`` are the own items in the order in which they are sent, shape (n, 32), dummies included. ``key`` and
-    ``randbytes`` are random outside of test vectors. Raises MutualsError (SET_TOO_SMALL, SET_TOO_LARGE,
-    ENGINE_MISMATCH), and ValueError where an item occurs twice.
+    ``items`` are the own items in the order in which they are sent, shape (n, 32), dummies included. ``points`` makes
+    room for the points of a list. ``key`` and ``randbytes`` are random outside of test vectors. Raises MutualsError
+    (SET_TOO_SMALL, SET_TOO_LARGE, ENGINE_MISMATCH), and ValueError where an item occurs twice.
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class MatchSession:
         receiving_key: bytes,
         clock: Clock,
         engine: Engine | None = None,
+        points: NewPoints = MemoryPoints,
         randbytes: RandomBytes = os.urandom,
         key: bytes | None = None,
     ) -> None:
@@ -120,6 +131,7 @@ class MatchSession:
         self._partner_key = partner_key
         self._receiving_key = receiving_key
         self._clock = clock
+        self._points = points
         self._randbytes = randbytes
         self._key: bytearray | None = bytearray(key or self.engine.generate_key())
         self._hellos: dict[Role, Hello] = {}
@@ -128,10 +140,9 @@ class MatchSession:
         self._nonce = b""
         self._blinded: dict[Role, bytes] = {}
         self._commitments: dict[Role, bytes] = {}
-        self._tags: Rows = as_rows(b"", TAG_SIZE)
+        self._comparison: TagComparison | None = None
         self._positions = np.empty(0, np.uint32)
         self._partner_nonce = b""
-        self._partner_tags = bytearray()
         self._transcript: Transcript | None = None
         self._counted_own = b""
 
@@ -165,8 +176,9 @@ class MatchSession:
         accepted = self._hellos[Role.RESPONDER]
         events: list[Event] = [Send(accepted)] if self.role is Role.RESPONDER else []
         partner = self.role.other
-        self._own = OwnList(self.role, self._items, self.engine)
-        self._partner = PartnerList(partner, self._hellos[partner].set_size, self.engine, self.sid)
+        partner_size = self._hellos[partner].set_size
+        self._own = OwnList(self.role, self._items, self.engine, self._points)
+        self._partner = PartnerList(partner, partner_size, self.engine, self.sid, self._points)
         self.state = State.BLINDING
         return [*events, *self._own.works(), *self._blinding_done()]
 
@@ -193,9 +205,9 @@ class MatchSession:
     def destroy(self) -> None:
         """Forget key, items, points and tags. May be called at any time, and twice."""
         self._destroy_key()
-        self._own = self._partner = None
-        self._items = self._tags = as_rows(b"", ITEM_SIZE)
-        self._partner_tags.clear()
+        self._forget_points()
+        self._items = as_rows(b"", ITEM_SIZE)
+        self._comparison = None
         if self.state is not State.DONE:
             self.state = State.FAILED
 
@@ -261,29 +273,33 @@ class MatchSession:
         own, partner = self._lists()
         if not (own.complete and partner.complete):
             return []
-        if not all_distinct(partner.points):
+        if not distinct_points(partner.points):
             raise _fault("The partner sent a point twice.")
-        if not all_distinct(own.points, partner.points):
+        if not distinct_points(own.points, partner.points):
             raise _fault("The partner sent back points of ours.")
         if not all_distinct(partner.tags):
             raise _fault("Two points of the partner become one under our key.")
         self._destroy_key()
-        keys = row_keys(partner.tags)
-        order = np.argsort(keys)
-        self._tags = partner.tags[order]
-        self._positions = order.astype(np.uint32)
         self._blinded = {self.role: own.digest(), self.role.other: partner.digest()}
-        self._own = self._partner = None
+        unsorted = partner.tags
+        del own, partner
+        self._forget_points()  # half of what a match holds, and sorting takes room
+        order = ascending_order(unsorted)
+        tags = unsorted[order]
+        self._positions = order.astype(np.uint32)
+        self._comparison = TagComparison(tags)
         self._nonce = self._randbytes(NONCE_SIZE)
-        commitment = self._commit(self.role, self._nonce, self._tags.tobytes())
+        commitment = self._commit(self.role, self._nonce, hashlib.sha256(tags.data).digest())
         self.state = State.COMMITTED
-        tags = self._send_tags() if self.role.other in self._commitments else []
+        sends = self._send_tags() if self.role.other in self._commitments else []
         self._commitments[self.role] = commitment
-        return [Send(TagCommit(commitment)), *tags]
+        return [Send(TagCommit(commitment)), *sends]
 
-    def _commit(self, role: Role, nonce: bytes, tags: bytes) -> bytes:
+    def _commit(self, role: Role, nonce: bytes, tags_digest: bytes) -> bytes:
         blinded = self._blinded
-        return tag_commitment(self.sid, role, blinded[Role.INITIATOR], blinded[Role.RESPONDER], nonce, tags)
+        return tag_commitment(
+            self.sid, role, blinded[Role.INITIATOR], blinded[Role.RESPONDER], nonce, tags_digest
+        )
 
     # --- steps 9 to 12 --------------------------------------------------------------------------------------------
 
@@ -302,21 +318,11 @@ class MatchSession:
     def _send_tags(self) -> list[Event]:
         """Step 9 and 10: only now that the partner's commitment is in."""
         self.state = State.TAGGED
-        starts = range(0, len(self._tags), TAGS_PER_MESSAGE) or [0]
-        return [
-            Send(
-                Tags(
-                    start,
-                    self._tags[start : start + TAGS_PER_MESSAGE].tobytes(),
-                    b"" if start else self._nonce,
-                )
-            )
-            for start in starts
-        ]
+        return [SendAll(_in_messages(self._tags().own, self._nonce))]
 
     def _take_tags(self, message: Tags) -> list[Event]:
-        due, rest = divmod(len(self._partner_tags), TAG_SIZE)
-        expected = len(self._items)
+        comparison = self._tags()
+        due, expected = comparison.taken, len(self._items)
         count, rest = divmod(len(message.tags), TAG_SIZE)
         if rest or len(message.tags) > MAX_CHUNK_BYTES or (not count and expected):
             raise _fault("A message with the partner's tags has a wrong size.")
@@ -327,19 +333,18 @@ class MatchSession:
         if len(message.nonce) != (0 if due else NONCE_SIZE):
             raise _fault("The nonce belongs into the first message with tags, and only there.")
         self._partner_nonce = self._partner_nonce or message.nonce
-        self._partner_tags += message.tags
+        comparison.take(message.tags)
         return self._count() if due + count == expected else []
 
     def _count(self) -> list[Event]:
         """Steps 10 to 12."""
-        tags = bytes(self._partner_tags)
-        commitment = self._commit(self.role.other, self._partner_nonce, tags)
+        comparison = self._tags()
+        commitment = self._commit(self.role.other, self._partner_nonce, comparison.digest())
         if not hmac.compare_digest(commitment, self._commitments[self.role.other]):
             raise _fault("The partner's tags are not those it had committed to.")
-        theirs = row_keys(as_rows(tags, TAG_SIZE))
-        if not (theirs[1:] > theirs[:-1]).all():
+        if not comparison.ascending:
             raise _fault("The partner's tags are not in ascending order.")
-        _, places, _ = np.intersect1d(row_keys(self._tags), theirs, assume_unique=True, return_indices=True)
+        places = comparison.common()
         self._positions = self._positions[places]
         self._transcript = Transcript(
             sid=self.sid,
@@ -349,6 +354,7 @@ class MatchSession:
             commitment_responder=self._commitments[Role.RESPONDER],
             count=len(places),
         )
+        self._comparison = None
         self._counted_own = self._signing_key.sign(counted_bytes(self.role, self._transcript.th))
         self.state = State.COUNTED
         return [Send(Counted(self._counted_own))]
@@ -382,14 +388,32 @@ class MatchSession:
             raise RuntimeError("the session has no lists in this state")
         return self._own, self._partner
 
+    def _tags(self) -> TagComparison:
+        if self._comparison is None:
+            raise RuntimeError("the session has no tags in this state")
+        return self._comparison
+
     def _require(self, state: State, role: Role | None = None) -> None:
         if self.state is not state or (role is not None and self.role is not role):
             raise RuntimeError(f"not possible for the {self.role} while {self.state}")
+
+    def _forget_points(self) -> None:
+        for points in (self._own, self._partner):
+            if points is not None:
+                points.points.close()
+        self._own = self._partner = None
 
     def _destroy_key(self) -> None:
         if self._key is not None:
             self._key[:] = bytes(len(self._key))
             self._key = None
+
+
+def _in_messages(tags: Rows, nonce: bytes) -> Iterator[MatchMessage]:
+    """Step 10: ``tags`` as they are sent, at least one message."""
+    for start in range(0, len(tags), TAGS_PER_MESSAGE) or [0]:
+        chunk = tags[start : start + TAGS_PER_MESSAGE].tobytes()
+        yield Tags(start, chunk, b"" if start else nonce)
 
 
 def _fault(message: str) -> PartnerFault:

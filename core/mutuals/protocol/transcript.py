@@ -50,10 +50,10 @@ class BlindedDigest:
 
 def tags_of(sid: bytes, points: bytes, point_size: int) -> bytes:
     """Step 6: the tags of doubly blinded ``points`` (n × ``point_size`` bytes), n × 16 bytes in the same order."""
-    start = hashlib.sha256(frame(Context.TAG, sid) + _LENGTH.pack(point_size))
+    copy = hashlib.sha256(frame(Context.TAG, sid) + _LENGTH.pack(point_size)).copy
     tags = []
     for offset in range(0, len(points), point_size):
-        state = start.copy()
+        state = copy()
         state.update(points[offset : offset + point_size])
         tags.append(state.digest()[:TAG_SIZE])
     return b"".join(tags)
@@ -85,9 +85,14 @@ class Transcript:
 
 
 def tag_commitment(
-    sid: bytes, role: Role, blinded_initiator: bytes, blinded_responder: bytes, nonce: bytes, tags: bytes
+    sid: bytes,
+    role: Role,
+    blinded_initiator: bytes,
+    blinded_responder: bytes,
+    nonce: bytes,
+    tags_digest: bytes,
 ) -> bytes:
-    """Step 8: commitment to ``tags`` (sorted, n × 16 bytes), opened later by ``nonce`` (32 bytes)."""
+    """Step 8: commitment to the tags (sorted, one after the other) with this SHA-256, opened later by ``nonce``."""
     return digest(
         Context.TAGS,
         sid,
@@ -95,7 +100,7 @@ def tag_commitment(
         blinded_initiator,
         blinded_responder,
         nonce,
-        hashlib.sha256(tags).digest(),
+        tags_digest,
     )
 
 

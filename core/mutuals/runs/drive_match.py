@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from mutuals.engines.base import Operation
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.protocol.lists import Work
-from mutuals.protocol.match import Agreed, Event, Finished, MatchSession, Send, State
+from mutuals.protocol.match import Agreed, Event, Finished, MatchSession, Send, SendAll, State
 from mutuals.protocol.messages import Hello, MatchMessage
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.ports import Cancelled, MessageStream, Progress
@@ -117,6 +117,7 @@ class _MatchDrive:
         self._running: dict[Operation, int] = dict.fromkeys(Operation, 0)
         self._futures: set[Future[bytes]] = set()
         self._unsent = 0
+        self._unmade: deque[Iterator[MatchMessage]] = deque()
         self._receiving = False
         self._comparing = False
         self._outcome: MatchOutcome | None = None
@@ -127,7 +128,7 @@ class _MatchDrive:
         session = self._session
         self._progress.stage(STAGE_HELLO, 0)
         self._take(session.start() if opened is None else session.receive(opened.message, opened.at))
-        while self._outcome is None or self._unsent:
+        while self._outcome is None or self._unsent or self._unmade:
             if self._cancelled():
                 raise MutualsError(ErrorCode.CANCELLED, "The match was cancelled.")
             self._feed()
@@ -146,6 +147,12 @@ class _MatchDrive:
         self._submit(Operation.REBLIND, self._bound)
         # Points that wait to be sent count as well: a slow partner must not fill our memory.
         self._submit(Operation.BLIND, self._bound - self._unsent)
+        while self._unmade and self._unsent < self._bound:
+            message = next(self._unmade[0], None)
+            if message is None:
+                self._unmade.popleft()
+            else:
+                self._put(message)
         if not self._receiving and self._session.listening and not self._waiting[Operation.REBLIND]:
             self._receiving = True
             self._receiver.put(None)
@@ -181,9 +188,12 @@ class _MatchDrive:
     def _take(self, events: list[Event]) -> None:
         for event in events:
             match event:
+                case Send(message) if self._unmade:
+                    self._unmade.append(iter((message,)))
                 case Send(message):
-                    self._unsent += 1
-                    self._sender.put(message)
+                    self._put(message)
+                case SendAll(messages):
+                    self._unmade.append(messages)
                 case Work():
                     self._waiting[event.operation].append(event)
                 case Agreed():
@@ -195,6 +205,10 @@ class _MatchDrive:
         if not self._comparing and self._session.state in (State.COMMITTED, State.TAGGED):
             self._comparing = True
             self._progress.stage(STAGE_TAGS, 0)
+
+    def _put(self, message: MatchMessage) -> None:
+        self._unsent += 1
+        self._sender.put(message)
 
     def _report(self, work: Work, points: Future[bytes]) -> None:
         self._reports.put(_Done(work, points))

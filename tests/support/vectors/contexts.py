@@ -292,7 +292,7 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
         "sha256",
         (SID, "responder", B_I, B_R, NONCE, hashlib.sha256(TAGS).digest()),
         {},
-        lambda _: transcript.tag_commitment(SID, RESPONDER, B_I, B_R, NONCE, TAGS),
+        lambda _: transcript.tag_commitment(SID, RESPONDER, B_I, B_R, NONCE, hashlib.sha256(TAGS).digest()),
     ),
     "th": (
         Context.TH,
