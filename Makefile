@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test hostile leaks lifecycle audit check lint format bench bench-compare proto install clean
@@ -44,9 +45,15 @@ format: $(STAMP) ## Let ruff put the style right
 bench: $(STAMP) ## Measure: engine throughput and full matches over loopback
 	@$(BIN)/pytest bench -p no:xdist --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,ops,rounds $(ARGS)
 
-bench-compare: $(STAMP) ## Side by side with openmined-psi: table, JSON and plot; ARGS="--large" for a million a side
+bench-compare: $(STAMP) $(RIVAL)/.tried ## Side by side with openmined-psi and SecretFlow: table, JSON, plot; ARGS="--large": a million a side
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	@PYTHONPATH=bench:tests $(BIN)/python -m compare --out bench-results $(ARGS)
+	@PYTHONPATH=bench:tests $(BIN)/python -m compare --out bench-results --secretflow $(RIVAL)/bin/python $(ARGS)
+
+$(RIVAL)/.tried: bench/secretflow.txt
+	@$(PYTHON) -m venv $(RIVAL)
+	@$(RIVAL)/bin/python -m pip install -qq --disable-pip-version-check -r bench/secretflow.txt || \
+	  echo "SecretFlow has no build for this machine or Python; it will not be measured." >&2
+	@touch $@
 
 proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
 	@$(BIN)/python scripts/generate_proto.py
@@ -54,7 +61,7 @@ proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
 install: $(STAMP) ## Install into .venv (the other targets do it by themselves)
 
 clean: ## Remove .venv and all caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	@rm -rf $(VENV) $(RIVAL) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -1,6 +1,7 @@
 """``make bench-compare``: the engines side by side in one run, then whole matches; a table, JSON, and a plot.
 
     python -m compare --out DIR [--sizes 10000,100000] [--whole 10000,100000] [--rounds 3] [--large]
+                        [--secretflow PYTHON]
 
 Each measurement has a process of its own and is repeated; the medians count. ``--large`` adds a million a side.
 """
@@ -24,6 +25,7 @@ from rich.table import Table
 
 from compare.curve import ROWS
 from compare.plot import draw
+from compare.secretflow import PROTOCOLS
 from compare.verdict import LARGE, Verdict, verdicts
 from compare.whole import measure as measure_whole
 from mutuals.engines.montgomery import choose_backend
@@ -57,8 +59,15 @@ def main() -> None:
     for items in [*arguments.whole, *large]:
         for engine in ENGINES:
             whole += _whole(items, engine, 1 if items >= LARGE else arguments.rounds, console)
+    others: list[Json] = []
+    if (why := _no_secretflow(arguments.secretflow)) is not None:
+        absent["SecretFlow"] = why
+        console.print(f"[bold yellow]NOT MEASURED: SecretFlow.[/] {why}")
+    else:
+        for items in [*arguments.whole, *large]:
+            others += _secretflow(arguments.secretflow, items, arguments.rounds, console)
     if whole:
-        console.print(_whole_table(whole, all_cores))
+        console.print(_whole_table(whole, all_cores, others))
     found = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine,
@@ -67,6 +76,7 @@ def main() -> None:
         "curve": curve,
         "all_cores": all_cores,
         "whole": whole,
+        "others": others,
     }
     if said := verdicts(found):
         console.print(_verdict_table(said))
@@ -100,6 +110,27 @@ def _all_cores(items: int, engine: str, rounds: int, console: Console) -> Json:
     with console.status(f"{items:,} items a side: curve work on all cores, engine {engine}"):
         measured = [_curve_process("--all-cores", engine, str(items)) for _ in range(rounds)]
     return {"engine": engine, "items": items, "rounds": rounds, **_medians(measured)}
+
+
+def _no_secretflow(python: str | None) -> str | None:
+    """Why it cannot be measured, or None."""
+    if python is None:
+        return "No interpreter that has the package spu was named (--secretflow)."
+    tried = subprocess.run([python, "-c", "import spu.psi"], check=False, capture_output=True)
+    return None if tried.returncode == 0 else f"{python} cannot import spu.psi."
+
+
+def _secretflow(python: str, items: int, rounds: int, console: Console) -> list[Json]:
+    found = []
+    for protocol, name in PROTOCOLS.items():
+        measured = []
+        for _ in range(1 if items >= LARGE else rounds):
+            with console.status(f"{items:,} items a side: {name}"):
+                command = [python, "-m", "compare.secretflow", protocol, str(items)]
+                output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            measured.append(json.loads(output))
+        found.append({"row": name, "items": items, "rounds": len(measured), **_medians(measured)})
+    return found
 
 
 def _curve_process(*arguments: str) -> Json:
@@ -148,7 +179,7 @@ def _curve_table(items: int, curve: list[Json]) -> Table:
     return table
 
 
-def _whole_table(whole: list[Json], all_cores: list[Json]) -> Table:
+def _whole_table(whole: list[Json], all_cores: list[Json], others: list[Json]) -> Table:
     floor = {(one["engine"], one["items"]): one["wall"] for one in all_cores}
     table = Table(title="Whole commands over loopback TLS, both peers on this machine", title_justify="left")
     headings = (
@@ -174,6 +205,16 @@ def _whole_table(whole: list[Json], all_cores: list[Json]) -> Table:
             f"{(one['there'] + one['back']) / (2 * one['items']):.1f}",
             f"{one['client_mb']:.0f}, {one['server_mb']:.0f}",
         )
+    for one in others:
+        figures = (
+            f"{one['items']:,}",
+            f"{one['wall']:.1f}",
+            "",
+            f"{one['cpu']:.1f}",
+            "",
+            f"{one['peak_mb']:.0f}",
+        )
+        table.add_row(one["row"], "", *figures)
     return table
 
 
@@ -224,6 +265,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
     parser.add_argument("--large", action="store_true", help="also a million a side: half an hour and more")
+    parser.add_argument("--secretflow", metavar="PYTHON", help="an interpreter that has the package spu")
     return parser.parse_args()
 
 

@@ -22,6 +22,8 @@ def draw(found: dict[str, Any], folder: Path) -> dict[str, float]:
         if one["command"] == "match":
             name = f"whole match, {one['engine']}"
             lines.setdefault(name, []).append((one["items"], one["client_cpu"] + one["server_cpu"]))
+    for one in found["others"]:
+        lines.setdefault(f"whole, {one['row']}", []).append((one["items"], one["cpu"]))
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     slopes = {}
     for name, points in lines.items():
