@@ -94,7 +94,7 @@ def _field(value: bytes | str | int | Iterable[bytes]) -> bytes:
         return value.encode()
     if isinstance(value, int):
         return struct.pack(">Q", value)
-    return b"".join(_prefixed(bytes(member)) for member in value)
+    return b"".join([part for member in value for part in (_LENGTH.pack(len(member)), member)])
 
 
 def _prefixed(value: bytes) -> bytes:

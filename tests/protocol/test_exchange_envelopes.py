@@ -61,7 +61,8 @@ def record(rank: int, *also: int, days: int = 90) -> PlainRecord:
 
 
 def seal(records: Sequence[PlainRecord], flow: Flow = FLOW) -> list[Envelope]:
-    return seal_envelopes(flow, records, secret=SECRET, signing_key=SENDER)
+    sealed = seal_envelopes(flow, records, secret=SECRET, signing_key=SENDER)
+    return [envelope.message() for envelope in sealed]
 
 
 RECORDS = [record(rank, days=days) for rank in range(4) for days in (30, 90)]

@@ -25,6 +25,8 @@ MAX_BATCH_BYTES = 128 * 1024
 MAX_RECORD_BYTES = 112 * 1024
 
 _UNSIGNED_32 = struct.Struct(">I")
+_ONE_RANK = struct.Struct(">IIII")
+"""Length, rank, no further ranks, class: what comes before the ciphertext of nearly every record."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,22 @@ def receiving_key_id(public: bytes) -> bytes:
     return digest(Context.RECEIVING_KEY, public)[:RECEIVING_KEY_ID_BYTES]
 
 
-def batch_digest(records: Sequence[SealedRecord]) -> bytes:
-    """Digest over sealed records with their ranks and classes, in order; 32 bytes."""
-    return digest(Context.ENVELOPE_BATCH, (_record_bytes(record) for record in records))
+def batch_digest(records: Sequence[SealedRecord] | bytes) -> bytes:
+    """Digest over sealed records with their ranks and classes, in order; 32 bytes.
+
+    Records come as they are, or as ``encode_records`` wrote them, which is the field that is hashed.
+    """
+    encoded = records if isinstance(records, bytes) else encode_records(records)
+    return digest(Context.ENVELOPE_BATCH, encoded)
 
 
-def envelope_digest(header: bytes, records: Sequence[SealedRecord]) -> bytes:
-    """Digest over header and records; 32 bytes. What is acknowledged, and what the next envelope names."""
-    return digest(Context.ENVELOPE_DIGEST, header, (_record_bytes(record) for record in records))
+def envelope_digest(header: bytes, records: Sequence[SealedRecord] | bytes) -> bytes:
+    """Digest over header and records, as in ``batch_digest``; 32 bytes.
+
+    It is what is acknowledged, and what the next envelope names.
+    """
+    encoded = records if isinstance(records, bytes) else encode_records(records)
+    return digest(Context.ENVELOPE_DIGEST, header, encoded)
 
 
 def ack_bytes(sid: bytes, envelope: bytes) -> bytes:
@@ -154,19 +164,23 @@ def ack_bytes(sid: bytes, envelope: bytes) -> bytes:
 
 
 def encode_records(records: Sequence[SealedRecord]) -> bytes:
-    """Sealed records as one byte string, for the store."""
-    encoded = (_record_bytes(record) for record in records)
-    return b"".join(_UNSIGNED_32.pack(len(record)) + record for record in encoded)
+    """Sealed records as one byte string, for the digests and the store: each with its length before it."""
+    parts = []
+    for record in records:
+        also, ciphertext = record.also, record.ciphertext
+        if also:
+            ranks = struct.pack(f">II{len(also)}I", record.rank, len(also), *also)
+            parts.append(_UNSIGNED_32.pack(len(ranks) + 4 + len(ciphertext)) + ranks)
+            parts.append(_UNSIGNED_32.pack(record.retention_days))
+        else:
+            parts.append(_ONE_RANK.pack(12 + len(ciphertext), record.rank, 0, record.retention_days))
+        parts.append(ciphertext)
+    return b"".join(parts)
 
 
 def decode_records(data: bytes) -> tuple[SealedRecord, ...]:
     """What ``encode_records`` wrote. Raises ValueError for anything else."""
     return tuple(_parse_record(part) for part in _split(data))
-
-
-def _record_bytes(record: SealedRecord) -> bytes:
-    ranks = struct.pack(f">II{len(record.also)}I", record.rank, len(record.also), *record.also)
-    return ranks + _UNSIGNED_32.pack(record.retention_days) + record.ciphertext
 
 
 def _parse_record(data: bytes) -> SealedRecord:

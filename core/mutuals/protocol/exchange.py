@@ -1,6 +1,7 @@
 """The exchange, sans-I/O: sealing this side's records into envelopes, and checking the partner's.
 
-    envelopes = seal_envelopes(flow, records, secret=new_secret(), signing_key=own_key)
+    for sealed in seal_envelopes(flow, records, secret=new_secret(), signing_key=own_key):
+        sealed.message()                                             # an Envelope
     receiver = EnvelopeReceiver(flow, partner_key, own_key)          # at the other side
     accepted = receiver.receive(envelope)                            # store accepted, then send accepted.ack
 
@@ -11,7 +12,7 @@ is evidence, because the header commits to the plaintext.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -26,6 +27,8 @@ from mutuals.protocol.envelopes import (
     EnvelopeHeader,
     ack_bytes,
     batch_digest,
+    decode_records,
+    encode_records,
     envelope_digest,
     receiving_key_id,
 )
@@ -52,7 +55,7 @@ class Flow:
     pairs: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlainRecord:
     """The agreed fields of one contact and retention class (canonical JSON), before sealing."""
 
@@ -62,23 +65,40 @@ class PlainRecord:
     plaintext: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class SealedEnvelope:
+    """An envelope as the store keeps it: ``records`` is what ``encode_records`` writes, ``digest`` over both parts."""
+
+    header: bytes
+    signature: bytes
+    records: bytes = field(repr=False)
+    digest: bytes
+
+    def message(self) -> Envelope:
+        """As it is sent."""
+        return Envelope(self.header, self.signature, decode_records(self.records))
+
+
 def seal_envelopes(
     flow: Flow, records: Sequence[PlainRecord], *, secret: bytes, signing_key: SigningKey
-) -> list[Envelope]:
-    """All envelopes of this direction, signed and chained; at least one, even without a record.
+) -> Iterator[SealedEnvelope]:
+    """The envelopes of this direction one after the other, signed and chained; one even without a record.
 
-    ``records`` ascend by rank and class. ``secret`` must be fresh: sealing twice with it would repeat a
-    nonce. Raises ValueError where records are out of order or too large.
+    ``records`` ascend by rank and class, and are taken batch by batch. ``secret`` must be fresh: sealing twice with it
+    would repeat a nonce. Raises ValueError where records are out of order or too large.
     """
-    _require_order(records)
     keys = RecordKeys(flow.sid, flow.direction, secret)
-    envelopes: list[Envelope] = []
+    key_id = receiving_key_id(flow.receiving_key)
     previous = NO_PREVIOUS
     start = 0
-    for number, batch in enumerate(batches := _batches(records)):
-        sealed = tuple(
-            SealedRecord(r.rank, r.also, r.retention_days, keys.seal(r.rank, r.retention_days, r.plaintext))
-            for r in batch
+    for number, batch in enumerate(_batches(records)):
+        encoded = encode_records(
+            [
+                SealedRecord(
+                    r.rank, r.also, r.retention_days, keys.seal(r.rank, r.retention_days, r.plaintext)
+                )
+                for r in batch
+            ]
         )
         header = EnvelopeHeader(
             agreement=flow.agreement,
@@ -86,23 +106,22 @@ def seal_envelopes(
             direction=flow.direction,
             sender=flow.sender,
             recipient=flow.recipient,
-            receiving_key=receiving_key_id(flow.receiving_key),
+            receiving_key=key_id,
             number=number,
-            last=number == len(batches) - 1,
+            last=start + len(batch) == len(records),
             total=len(records),
             start=start,
             count=len(batch),
             previous=previous,
-            batch=batch_digest(sealed),
-            plaintext=keys.plaintext_digest(number, (record.plaintext for record in batch)),
+            batch=batch_digest(encoded),
+            plaintext=keys.plaintext_digest(number, [record.plaintext for record in batch]),
             sealed_secret=b""
             if number
             else seal_secret(flow.receiving_key, flow.sid, flow.direction, secret),
         ).to_bytes()
-        envelopes.append(Envelope(header=header, signature=signing_key.sign(header), records=sealed))
-        previous = envelope_digest(header, sealed)
+        previous = envelope_digest(header, encoded)
+        yield SealedEnvelope(header, signing_key.sign(header), encoded, previous)
         start += len(batch)
-    return envelopes
 
 
 def verify_ack(flow: Flow, envelope: bytes, ack: EnvelopeAck, recipient_key: VerifyKey) -> None:
@@ -137,11 +156,12 @@ class EnvelopeReceiver:
         self._flow = flow
         self._sender_key = sender_key
         self._own_key = own_key
+        self._key_id = receiving_key_id(flow.receiving_key)
         self._digests: list[bytes] = []
         self._records = 0
         self._total: int | None = None
         self._complete = False
-        self._ranks = _Ranks()
+        self._ranks = _Ranks(flow.pairs)
 
     @property
     def complete(self) -> bool:
@@ -166,12 +186,13 @@ class EnvelopeReceiver:
     @property
     def pairs(self) -> int:
         """Number of pairs that the records received so far name."""
-        return len(self._ranks.claimed)
+        return self._ranks.pairs
 
     def restore(self, envelopes: Sequence[tuple[bytes, bytes]], records: Iterable[SealedRecord]) -> None:
         """Go on after an interruption: (header, digest) of what was stored, in order, and the stored records.
 
-        Trusts them: they passed the checks before they were stored. Records deleted since may be missing.
+        Trusts them: they passed the checks before they were stored. Records deleted since may be missing, and so may
+        the ciphertext of the others, which is not looked at.
         """
         for header_bytes, digest in envelopes:
             header = EnvelopeHeader.from_bytes(header_bytes)
@@ -195,9 +216,10 @@ class EnvelopeReceiver:
             raise _fault("sent an envelope whose header cannot be read") from error
         self._check_binding(header)
         # 3 The records: exactly those that were signed.
-        if header.count != len(envelope.records) or header.batch != batch_digest(envelope.records):
+        encoded = encode_records(envelope.records)
+        if header.count != len(envelope.records) or header.batch != batch_digest(encoded):
             raise _fault("sent an envelope with other records than it signed")
-        digest = envelope_digest(envelope.header, envelope.records)
+        digest = envelope_digest(envelope.header, encoded)
         # 4 Seen before: the same bytes get the same answer, other bytes under the same number are a failure.
         new = header.number >= len(self._digests)
         if not new and self._digests[header.number] != digest:
@@ -219,7 +241,7 @@ class EnvelopeReceiver:
             "direction": (header.direction, flow.direction),
             "sender": (header.sender, flow.sender),
             "recipient": (header.recipient, flow.recipient),
-            "receiving key": (header.receiving_key, receiving_key_id(flow.receiving_key)),
+            "receiving key": (header.receiving_key, self._key_id),
         }
         for name, (found, wanted) in expected.items():
             if found != wanted:
@@ -260,56 +282,66 @@ class EnvelopeReceiver:
 class _Ranks:
     """Which ranks were named so far: each belongs to one contact, and contacts come in ascending order."""
 
-    def __init__(self) -> None:
-        self.claimed: set[int] = set()
+    def __init__(self, count: int) -> None:
+        self.pairs = 0
         self.contacts = 0
+        self._claimed = bytearray(count)
         self._latest: SealedRecord | None = None
 
     def extend(self, records: Iterable[SealedRecord]) -> None:
-        """Take further records. Raises PartnerFault, and then takes none of them."""
+        """Take further records, whose ranks are in the overlap. Raises PartnerFault, and then takes none of them."""
         latest = self._latest
-        claimed: set[int] = set()
+        taken: list[int] = []
         contacts = 0
-        for record in records:
-            if latest is not None and record.rank == latest.rank:
-                if record.also != latest.also or record.retention_days <= latest.retention_days:
-                    raise _fault("sent two records for one rank that do not go together")
-            else:
-                if latest is not None and record.rank < latest.rank:
-                    raise _fault("sent records that do not ascend by rank")
-                named = (record.rank, *record.also)
-                if any(high <= low for low, high in pairwise(named)):
-                    raise _fault("sent a record whose further ranks do not ascend")
-                if not self.claimed.isdisjoint(named) or not claimed.isdisjoint(named):
-                    raise _fault("sent two records for the same rank")
-                claimed.update(named)
-                contacts += 1
-            latest = record
-        self.claimed |= claimed
+        try:
+            for record in records:
+                if latest is not None and record.rank == latest.rank:
+                    if record.also != latest.also or record.retention_days <= latest.retention_days:
+                        raise _fault("sent two records for one rank that do not go together")
+                else:
+                    if latest is not None and record.rank < latest.rank:
+                        raise _fault("sent records that do not ascend by rank")
+                    self._claim(record, taken)
+                    contacts += 1
+                latest = record
+        except PartnerFault:
+            for rank in taken:
+                self._claimed[rank] = 0
+            raise
+        self.pairs += len(taken)
         self.contacts += contacts
         self._latest = latest
 
+    def _claim(self, record: SealedRecord, taken: list[int]) -> None:
+        named = (record.rank, *record.also)
+        if record.also and any(high <= low for low, high in pairwise(named)):
+            raise _fault("sent a record whose further ranks do not ascend")
+        for rank in named:
+            if self._claimed[rank]:
+                raise _fault("sent two records for the same rank")
+            self._claimed[rank] = 1
+            taken.append(rank)
 
-def _batches(records: Sequence[PlainRecord]) -> list[list[PlainRecord]]:
-    batches: list[list[PlainRecord]] = [[]]
+
+def _batches(records: Iterable[PlainRecord]) -> Iterator[list[PlainRecord]]:
+    """The records of one envelope after the other; an empty batch where there is none at all."""
+    batch: list[PlainRecord] = []
     size = 0
+    latest = (-1, 0)
     for record in records:
         if len(record.plaintext) > MAX_RECORD_BYTES:
             raise ValueError("a record is too large to be sent")
+        place = (record.rank, record.retention_days)
+        if place <= latest:
+            raise ValueError("records must ascend by rank and retention class")
+        latest = place
         own_size = len(record.plaintext) + 4 * len(record.also)
-        full = len(batches[-1]) == MAX_RECORDS_PER_ENVELOPE
-        if batches[-1] and (full or size + own_size > MAX_BATCH_BYTES):
-            batches.append([])
-            size = 0
-        batches[-1].append(record)
+        if batch and (len(batch) == MAX_RECORDS_PER_ENVELOPE or size + own_size > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
         size += own_size
-    return batches
-
-
-def _require_order(records: Sequence[PlainRecord]) -> None:
-    order = [(record.rank, record.retention_days) for record in records]
-    if any(high <= low for low, high in pairwise(order)):
-        raise ValueError("records must ascend by rank and retention class")
+    yield batch
 
 
 def _fault(what: str) -> PartnerFault:

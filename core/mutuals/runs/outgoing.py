@@ -19,8 +19,8 @@ from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy, policy_in_force
-from mutuals.protocol.envelopes import decode_records, encode_records, envelope_digest
-from mutuals.protocol.exchange import Flow, seal_envelopes
+from mutuals.protocol.envelopes import decode_records
+from mutuals.protocol.exchange import Flow, SealedEnvelope, seal_envelopes
 from mutuals.protocol.messages import Envelope
 from mutuals.protocol.sealing import new_secret
 from mutuals.runs.authorisation import Authorisation, require_authorisation
@@ -42,7 +42,7 @@ class Prepared:
 
     preview: Preview
     authorisation: Authorisation | None
-    envelopes: list[Envelope] = field(repr=False)
+    envelopes: list[SealedEnvelope] = field(repr=False)
 
 
 def outgoing_flow(peer: Peer, run: Run, active: ActiveAgreement) -> Flow:
@@ -100,7 +100,7 @@ def prepare_outgoing(peer: Peer, run: Run, active: ActiveAgreement) -> Prepared:
         secret=new_secret(),
         signing_key=peer.signing_key,
     )
-    return Prepared(preview, authorisation, envelopes)
+    return Prepared(preview, authorisation, list(envelopes))
 
 
 def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
@@ -139,8 +139,8 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
                     number=number,
                     header=envelope.header,
                     signature=envelope.signature,
-                    records=encode_records(envelope.records),
-                    digest=envelope_digest(envelope.header, envelope.records),
+                    records=envelope.records,
+                    digest=envelope.digest,
                 )
             )
         if preview.outgoing.sent:
