@@ -1,7 +1,8 @@
 """A second implementation of the match and the reveal (steps 1 to 19), written after docs/protocol.md.
 
 It shares no code with the product: plain integers, hashlib, and Ed25519 signatures and HKDF from ``cryptography``.
-The curves are here, too. It is slow, leaks its keys through time, and is for comparing bytes, not for use.
+The engines' curves are in ``reference_engines``, that of SPAKE2 is here. It is slow, leaks its keys through time, and
+is for comparing bytes, not for use.
 
     side = Side("initiator", items, signing_seed=..., key=..., ...)
     talk = match(side, terms)            # a generator: a dict it gives is a message to send,
@@ -22,6 +23,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from reference_engines import ENGINES, Affine, Q
 
 Message = dict[str, Any]
 Talk = Generator[Message | None, Message, Any]
@@ -63,92 +65,8 @@ def short_name(letter: str, digest: bytes) -> str:
     return f"{letter}-" + "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[digit] for digit in digits)
 
 
-# --- P-256 and the engine “openmined” -----------------------------------------------------------------------------
-
-P = 2**256 - 2**224 + 2**192 + 2**96 - 1
-A = P - 3
-B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-Affine = tuple[int, int]
-
-
-def hash_to_p256(item: bytes) -> Affine:
-    """Try-and-rehash: the first x on the curve, with the even y."""
-    x = oracle(item)
-    while (y := square_root(x**3 + A * x + B)) is None:
-        # The bytes of x have no leading zeros.
-        x = oracle(x.to_bytes((x.bit_length() + 7) // 8, "big"))
-    return x, y if y % 2 == 0 else P - y
-
-
-def oracle(data: bytes) -> int:
-    """512 bits reduced modulo p: SHA-256 twice, behind a counter of one byte that begins at 1."""
-    return int.from_bytes(sha(b"\x01" + data) + sha(b"\x02" + data), "big") % P
-
-
-def square_root(value: int) -> int | None:
-    root = pow(value, (P + 1) // 4, P)
-    return root if root * root % P == value % P else None
-
-
-def encode_p256(point: Affine) -> bytes:
-    x, y = point
-    return bytes([2 + y % 2]) + x.to_bytes(32, "big")
-
-
-def decode_p256(data: bytes) -> Affine:
-    assert len(data) == 33
-    assert data[0] in {2, 3}
-    x = int.from_bytes(data[1:], "big")
-    assert x < P
-    y = square_root(x**3 + A * x + B)
-    assert y is not None
-    return x, y if y % 2 == data[0] - 2 else P - y
-
-
-def multiply_p256(key: int, point: Affine) -> Affine:
-    """Double and add in Jacobian coordinates; ``key`` is in 1 … n − 1."""
-    x, y, z = 0, 1, 0
-    for bit in f"{key:b}":
-        x, y, z = _double(x, y, z)
-        if bit == "1":
-            x, y, z = _add(x, y, z, *point)
-    inverse = pow(z, -1, P)
-    return x * inverse**2 % P, y * inverse**3 % P
-
-
-def _double(x: int, y: int, z: int) -> tuple[int, int, int]:
-    yy = y * y % P
-    s = 4 * x * yy % P
-    m = (3 * x * x + A * pow(z, 4, P)) % P
-    x3 = (m * m - 2 * s) % P
-    return x3, (m * (s - x3) - 8 * yy * yy) % P, 2 * y * z % P
-
-
-def _add(x: int, y: int, z: int, x2: int, y2: int) -> tuple[int, int, int]:
-    if z == 0:
-        return x2, y2, 1
-    h = (x2 * z * z - x) % P
-    r = (y2 * z**3 - y) % P
-    if h == 0:
-        return _double(x, y, z) if r == 0 else (0, 1, 0)
-    hh, hhh = h * h % P, h**3 % P
-    x3 = (r * r - hhh - 2 * x * hh) % P
-    return x3, (r * (x * hh - x3) - y * hhh) % P, z * h % P
-
-
-def blind(key: int, item: bytes) -> bytes:
-    return encode_p256(multiply_p256(key, hash_to_p256(item)))
-
-
-def reblind(key: int, point: bytes) -> bytes:
-    return encode_p256(multiply_p256(key, decode_p256(point)))
-
-
 # --- SPAKE2 over the prime-order group of edwards25519 ------------------------------------------------------------
 
-Q = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, Q) % Q
 
@@ -163,12 +81,26 @@ def edwards_add(one: Affine, two: Affine) -> Affine:
 
 
 def edwards_multiply(scalar: int, point: Affine) -> Affine:
-    result = (0, 1)
+    """Double and add in extended coordinates (RFC 8032 §5.1.4), whose one law of addition has no exceptions."""
+    x, y = point
+    addend = (x, y, 1, x * y % Q)
+    result = (0, 1, 1, 0)
     for bit in f"{scalar:b}":
-        result = edwards_add(result, result)
+        result = _extended_add(result, result)
         if bit == "1":
-            result = edwards_add(result, point)
-    return result
+            result = _extended_add(result, addend)
+    inverse = pow(result[2], -1, Q)
+    return result[0] * inverse % Q, result[1] * inverse % Q
+
+
+def _extended_add(
+    one: tuple[int, int, int, int], two: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = one, two
+    a, b = (y1 - x1) * (y2 - x2) % Q, (y1 + x1) * (y2 + x2) % Q
+    c, d = 2 * D * t1 * t2 % Q, 2 * z1 * z2 % Q
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % Q, g * h % Q, f * g % Q, e * h % Q
 
 
 def edwards_x(y: int) -> int | None:
@@ -264,7 +196,7 @@ class Side:
     partner_public: bytes
     receiving_key: bytes
     sent_at: int
-    key: int
+    key: bytes
     hello_nonce: bytes
     tag_nonce: bytes
     random: bytes
@@ -348,7 +280,8 @@ def match(side: Side, terms: Terms) -> Talk:
     # 3
     sid = sha(frame("mutuals/v1/sid", hello_bytes(opened), hello_bytes(accepted)))
     # 4
-    points = [blind(side.key, item) for item in side.items]
+    engine = ENGINES[terms.engine]
+    points = [engine.blind(side.key, item) for item in side.items]
     for start in range(0, len(points), POINTS_PER_MESSAGE):
         yield {
             "type": "Blinded",
@@ -361,10 +294,10 @@ def match(side: Side, terms: Terms) -> Talk:
         message = yield None
         assert message["type"] == "Blinded"
         assert message["start"] == len(theirs)
-        theirs += _split(message["points"], 33)
+        theirs += _split(message["points"], engine.point_size)
     assert len(theirs) == partner["set_size"]
     assert len({*theirs, *points}) == len(theirs) + len(points)
-    doubly = [reblind(side.key, point) for point in theirs]
+    doubly = [engine.reblind(side.key, point) for point in theirs]
     assert len(set(doubly)) == len(doubly)
     # 6
     tag_of = {position: sha(frame("mutuals/v1/tag", sid, w))[:16] for position, w in enumerate(doubly)}

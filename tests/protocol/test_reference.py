@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
+import reference_engines
 import reference_match as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.engines import EACH_ENGINE, ENGINES, needs_openmined
 from support.talks import (
-    ENGINE,
     Fixed,
     FixedSide,
     converse,
@@ -20,9 +23,12 @@ from support.talks import (
 )
 
 from mutuals.crypto.hpke import generate_keypair
+from mutuals.engines import get_engine
 from mutuals.models.run import Role
 from mutuals.protocol.messages import Tags
 from mutuals.shortid import short_id
+
+VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 def compare(fixed: Fixed, role: Role) -> None:
@@ -54,7 +60,7 @@ def compare(fixed: Fixed, role: Role) -> None:
 
 @st.composite
 def runs(draw: st.DrawFn) -> Fixed:
-    """Two lists with any overlap, in any order, and random secrets."""
+    """Two lists with any overlap, in any order, an engine, and random secrets."""
     both = draw(st.lists(st.integers(0, 40), max_size=6, unique=True))
     generator = random.Random(draw(st.integers(0, 2**64)))
     sides = {}
@@ -64,14 +70,17 @@ def runs(draw: st.DrawFn) -> Fixed:
         sides[role] = FixedSide(
             identifiers=tuple(f"email:{number}@example.com" for number in draw(st.permutations(numbers))),
             signing_seed=generator.randbytes(32),
-            key=generator.randrange(1, reference.ORDER).to_bytes(32, "big"),
+            key=generator.randrange(1, reference_engines.ORDER).to_bytes(32, "big"),
             hello_nonce=generator.randbytes(32),
             tag_nonce=generator.randbytes(32),
             random=generator.randbytes(64),
             receiving_key=generate_keypair().public,
             sent_at=1_777_636_800 + generator.randrange(300),
         )
-    return Fixed(generator.randbytes(32), "strict-v1", generator.randbytes(32), draw(st.booleans()), sides)
+    engine = draw(st.sampled_from(ENGINES))
+    return Fixed(
+        generator.randbytes(32), engine, "strict-v1", generator.randbytes(32), draw(st.booleans()), sides
+    )
 
 
 @settings(max_examples=8, deadline=None)
@@ -86,20 +95,45 @@ def test_the_reference_starts_and_the_product_answers(fixed: Fixed) -> None:
     compare(fixed, Role.RESPONDER)
 
 
-@settings(max_examples=20, deadline=None)
-@given(item=st.binary(min_size=32, max_size=32), key=st.integers(1, reference.ORDER - 1))
-def test_the_reference_blinds_as_the_library_does(item: bytes, key: int) -> None:
-    raw = key.to_bytes(32, "big")
-    point = reference.blind(key, item)
-    assert ENGINE.blind(raw, item) == point
-    assert ENGINE.reblind(raw, point) == reference.reblind(key, point)
+@pytest.mark.parametrize("engine", EACH_ENGINE)
+@settings(max_examples=15, deadline=None)
+@given(item=st.binary(min_size=32, max_size=32), number=st.integers(1, reference_engines.ORDER - 1))
+def test_the_reference_blinds_as_the_engine_does(engine: str, item: bytes, number: int) -> None:
+    product, second, key = get_engine(engine), reference_engines.ENGINES[engine], number.to_bytes(32, "big")
+    point = second.blind(key, item)
+    assert product.blind(key, item) == point
+    assert product.reblind(key, point) == second.reblind(key, point)
 
 
+@needs_openmined
 @pytest.mark.parametrize("number", [0x1C7, 0x1DC, 0x471])
 def test_a_rehashed_coordinate_loses_its_leading_zeros(number: int) -> None:
     """The first candidate of these items is below 2^248 and not on the curve."""
-    item = number.to_bytes(32, "big")
-    x = reference.oracle(item)
+    item, key = number.to_bytes(32, "big"), (5).to_bytes(32, "big")
+    x = reference_engines.oracle(item)
     assert x < 2**248
-    assert reference.square_root(x**3 + reference.A * x + reference.B) is None
-    assert ENGINE.blind((5).to_bytes(32, "big"), item) == reference.blind(5, item)
+    assert reference_engines.square_root(x**3 + reference_engines.A * x + reference_engines.B) is None
+    assert get_engine("openmined").blind(key, item) == reference_engines.ENGINES["openmined"].blind(key, item)
+
+
+def test_the_reference_hashes_to_curve25519_as_rfc_9380_does() -> None:
+    content = json.loads((VECTORS / "rfc9380_curve25519_ell2_nu.json").read_text(encoding="utf-8"))
+    for case in content["vectors"]:
+        message, dst = case["msg"].encode(), content["dst"].encode()
+        assert reference_engines.hash_to_field(message, dst) == int(case["u"], 16)
+        assert int.from_bytes(reference_engines.encode_to_curve(message, dst), "little") == int(
+            case["Q_x"], 16
+        )
+
+
+def test_the_reference_multiplies_as_rfc_7748_does() -> None:
+    """§5.2; the loop of 1,000 is the product's to do."""
+    nine = (9).to_bytes(32, "little")
+    once = reference_engines.x25519(nine, nine)
+    assert once.hex() == "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"
+    scalar = bytes.fromhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4")
+    point = bytes.fromhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c")
+    assert (
+        reference_engines.x25519(scalar, point).hex()
+        == "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.engines import OPENMINED_RUNS
 from support.vectors import VectorFile, vector_files
 
 from mutuals.crypto.hpke import open_sealed
@@ -36,6 +37,8 @@ def load(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 def test_the_product_makes_what_the_file_expects(file: VectorFile) -> None:
     for case in load(file.name)["cases"]:
+        if not OPENMINED_RUNS and "openmined" in (file.name, case["inputs"].get("engine")):
+            continue
         assert file.make(case["inputs"]) == case["expected"], case["name"]
 
 

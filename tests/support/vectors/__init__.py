@@ -39,6 +39,6 @@ class VectorFile:
 
 def vector_files() -> list[VectorFile]:
     """All of them."""
-    from support.vectors import contexts, exchange, match, papers, wire
+    from support.vectors import contexts, engines, exchange, match, papers, wire
 
-    return [*contexts.FILES, *match.FILES, *papers.FILES, *exchange.FILES, *wire.FILES]
+    return [*contexts.FILES, *engines.FILES, *match.FILES, *papers.FILES, *exchange.FILES, *wire.FILES]

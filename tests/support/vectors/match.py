@@ -7,8 +7,10 @@ fails where it and the product disagree on anything that is sent.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
+from mutuals.engines import get_engine
 from mutuals.models.run import Role
 from mutuals.protocol.items import items_for
 from mutuals.protocol.messages import ConfirmMac, ConfirmShare, Hello, Positions
@@ -16,7 +18,6 @@ from mutuals.protocol.padding import padded_size
 from mutuals.shortid import short_id
 from support.hpke import public_of
 from support.talks import (
-    ENGINE,
     Fixed,
     FixedSide,
     converse,
@@ -66,11 +67,11 @@ LISTS: dict[str, tuple[list[str], list[str], str]] = {
 }
 
 
-def _inputs(name: str) -> Json:
+def _inputs(name: str, engine: str) -> Json:
     lists = dict(zip(Role, LISTS[name][:2], strict=True))
     sides = {}
     for number, role in enumerate(Role):
-        # The top bit cleared: below the order of P-256.
+        # The top bit cleared: below the order of P-256. For X25519 any 32 bytes are a key.
         key = bytes([stream(f"{name} {role} key", 1)[0] & 0x7F]) + stream(f"{name} {role} rest", 31)
         sides[role.value] = {
             "identifiers": lists[role],
@@ -84,7 +85,7 @@ def _inputs(name: str) -> Json:
         }
     return {
         "agreement": AGREEMENT,
-        "engine": "openmined",
+        "engine": engine,
         "profile": "strict-v1",
         "profile_digest": "bb" * 32,
         "count_only": False,
@@ -96,6 +97,7 @@ def fixed(inputs: Json) -> Fixed:
     """The run that ``inputs`` describe."""
     return Fixed(
         agreement=bytes.fromhex(inputs["agreement"]),
+        engine=inputs["engine"],
         profile=inputs["profile"],
         profile_digest=bytes.fromhex(inputs["profile_digest"]),
         count_only=inputs["count_only"],
@@ -150,15 +152,16 @@ def _make_hello(inputs: Json) -> Json:
 def _make_match(inputs: Json) -> Json:
     run = fixed(inputs)
     product, second = _matched(run)
+    engine = get_engine(run.engine)
     expected: Json = {}
     for role in Role:
         own, other = run.sides[role], run.sides[role.other]
         items = items_for(run.agreement, own.identifiers).tobytes()
-        theirs = ENGINE.blind(other.key, items_for(run.agreement, other.identifiers).tobytes())
+        theirs = engine.blind(other.key, items_for(run.agreement, other.identifiers).tobytes())
         expected[role.value] = {
             "items": _hexes(items, 32),
-            "blinded": _hexes(ENGINE.blind(own.key, items), 33),
-            "doubly_blinded": _hexes(ENGINE.reblind(own.key, theirs), 33),
+            "blinded": _hexes(engine.blind(own.key, items), engine.point_size),
+            "doubly_blinded": _hexes(engine.reblind(own.key, theirs), engine.point_size),
             "tags": [tag.hex() for tag in second.results[role].tags[role.value]],
             "blinded_digest": second.results[role].blinded[role.value].hex(),
             "commitment": second.results[role].commitments[role.value].hex(),
@@ -213,14 +216,17 @@ def _hexes(data: bytes, size: int) -> list[str]:
     return [data[start : start + size].hex() for start in range(0, len(data), size)]
 
 
-def _cases(*names: str) -> list[Case]:
-    return [(name, LISTS[name][2], _inputs(name)) for name in names]
+def _cases(names: Iterable[str], *engines: str) -> list[Case]:
+    return [
+        (f"{name}, {engine}", LISTS[name][2], _inputs(name, engine)) for engine in engines for name in names
+    ]
 
 
 def _make_items(inputs: Json) -> Json:
     items = items_for(bytes.fromhex(inputs["agreement"]), inputs["identifiers"])
-    points = ENGINE.blind(bytes.fromhex(inputs["key"]), items.tobytes())
-    return {"items": _hexes(items.tobytes(), 32), "blinded": _hexes(points, 33)}
+    engine = get_engine(inputs["engine"])
+    points = engine.blind(bytes.fromhex(inputs["key"]), items.tobytes())
+    return {"items": _hexes(items.tobytes(), 32), "blinded": _hexes(points, engine.point_size)}
 
 
 def _item_cases() -> list[Case]:
@@ -229,48 +235,19 @@ def _item_cases() -> list[Case]:
     return [
         (
             "identifiers",
-            "SHA-256 over the framed identifier in UTF-8; the points are under the key 7.",
-            {"agreement": AGREEMENT, "identifiers": identifiers, "key": key},
+            "SHA-256 over the framed identifier in UTF-8; the points are under the key 7, which X25519 clamps.",
+            {"agreement": AGREEMENT, "engine": "x25519", "identifiers": identifiers, "key": key},
+        ),
+        (
+            "identifiers, openmined",
+            "The same items as points of P-256, under the key 7.",
+            {"agreement": AGREEMENT, "engine": "openmined", "identifiers": identifiers, "key": key},
         ),
         (
             "another agreement",
             "The same identifiers, and not one item is the same.",
-            {"agreement": "ac" * 32, "identifiers": identifiers, "key": key},
+            {"agreement": "ac" * 32, "engine": "x25519", "identifiers": identifiers, "key": key},
         ),
-    ]
-
-
-def _make_points(inputs: Json) -> Json:
-    key, item = bytes.fromhex(inputs["key"]), bytes.fromhex(inputs["item"])
-    return {"point": ENGINE.blind(key, item).hex()}
-
-
-def _point_cases() -> list[Case]:
-    one = (b"\x00" * 31 + b"\x01").hex()
-    cases: list[Case] = [
-        (
-            "first candidate",
-            "The first x is on the curve; key 1 shows the hashed point itself.",
-            b"\x00" * 32,
-        ),
-        (
-            "second candidate",
-            "The first x is not on the curve and is hashed again.",
-            (1).to_bytes(32, "big"),
-        ),
-        (
-            "leading zero",
-            "The first x is below 2^248 and not on the curve: it is hashed again as 31 bytes.",
-            (0x1C7).to_bytes(32, "big"),
-        ),
-    ]
-    largest = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632550
-    return [(name, outcome, {"key": one, "item": item.hex()}) for name, outcome, item in cases] + [
-        (
-            "largest key",
-            "n − 1: the hashed point's negative, so prefix 03.",
-            {"key": largest.to_bytes(32, "big").hex(), "item": "00" * 32},
-        )
     ]
 
 
@@ -293,24 +270,21 @@ FILES = [
         "items", "From identifiers to items, and their points under one key.", _item_cases, _make_items
     ),
     VectorFile(
-        "openmined", "Hashing an item to P-256 and multiplying by the key.", _point_cases, _make_points
-    ),
-    VectorFile(
         "hello",
         "Open and Accept as signed, the session id and the run's short name.",
-        lambda: _cases("normal", "empty set"),
+        lambda: [*_cases(["normal", "empty set"], "x25519"), *_cases(["normal"], "openmined")],
         _make_hello,
     ),
     VectorFile(
         "match",
         "Steps 3 to 12 with every secret given. positions are what step 15 or 16 sends.",
-        lambda: _cases(*LISTS),
+        lambda: _cases(LISTS, "x25519", "openmined"),
         _make_match,
     ),
     VectorFile(
         "reveal",
         "Steps 13 to 19 after the match of the same inputs. pairs: position in the own list, by rank.",
-        lambda: _cases("normal", "one item", "full overlap"),
+        lambda: [*_cases(["normal", "one item", "full overlap"], "x25519"), *_cases(["normal"], "openmined")],
         _make_reveal,
     ),
     VectorFile("padding", "Announced sizes where the agreement pads them.", _padding_cases, _make_padding),
