@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
 
 import polars as pl
@@ -75,3 +75,8 @@ class ContactTable:
     field_names: tuple[str, ...]
     rejected_identifiers: pl.DataFrame = field(default_factory=_no_identifiers)
     absent: tuple[str, ...] = ()
+
+
+def with_rows(table: ContactTable, chosen: pl.Series) -> ContactTable:
+    """``table`` with those of its contacts for which ``chosen`` is true, and what it says of rejected rows."""
+    return replace(table, frame=table.frame.filter(chosen))

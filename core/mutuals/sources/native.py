@@ -5,12 +5,15 @@ mapped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
+from mutuals.errors import MutualsError
 from mutuals.normalisation import TRIMMED
+from mutuals.sources.blocks import input_fault
+from mutuals.sources.contact_ids import ContactIds
 from mutuals.sources.contacts import (
     DATED_CONSENT,
     EVIDENCE_SCHEMA,
@@ -22,7 +25,7 @@ from mutuals.sources.contacts import (
 )
 from mutuals.sources.dated_consent import dated, purpose_of, well_dated
 from mutuals.sources.definition import STANDARD_COLUMNS, SourceDefinition, StandardColumn
-from mutuals.sources.sheet import HEADINGS_HINT, Sheet, input_fault, read_csv
+from mutuals.sources.sheet import HEADINGS_HINT, CsvFile, Sheet, SheetFile
 
 # An absent notice column means that nobody was notified, which is safe; an absent suppression column would
 # mean that nobody objected, which is not.
@@ -41,48 +44,83 @@ _ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 class NativeReader:
     """Reads the native CSV format."""
 
-    def read(self, definition: SourceDefinition) -> ContactTable:
-        """The contacts of ``definition``. Raises MutualsError (INPUT_QUALITY) where the file as a whole is
-        unusable.
-        """
-        return contacts_from_sheet(read_csv(Path(definition.path), TRIMMED), definition)
+    def open(self, definition: SourceDefinition, fields: Collection[str] | None = None) -> ContactBatches:
+        """See ``Reader.open``."""
+        return ContactBatches(CsvFile(Path(definition.path), TRIMMED), definition, fields)
 
 
-def contacts_from_sheet(sheet: Sheet, definition: SourceDefinition) -> ContactTable:
-    """Interpret a sheet's columns; any reader that can produce a Sheet can use it.
+class ContactBatches:
+    """The contacts of a file whose columns were found; see ``mutuals.sources.readers.OpenSource``.
 
-    Raises MutualsError (INPUT_QUALITY) where headings are missing or repeated, or contact ids are.
+    Any reader that can produce a SheetFile can use it. Raises MutualsError (INPUT_QUALITY) where headings are missing
+    or repeated, and after the last batch where contact ids are repeated.
     """
-    positions = _positions(sheet, definition)
-    fields = _fields(sheet, set(positions.values()))
-    evidence = [column for column in _EVIDENCE if column in positions]
-    frame = sheet.cells.select(
-        sheet.rows.alias("row"),
-        *(_standard(column, positions.get(column)) for column in STANDARD_COLUMNS if column not in _EVIDENCE),
-        *(_standard(column, positions[column]) for column in evidence),
-        *_dated_consent(sheet, positions.get("consent")),
-        *(
-            _fault(column, positions.get(column))
-            for column in ("contact_id", *_dates(evidence), "suppressed")
-        ),
-        *(pl.col(position).alias(f"field {position}") for position in fields.values()),
-    )
-    _refuse_duplicates(frame, sheet.name)
-    faults = [name for name in frame.columns if name.startswith("fault ")]
-    faulty = pl.any_horizontal(pl.col(name).is_not_null() for name in faults)
-    bad = frame.filter(faulty)
-    return ContactTable(
-        frame=frame.filter(~faulty)
-        .drop(faults)
-        .rename({f"field {position}": heading for heading, position in fields.items()}),
-        rejected=_rejected(bad, faults),
-        field_names=tuple(fields),
-        rejected_identifiers=bad.select("row", "email", "phone"),
-        absent=tuple(column for column in STANDARD_COLUMNS if column not in positions),
-    )
+
+    def __init__(
+        self, file: SheetFile, definition: SourceDefinition, fields: Collection[str] | None = None
+    ) -> None:
+        self._file = file
+        try:
+            self._positions = _positions(file, definition)
+        except MutualsError:
+            next(file.sheets([0]))  # rows of another width than the headings say better what is wrong
+            raise
+        further = _fields(file, set(self._positions.values()))
+        self.headings = tuple(further)
+        self.absent = tuple(column for column in STANDARD_COLUMNS if column not in self._positions)
+        self._fields = {
+            heading: position for heading, position in further.items() if fields is None or heading in fields
+        }
+
+    def expected_rows(self) -> int:
+        """See ``OpenSource.expected_rows``."""
+        return self._file.expected_rows()
+
+    def __iter__(self) -> Iterator[ContactTable]:
+        wanted = sorted({*map(int, self._positions.values()), *map(int, self._fields.values())})
+        ids = ContactIds()
+        for sheet in self._file.sheets(wanted):
+            yield self._contacts(sheet, ids)
+        ids.refuse_repeated(self._file.name)
+
+    def _contacts(self, sheet: Sheet, ids: ContactIds) -> ContactTable:
+        positions = self._positions
+        evidence = [column for column in _EVIDENCE if column in positions]
+        frame = sheet.cells.select(
+            sheet.rows.alias("row"),
+            *(
+                _standard(column, positions.get(column))
+                for column in STANDARD_COLUMNS
+                if column not in _EVIDENCE
+            ),
+            *(_standard(column, positions[column]) for column in evidence),
+            *_dated_consent(sheet, positions.get("consent")),
+            *(
+                _fault(column, positions.get(column))
+                for column in ("contact_id", *_dates(evidence), "suppressed")
+            ),
+            *(pl.col(position).alias(f"field {position}") for position in self._fields.values()),
+        )
+        ids.add(frame["contact_id"], frame["row"])
+        faults = [name for name in frame.columns if name.startswith("fault ")]
+        faulty = frame.select(pl.any_horizontal(pl.col(name).is_not_null() for name in faults)).to_series()
+        contacts = frame.drop(faults).rename(
+            {f"field {position}": heading for heading, position in self._fields.items()}
+        )
+        fields = tuple(self._fields)
+        if not faulty.any():
+            return ContactTable(contacts, (), fields, absent=self.absent)
+        bad = frame.filter(faulty)
+        return ContactTable(
+            frame=contacts.filter(~faulty),
+            rejected=_rejected(bad, faults),
+            field_names=fields,
+            rejected_identifiers=bad.select("row", "email", "phone"),
+            absent=self.absent,
+        )
 
 
-def _positions(sheet: Sheet, definition: SourceDefinition) -> dict[StandardColumn, str]:
+def _positions(sheet: SheetFile, definition: SourceDefinition) -> dict[StandardColumn, str]:
     repeated = sorted(heading for heading, count in Counter(sheet.headings).items() if heading and count > 1)
     if repeated:
         first = [number for number, heading in enumerate(sheet.headings, start=1) if heading == repeated[0]]
@@ -99,7 +137,7 @@ def _positions(sheet: Sheet, definition: SourceDefinition) -> dict[StandardColum
     return found
 
 
-def _refuse_missing(sheet: Sheet, definition: SourceDefinition, found: dict[StandardColumn, str]) -> None:
+def _refuse_missing(sheet: SheetFile, definition: SourceDefinition, found: dict[StandardColumn, str]) -> None:
     hint = 'Name the right heading with --map, for example --map {0}="Heading in the file".'
     if sum(map(bool, sheet.headings)) == 1:
         hint = HEADINGS_HINT
@@ -113,7 +151,7 @@ def _refuse_missing(sheet: Sheet, definition: SourceDefinition, found: dict[Stan
         raise input_fault(f"{sheet.name} has no column “{definition.heading(column)}”.", hint.format(column))
 
 
-def _fields(sheet: Sheet, taken: set[str]) -> dict[str, str]:
+def _fields(sheet: SheetFile, taken: set[str]) -> dict[str, str]:
     """Heading -> column of ``sheet.cells`` for the further columns. Columns without a heading are ignored."""
     fields = {h: str(i) for i, h in enumerate(sheet.headings) if h and str(i) not in taken}
     for heading in fields:
@@ -195,24 +233,4 @@ def _rejected(bad: pl.DataFrame, faults: list[str]) -> tuple[Rejected, ...]:
         for line in bad.select("row", *faults).iter_rows(named=True)
         for name in faults
         if line[name] is not None
-    )
-
-
-def _refuse_duplicates(frame: pl.DataFrame, name: str) -> None:
-    repeated = (
-        frame.filter(pl.col("contact_id") != "")
-        .group_by("contact_id", maintain_order=True)
-        .agg("row")
-        .filter(pl.col("row").list.len() > 1)
-    )
-    if repeated.is_empty():
-        return
-    first, second = repeated["row"][0][:2]
-    others = len(repeated) - 1
-    more = (
-        "" if not others else f" {others:,} more contact id{' is' if others == 1 else 's are'} repeated, too."
-    )
-    raise input_fault(
-        f"{name} has the same contact_id in rows {first} and {second}.{more}",
-        "Every contact needs an id of its own; merge or remove the repeated rows.",
     )

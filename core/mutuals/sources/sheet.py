@@ -1,108 +1,199 @@
-"""A CSV file as headings and cells, read strictly: anything a spreadsheet would guess at is refused here.
+"""A CSV file as headings and cells, read strictly and in pieces: anything a spreadsheet would guess at is refused.
 
-Python's csv module is used in strict mode. A parser that pads short rows or closes an open quotation mark by
-itself would shift a person's consent into another column.
+Python's csv module in strict mode decides what a record is. A parser that pads short rows or closes an open
+quotation mark by itself would shift a person's consent into another column. Blocks in which the two cannot differ
+(``mutuals.sources.plain_csv``) are read by the faster one of polars.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
-from mutuals.errors import ErrorCode, MutualsError
+from mutuals.errors import MutualsError
+from mutuals.sources.blocks import BLOCK_BYTES, Blocks, input_fault, open_file
+from mutuals.sources.plain_csv import read_plain
 
-_CHUNK_ROWS = 50_000
-_UTF8_HINT = "Save it as “CSV UTF-8”."
+_RECORDS_AT_ONCE = 10_000
 HEADINGS_HINT = "The column headings must be in row 1; remove a title or a blank line above them."
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A file's cells as text.
+    """Some rows of a file, their cells as text.
 
-    ``headings`` are trimmed, one for each column of ``cells``, whose own columns are called "0", "1", …;
-    ``rows`` (u32) is the row of each line as a spreadsheet counts: headings are row 1, a quoted line break
-    does not count. Rows without any content are left out.
+    The columns of ``cells`` are those that were asked for, called by their position: "0", "1", …; ``rows`` (u32) is
+    the row of each line as a spreadsheet counts: headings are row 1, a quoted line break does not count. Rows
+    without any content are left out.
     """
 
-    name: str
-    headings: tuple[str, ...]
     cells: pl.DataFrame
     rows: pl.Series
 
 
-def input_fault(message: str, hint: str | None = None) -> MutualsError:
-    """The error for a file that cannot be used (exit code 7)."""
-    return MutualsError(ErrorCode.INPUT_QUALITY, message, hint=hint)
+class SheetFile(Protocol):
+    """What the interpretation of columns needs of a file; any reader that can offer this can use it."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, for errors."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """One for each column, trimmed."""
+
+    def sheets(self, columns: Sequence[int]) -> Iterator[Sheet]:
+        """All rows in order, in pieces, of these columns (positions); read anew each time. At least one piece.
+
+        Raises MutualsError (INPUT_QUALITY) with the row or line where the file is not what it should be.
+        """
+
+    def expected_rows(self) -> int:
+        """About how many rows there are, judged by what was read so far; 0 where nothing was."""
 
 
-def read_csv(path: Path, trimmed: str) -> Sheet:
-    """Read a comma-separated UTF-8 file, with or without BOM.
+class CsvFile:
+    """A comma-separated UTF-8 file, with or without BOM, whose headings were read.
 
-    Raises MutualsError (INPUT_QUALITY) with the file's name and the row or line where it is not one.
+    Raises MutualsError (INPUT_QUALITY) with the file's name where it is not one. ``trimmed`` are the characters taken
+    off both ends of a heading.
     """
-    text = _decoded(_bytes(path), path.name)
-    if not text.strip():
-        raise input_fault(f"{path.name} is empty.", "The first row must hold the column headings.")
-    records = _records(text, path.name)
-    headings = tuple(heading.strip(trimmed) for heading in next(records)[1])
-    if not any(headings):
-        raise input_fault(f"{path.name}: row 1 is blank.", HEADINGS_HINT)
-    if len(headings) == 1:
-        _refuse_other_separator(headings, path.name)
-    cells, rows = _cells(records, len(headings), path.name)
-    return Sheet(path.name, headings, cells, rows)
+
+    def __init__(self, path: Path, trimmed: str, block_bytes: int = BLOCK_BYTES) -> None:
+        self.name = path.name
+        self._path = path
+        self._block_bytes = block_bytes
+        self._read = (0, 0)
+        self._size = 0
+        with open_file(path) as stream:
+            text = _Text(Blocks(stream, self.name, block_bytes))
+            if text.at_end():
+                raise _empty(self.name)
+            self._first = next(_Records(text, self.name))
+            if not "".join(self._first).strip() and len(self._first) < 2 and text.is_blank():
+                raise _empty(self.name)
+        self.headings = tuple(heading.strip(trimmed) for heading in self._first)
+        if not any(self.headings):
+            raise input_fault(f"{self.name}: row 1 is blank.", HEADINGS_HINT)
+        if len(self.headings) == 1:
+            _refuse_other_separator(self.headings, self.name)
+
+    def sheets(self, columns: Sequence[int]) -> Iterator[Sheet]:
+        """See ``SheetFile``."""
+        with open_file(self._path) as stream:
+            self._size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            blocks = Blocks(stream, self.name, self._block_bytes)
+            text = _Text(blocks)
+            records = _Records(text, self.name)
+            if text.at_end() or next(records) != self._first:
+                raise input_fault(f"{self.name} was changed while it was read.", "Repeat the command.")
+            row = 2
+            while not text.at_end():
+                block = text.rest()
+                plain = read_plain(block, len(self.headings), columns, row)
+                if plain is not None:
+                    cells, rows, row = plain
+                    self._read = (row - 2, blocks.taken)
+                    yield Sheet(cells, rows)
+                    continue
+                text.put_back(block)
+                records = _Records(text, self.name, row)
+                for sheet in self._strict(records, columns):
+                    self._read = (records.row - 2, blocks.taken)
+                    yield sheet
+                row = records.row
+        yield _sheet([], [], columns)
+
+    def expected_rows(self) -> int:
+        """See ``SheetFile``."""
+        rows, taken = self._read
+        return max(rows, rows * self._size // taken) if taken else 0
+
+    def _strict(self, records: _Records, columns: Sequence[int]) -> Iterator[Sheet]:
+        """The records of one block, and of those into which its last one reaches."""
+        width = len(self.headings)
+        numbered = _numbered(records, width, self.name)
+        while lines := list(islice(numbered, _RECORDS_AT_ONCE)):
+            rows, cells = zip(*lines, strict=True)
+            yield _sheet(rows, cells, columns)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise input_fault(f"{path} is a folder, not a file.")
-        if path.exists() and not path.is_file():
-            raise input_fault(f"{path} is not a regular file.")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise input_fault(f"There is no file {path}.", "Check the path, or add the source again.") from None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "its path is not valid"
-        raise input_fault(f"{path} cannot be read: {why}.") from None
+class _Text:
+    """The text of a file as lines for the csv module, which reads on for as long as a quotation mark is open."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._stream = io.StringIO()
+        self._length = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline()
+        if not line:
+            self.put_back(self._blocks.take())
+            line = self._stream.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def block_is_read(self) -> bool:
+        """True where no line of the present block is left."""
+        return self._stream.tell() >= self._length
+
+    def at_end(self) -> bool:
+        """True where no line is left at all."""
+        if self.block_is_read():
+            self.put_back(self._blocks.take())
+        return self.block_is_read()
+
+    def is_blank(self) -> bool:
+        """True where nothing but white space is left."""
+        while not self.at_end():
+            if self.rest().strip():
+                return False
+        return True
+
+    def rest(self) -> bytes:
+        """What is left of the present block, taken out."""
+        return self._stream.read().encode()
+
+    def put_back(self, block: bytes) -> None:
+        """Make this the present block."""
+        text = block.decode()
+        self._stream, self._length = io.StringIO(text, newline=""), len(text)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise input_fault(f"{name} is UTF-16, not UTF-8.", _UTF8_HINT)
-    nul = data.find(b"\0")
-    if nul >= 0:
-        line = data.count(b"\n", 0, nul) + 1
-        raise input_fault(
-            f"{name} holds a zero byte in line {line}: it is not a UTF-8 text file.", _UTF8_HINT
-        )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise input_fault(f"{name} is not UTF-8: line {line} holds other bytes.", _UTF8_HINT) from None
+class _Records:
+    """The records of the present block of ``text``, read strictly; ``row`` is the number of the next one."""
 
+    def __init__(self, text: _Text, name: str, row: int = 1) -> None:
+        self._text = text
+        self._reader = csv.reader(text, strict=True)
+        self._name = name
+        self.row = row
 
-def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    row = 0
-    while True:
-        row += 1
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        if self._text.block_is_read():
+            raise StopIteration
         try:
-            record = next(reader)
-        except StopIteration:
-            return
+            record = next(self._reader)
         except csv.Error as error:
-            raise _malformed(error, row, name) from None
-        yield row, record
+            raise _malformed(error, self.row, self._name) from None
+        self.row += 1
+        return record
 
 
 def _malformed(error: csv.Error, row: int, name: str) -> MutualsError:
@@ -120,27 +211,28 @@ def _malformed(error: csv.Error, row: int, name: str) -> MutualsError:
     )
 
 
-def _cells(records: Iterator[tuple[int, list[str]]], width: int, name: str) -> tuple[pl.DataFrame, pl.Series]:
-    schema = {"row": pl.UInt32(), **{str(column): pl.String() for column in range(width)}}
-    chunks = [pl.DataFrame(schema=schema)]
-    lines = _lines(records, width, name)
-    while chunk := list(islice(lines, _CHUNK_ROWS)):
-        chunks.append(pl.DataFrame(chunk, schema=schema, orient="row"))
-    frame = pl.concat(chunks)
-    return frame.drop("row"), frame["row"]
-
-
-def _lines(
-    records: Iterator[tuple[int, list[str]]], width: int, name: str
-) -> Iterator[tuple[int | str, ...]]:
-    for row, record in records:
+def _numbered(records: _Records, width: int, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The records with content and their rows."""
+    for record in records:
+        row = records.row - 1
         if len(record) == width and any(record):
-            yield row, *record
+            yield row, record
         elif any(record):
             raise input_fault(
                 f"{name}, row {row} has {_count(len(record))} where the headings have {width}.",
                 _width_hint(len(record), width),
             )
+
+
+def _sheet(rows: Sequence[int], records: Sequence[Sequence[str]], columns: Sequence[int]) -> Sheet:
+    cells = {
+        str(column): pl.Series([record[column] for record in records], dtype=pl.String) for column in columns
+    }
+    return Sheet(pl.DataFrame(cells), pl.Series("row", rows, dtype=pl.UInt32))
+
+
+def _empty(name: str) -> MutualsError:
+    return input_fault(f"{name} is empty.", "The first row must hold the column headings.")
 
 
 def _width_hint(cells: int, width: int) -> str:
