@@ -18,10 +18,13 @@ from mutuals.crypto.signing import SigningKey
 from mutuals.crypto.tls import key_pin
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.cards import fingerprint_of, parse_card, tls_pin
+from mutuals.identity.files import check_private
 from mutuals.identity.home import Config, Home, load_config
 from mutuals.models.card import SignedCard
 
 if TYPE_CHECKING:
+    from mutuals.engines.cluster import Cluster
+    from mutuals.engines.pools import OpenPool
     from mutuals.store.database import Store
 
 
@@ -104,6 +107,39 @@ class Peer:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+    def open_pool(self, processes: int | None = None) -> OpenPool:
+        """What computes for this peer, as configured, to be entered; ``processes`` is the number of local ones.
+
+        Raises MutualsError: USAGE where ``processes`` is given and a cluster computes, LOCAL where the cluster's key
+        can be read by others, ENGINE_MISMATCH where the configured backend does not run here.
+        """
+        from mutuals.engines.pools import Plan, open_pool
+
+        cluster = self._cluster()
+        if cluster is not None and processes is not None:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"A number of workers was given, but {self.home.config} has the cluster {cluster.address} compute.",
+                hint="Leave the number out, or remove executor from config.toml.",
+            )
+        return open_pool(Plan(processes or self.workers, self.config.x25519_backend, cluster))
+
+    def _cluster(self) -> Cluster | None:
+        config = self.config
+        if config.executor is None:
+            return None
+        from mutuals.engines.cluster import Cluster, TlsFiles
+
+        names = (config.executor_ca, config.executor_cert, config.executor_key)
+        files = [self.home.root / Path(name).expanduser() for name in names if name is not None]
+        if not files:
+            return Cluster(config.executor)
+        for path in files:
+            if not path.is_file():
+                raise MutualsError(ErrorCode.LOCAL, f"{path} is missing, which {self.home.config} names.")
+        check_private(files[-1])
+        return Cluster(config.executor, TlsFiles(*files))
 
     @property
     def store(self) -> Store:

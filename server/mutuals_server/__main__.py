@@ -16,7 +16,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from mutuals.engines.workers import WorkerPool
 from mutuals.errors import MutualsError
 from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
@@ -54,7 +53,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         log = ServerLog(peer.clock, peer.home.log / "server.log")
         log.watch_threads()
         # Workers first: processes may not be made once gRPC has threads (DESIGN §11).
-        with WorkerPool(arguments.workers or peer.workers) as pool:
+        with peer.open_pool(arguments.workers) as pool:
             listen = arguments.listen or peer.config.listen
             server = PeerServer(peer, pool, listen, log=log)
             port = server.start()
@@ -72,7 +71,13 @@ def _serve(arguments: argparse.Namespace) -> int:
                 )
             else:
                 print(f"listening on {address} as {peer.name} ({words})", flush=True)
-            log.file_event("listening", address=address, organisation=peer.name, workers=pool.processes)
+            log.file_event(
+                "listening",
+                address=address,
+                organisation=peer.name,
+                workers=pool.processes,
+                executor=pool.executor,
+            )
             stopping.asked.wait()
             log.event("draining", seconds=DEFAULT_LIMITS.drain)
             server.stop(DEFAULT_LIMITS.drain, stopping.hurry)

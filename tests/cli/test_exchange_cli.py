@@ -251,7 +251,7 @@ def test_a_match_under_a_proposed_agreement_fetches_documents_and_opens_no_strea
         yield object()  # no call can be made over it
 
     monkeypatch.setattr("mutuals_client.calls.partner_connection", connected)
-    monkeypatch.setattr("mutuals.engines.workers.WorkerPool", lambda _: nullcontext())
+    monkeypatch.setattr("mutuals.peer.Peer.open_pool", lambda _: nullcontext())
     rows = {Side.PROPOSER: LEFT, Side.PARTNER: RIGHT}
     with paired(tmp_path, rows, endpoint="right.example:8443") as pair:
         with pair.left.peer.store.transaction() as tx:
@@ -265,7 +265,7 @@ def test_a_match_under_a_proposed_agreement_fetches_documents_and_opens_no_strea
 def test_a_partner_that_cannot_be_called_is_asked_for_what_helps_here(
     pair: Pair, snapshot: Snapshot, left: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mutuals.engines.workers.WorkerPool", lambda _: nullcontext())
+    monkeypatch.setattr("mutuals.peer.Peer.open_pool", lambda _: nullcontext())
     with pair.left.peer.store.transaction() as tx:
         (agreement,) = tx.agreements.list()
     assert left("match", agreement.agreement_id) == 8

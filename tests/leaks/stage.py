@@ -26,7 +26,7 @@ from support.assessed import propose
 from support.companies import free_port
 from support.pairing import PASSPHRASE, Pair, agreement_between, paired
 
-import mutuals.engines.workers
+import mutuals.engines.pools
 import mutuals.transport.connection
 import mutuals.transport.streams
 import mutuals_client.console
@@ -80,7 +80,7 @@ class Hung(BaseException):
 class _Inline(InlinePool):
     """Computes in the caller: worker processes have tests of their own."""
 
-    def __init__(self, processes: int | None = None) -> None:
+    def __init__(self, plan: object) -> None:
         super().__init__()
 
     def start(self) -> None:
@@ -246,7 +246,7 @@ def _exchange(pair: Pair, run_id: str) -> None:
 @contextmanager
 def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
     """No worker processes, little patience, and an ear on every status that comes back from the server."""
-    pool, patience = mutuals.engines.workers.WorkerPool, connect.__defaults__
+    pool, patience = mutuals.engines.pools.open_pool, connect.__defaults__
     modules = (mutuals.transport.connection, mutuals.transport.streams)
     honest = modules[0].from_rpc_error
 
@@ -255,7 +255,7 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
             heard(f"{error.code()} {error.details()} {error.initial_metadata()} {error.trailing_metadata()}")
         return honest(error, partner)
 
-    mutuals.engines.workers.WorkerPool = _Inline  # type: ignore[assignment,misc]
+    mutuals.engines.pools.open_pool = _Inline  # type: ignore[assignment]
     connect.__defaults__ = (PATIENCE,)
     keyring = mutuals_client.console._passphrase_from_keyring
     mutuals_client.console._passphrase_from_keyring = lambda operator: None  # nobody's own one
@@ -264,7 +264,7 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        mutuals.engines.workers.WorkerPool = pool  # type: ignore[misc]
+        mutuals.engines.pools.open_pool = pool
         connect.__defaults__ = patience
         mutuals_client.console._passphrase_from_keyring = keyring
         for module in modules:

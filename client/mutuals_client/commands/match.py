@@ -62,13 +62,12 @@ def _active(peer: Peer, reference: str) -> ActiveAgreement:
 
 
 def _carry_out(peer: Peer, reference: str, count_only: bool, operator: str) -> Run:
-    from mutuals.engines.workers import WorkerPool
     from mutuals.runs.match import initiate_match
     from mutuals_client.calls import partner_connection
 
     row = _usable_or_proposed(peer, reference)
     with (
-        WorkerPool(peer.workers) as pool,  # before the channel exists: DESIGN §11
+        peer.open_pool() as pool,  # before the channel exists: DESIGN §11
         partner_connection(peer, row.partner, to_match=row.agreement_id) as connection,
     ):
         active = _active(peer, row.digest)  # the partner's acceptance may just have come

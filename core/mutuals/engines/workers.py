@@ -126,8 +126,9 @@ class _Task:
 class WorkerPool:
     """Spawned worker processes, ``processes`` of them (default: one for each core this process may use).
 
-    ``x25519_backend`` forces what computes X25519 (default: the fastest that runs here). Thread-safe. After a worker died, the futures in flight raise MutualsError (WORKER_DIED) and the next ``submit``
-    starts a fresh set of workers. A future that still waits for a worker can be cancelled.
+    ``x25519_backend`` forces what computes X25519 (default: the fastest that runs here). Thread-safe. After a worker
+    died, the futures in flight raise MutualsError (WORKER_DIED) and the next ``submit`` starts a fresh set of workers.
+    A future that still waits for a worker can be cancelled.
     """
 
     # The executor gets hardly more tasks than it has workers; the others wait here, where cancelling them is safe:
@@ -284,9 +285,7 @@ def _stopped() -> MutualsError:
     return MutualsError(ErrorCode.CANCELLED, "The workers were stopped; the run ended.")
 
 
-def _spawn(
-    processes: int, x25519_backend: str | None
-) -> tuple[ProcessPoolExecutor, dict[str, str | None]]:
+def _spawn(processes: int, x25519_backend: str | None) -> tuple[ProcessPoolExecutor, dict[str, str | None]]:
     """Workers that are up, and the backends of their engines."""
     context = _Context()
     barrier = context.Barrier(processes)
@@ -298,7 +297,7 @@ def _spawn(
     try:
         with _InterruptsBlocked(), _without_main():
             warm = [executor.submit(_warm_up, x25519_backend) for _ in range(processes)]
-        backends = [future.result(timeout=START_SECONDS) for future in warm][0]
+        backends, *_ = [future.result(timeout=START_SECONDS) for future in warm]
     except BaseException as error:
         # Also at Ctrl-C, and before the barrier goes: workers that are still coming up would look for it.
         _kill(executor)

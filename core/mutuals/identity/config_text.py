@@ -23,6 +23,11 @@ def config_toml(config: Config) -> str:
         listen=_text(config.listen),
         store=_optional("store", config.store, "postgresql+psycopg://mutuals@localhost/mutuals"),
         workers=_optional("workers", config.workers, 4),
+        x25519_backend=_optional("x25519_backend", config.x25519_backend, "cryptography"),
+        executor=_optional("executor", config.executor, "tls://scheduler.internal:8786"),
+        executor_ca=_optional("executor_ca", config.executor_ca, "keys/cluster-ca.pem"),
+        executor_cert=_optional("executor_cert", config.executor_cert, "keys/cluster.pem"),
+        executor_key=_optional("executor_key", config.executor_key, "keys/cluster.key"),
         housekeeping_minutes=config.housekeeping_minutes,
         memory_kib=config.kdf.memory_kib,
         iterations=config.kdf.iterations,
@@ -74,6 +79,13 @@ listen = {listen}
 {store}
 # Worker processes for matching. By default one for each core.
 {workers}
+# What computes X25519: "crypto_mb" or "cryptography". By default the fastest that this CPU runs; see: mutuals doctor
+{x25519_backend}
+# A dask scheduler of your own, to compute on other machines, and the files of its TLS: docs/operations.md.
+{executor}
+{executor_ca}
+{executor_cert}
+{executor_key}
 # How often mutuals serve destroys what is due and certifies what has ended; it also does at its start.
 housekeeping_minutes = {housekeeping_minutes}
 

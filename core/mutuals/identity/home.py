@@ -14,7 +14,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,7 +37,21 @@ def _single_spaced(value: str) -> str:
     return re.sub(r"[ \u00a0\u2000-\u200a\u202f\u3000]+", " ", value).strip()
 
 
+def _executor(value: str) -> str:
+    """An address of a dask scheduler. What travels there is keys and contacts' hashes: in the clear to nobody else."""
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("tls", "tcp") or not valid_endpoint(rest):
+        raise ValueError("is not the address of a scheduler, for example tls://scheduler.internal:8786")
+    host = rest.rpartition(":")[0].strip("[]")
+    if scheme == "tcp" and not (host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host)):
+        raise ValueError(
+            "would send keys unencrypted to another machine; use tls:// and executor_ca, _cert, _key"
+        )
+    return value
+
+
 Endpoint = Annotated[Line, AfterValidator(_endpoint)]
+Executor = Annotated[Line, AfterValidator(_executor)]
 Organisation = Annotated[Line, AfterValidator(_single_spaced)]
 
 
@@ -60,7 +74,8 @@ class Kdf(BaseModel):
 class Config(BaseModel):
     """What ``config.toml`` says; ``store`` is a database URL, ``workers`` a number of processes.
 
-    ``housekeeping_minutes`` is how often the server looks for what must be destroyed.
+    ``housekeeping_minutes`` is how often the server looks for what must be destroyed. ``executor`` is the address of a
+    dask scheduler that computes in place of worker processes here; its TLS files are PEM, relative to the home.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,8 +89,23 @@ class Config(BaseModel):
     listen: Endpoint = "127.0.0.1:8443"
     store: str | None = None
     workers: int | None = Field(default=None, ge=1, le=1024)
+    x25519_backend: Literal["cryptography", "crypto_mb"] | None = None
+    executor: Executor | None = None
+    executor_ca: Line | None = None
+    executor_cert: Line | None = None
+    executor_key: Line | None = None
     housekeeping_minutes: int = Field(default=60, ge=1, le=1440)
     kdf: Kdf = Kdf()
+
+    @model_validator(mode="after")
+    def _cluster_whole(self) -> Self:
+        files = (self.executor_ca, self.executor_cert, self.executor_key)
+        encrypted = self.executor is not None and self.executor.startswith("tls://")
+        if encrypted and None in files:
+            raise ValueError("executor with tls:// needs executor_ca, executor_cert and executor_key as well")
+        if not encrypted and any(files):
+            raise ValueError("executor_ca, executor_cert and executor_key belong to an executor with tls://")
+        return self
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
