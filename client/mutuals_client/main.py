@@ -38,6 +38,7 @@ COMMAND_MODULES = (
     "exchange",
     "view",
     "export",
+    "report",
     "revoke",
     "notices",
     "breach",

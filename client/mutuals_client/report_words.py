@@ -106,15 +106,14 @@ def _own_side(report: RunReport) -> list[str]:
     told = [f"{partner} put {counted(run.partner_size, 'identifier')} into the match{_padding(report)}."]
     told += _count(report)
     if report.revealed and run.contacts is not None:
-        told.append(f"Which {counted(run.contacts, 'contact')} of its own {partner} also has.")
+        told.append(f"It knows which {counted(run.contacts, 'contact')} of its own {partner} also has.")
     elif report.half_revealed:
         told.append(
-            "Which contacts are shared was never confirmed, so nothing about single contacts was kept."
+            "Which contacts are shared was never confirmed, so it kept nothing about single contacts."
         )
     if report.exchanged and moved.records_received:
         told.append(
-            f"{_fields(report.fields_promised)} of {counted(moved.contacts_received, 'contact')}, as {partner} has "
-            "them on record."
+            f"It received {_fields(report.fields_promised)} of {counted(moved.contacts_received, 'contact')}."
         )
     elif report.exchange_began and not report.exchanged and report.held:
         told.append(
@@ -122,7 +121,7 @@ def _own_side(report: RunReport) -> list[str]:
             "until it is."
         )
     elif report.exchanged:
-        told.append(f"No field of any contact: {partner} sent none.")
+        told.append(f"It received no field of any contact: {partner} sent none.")
     return told
 
 
@@ -133,13 +132,13 @@ def _other_side(report: RunReport) -> list[str]:
     if not report.counted and run.state is RunState.FAILED:
         told.append(f"The match broke off before both had signed its result; {partner} may have computed it.")
     if report.revealed:
-        told.append(f"Which of its own contacts {own} also has.")
+        told.append(f"It knows which of its own contacts {own} also has.")
     elif report.half_revealed:
         told.append(
             f"It may know which of its own contacts {own} also has: positions may have left before the run ended."
         )
     if report.exchanged and moved.contacts_sent:
-        told.append(f"{_fields(moved.fields_sent)} of {counted(moved.contacts_sent, 'contact')}.")
+        told.append(f"It received {_fields(moved.fields_sent)} of {counted(moved.contacts_sent, 'contact')}.")
     elif report.exchange_began and not report.exchanged and moved.contacts_sent:
         done, made = report.envelopes
         told.append(
@@ -147,7 +146,7 @@ def _other_side(report: RunReport) -> list[str]:
             f"{counted(made, 'envelope')}, which it acknowledged; another may have arrived without an acknowledgement."
         )
     elif report.exchanged:
-        told.append(f"No field of any contact: {own} sent none.")
+        told.append(f"It received no field of any contact: {own} sent none.")
     return told
 
 
@@ -167,4 +166,4 @@ def _padding(report: RunReport) -> str:
 
 
 def _fields(names: tuple[str, ...]) -> str:
-    return f"The {'field' if len(names) == 1 else 'fields'} {', '.join(names)}"
+    return f"the {'field' if len(names) == 1 else 'fields'} {', '.join(names)}"
