@@ -160,8 +160,8 @@ def _who_took_part(report: RunReport, statistics: RunStatistics) -> Iterator[str
     taking = {"took part": statistics.eligible}
     yield from _bars("Contacts of the source", taking | _worded(statistics.excluded), first=True)
     if statistics.withheld:
-        yield "<p>Identifiers of contacts who took part that stayed out all the same:</p>"
-        yield from _bars("Identifiers withheld", _worded(statistics.withheld))
+        reasons = (f"{count:,} {reason}" for reason, count in _worded(statistics.withheld).items())
+        yield f"<p>Identifiers of these contacts that stayed out all the same: {text(', '.join(reasons))}.</p>"
     if statistics.padding:
         dummies = counted(statistics.padding, "random dummy", "random dummies")
         yield f'<p class="quiet">{dummies} padded the announced size.</p>'
@@ -215,17 +215,14 @@ def _learned(report: RunReport) -> Iterator[str]:
 def _timing(statistics: RunStatistics) -> Iterator[str]:
     yield "<section><h2>Time and volume</h2>"
     rows: list[Row] = []
+    minor: set[int] = set()
     for act, effort in statistics.efforts.items():
-        rows.append(
-            (
-                act.capitalize(),
-                _duration(sum(effort.seconds.values())),
-                _bytes(effort.sent),
-                _bytes(effort.received),
-            )
-        )
-        rows += [(f"– {stage}", _duration(spent), "", "") for stage, spent in effort.seconds.items()]
-    yield from _table("Time and volume on this side", ("Step", "Time", "Sent", "Received"), rows)
+        spent = sum(effort.seconds.values())
+        rows.append((act.capitalize(), _duration(spent), _bytes(effort.sent), _bytes(effort.received)))
+        minor.update(range(len(rows), len(rows) + len(effort.seconds)))
+        rows += [(stage, _duration(seconds), "", "") for stage, seconds in effort.seconds.items()]
+    columns = ("Step", "Time", "Sent", "Received")
+    yield from _table("Time and volume on this side", columns, rows, minor=frozenset(minor))
     yield '<p class="quiet">Bytes of messages, without what transport and encryption add.</p></section>'
 
 
@@ -275,22 +272,29 @@ def _foot(report: RunReport) -> Iterator[str]:
 
 
 def _table(
-    caption: str, columns: Row, rows: Sequence[Row], *, total: Row | None = None, words: int | None = None
+    caption: str,
+    columns: Row,
+    rows: Sequence[Row],
+    *,
+    total: Row | None = None,
+    words: int | None = None,
+    minor: frozenset[int] = frozenset(),
 ) -> Iterator[str]:
-    """A table that stays one on a phone; columns from ``words`` on hold text, those before it numbers."""
+    """A table that stays one on a phone: columns from ``words`` on hold text, those before it numbers; ``minor`` rows
+    belong to the one above. The caption is for those who hear the page: the heading above says it to the eye.
+    """
 
     def cell(tag: str, index: int, value: str, attributes: str = "") -> str:
-        number = index > 0 and (words is None or index < words)
-        kind = ' class="num"' if number else ""
+        kind = "" if not index else ' class="num"' if words is None or index < words else ' class="words"'
         return f"<{tag}{kind}{attributes}>{text(value)}</{tag}>"
 
     yield f'<table class="plain"><caption>{text(caption)}</caption><thead><tr>'
     yield "".join(cell("th", index, name, ' scope="col"') for index, name in enumerate(columns))
     yield "</tr></thead><tbody>"
-    for row in (*rows, *((total,) if total else ())):
-        kind = ' class="total"' if row is total else ""
-        cells = "".join(cell("td", index, value) for index, value in enumerate(row) if index)
+    for number, row in enumerate((*rows, *((total,) if total else ()))):
+        kind = ' class="total"' if row is total else ' class="minor"' if number in minor else ""
         head = cell("th", 0, row[0], ' scope="row"')
+        cells = "".join(cell("td", index, value) for index, value in enumerate(row) if index)
         yield f"<tr{kind}>{head}{cells}</tr>"
     yield "</tbody></table>"
 

@@ -9,24 +9,22 @@ STYLE = """
 :root{--own:#83b3ee;--other:#e6b761;--both:#8fd3b6;--own-fill:#4a86cf4d;--other-fill:#c08a2b4d;--both-fill:#4fb08fa6;
 --bar:#79818b;--track:#24282e;--open:#2a2f36}
 }
-main{max-width:54rem}
+main{max-width:52rem}
 header{margin-bottom:1.5rem}
-header p{margin:.35rem 0}
+header p{margin:.35rem 0;max-width:none;text-wrap:pretty}
 .over{margin:0;font-size:.8rem;letter-spacing:.08em;text-transform:uppercase;color:var(--quiet)}
 h1{font-size:2.1rem;font-weight:650;letter-spacing:-.015em;margin:.15rem 0 .4rem;text-wrap:balance}
 h2{font-size:1.15rem;font-weight:650}
 h3{font-size:1rem;font-weight:650;margin:0 0 .35rem;overflow-wrap:anywhere}
-p{margin:.6rem 0;max-width:44rem;overflow-wrap:break-word}
+p{margin:.6rem 0;max-width:46rem;overflow-wrap:break-word}
 .quiet{color:var(--quiet);font-size:.93rem}
 .state{padding-top:.35rem}
 .state .mark{margin-right:.35rem}
 .mark.open{color:var(--ink);background:var(--open);border-color:var(--rule)}
-.lead{font-size:1.2rem;line-height:1.5}
+.lead{font-size:1.2rem;line-height:1.5;max-width:none;text-wrap:pretty}
 .pair{display:grid;grid-template-columns:minmax(0,26rem) minmax(0,1fr);gap:1rem 2.5rem;align-items:center}
 figure{margin:.5rem 0 0}
-figcaption,caption{color:var(--quiet);font-size:.85rem;text-align:left}
-figcaption{text-align:center}
-caption{padding:0 0 .25rem;caption-side:top}
+figcaption{color:var(--quiet);font-size:.85rem;text-align:center}
 .venn{display:block;width:100%;height:auto}
 .venn circle,.venn path{stroke-width:1.25}
 .venn .own{fill:var(--own-fill);stroke:var(--own)}
@@ -42,8 +40,13 @@ table.plain thead th{color:var(--quiet);font-size:.85rem;border-bottom:1px solid
 table.plain .num{text-align:right;white-space:nowrap}
 table.plain td:last-child,table.plain th:last-child{padding-right:0}
 table.plain tbody th{overflow-wrap:anywhere}
+table.plain .words{padding-left:1.25rem}
+table.plain .minor th,table.plain .minor td{border-bottom-color:transparent;color:var(--quiet);font-size:.93rem;
+padding-top:.1rem;padding-bottom:.1rem}
+table.plain .minor th{padding-left:1.1rem}
+table.plain tr:has(+.minor)>*{border-bottom-color:transparent}
 .total th,.total td{font-weight:650!important;border-bottom:0}
-.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.unseen,caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .bars tbody th{width:38%}
 .bars th,.bars td{border:0;padding-top:.25rem;padding-bottom:.25rem;vertical-align:middle}
 .bars .bar{width:auto}
@@ -71,7 +74,9 @@ table.plain tbody{display:table-row-group}
 table.plain tr{display:table-row}
 table.plain td{display:table-cell;padding:.45rem .5rem .45rem 0;border-bottom:1px solid var(--hair)}
 table.plain td::before{content:none}
-table.bars td{border:0}
+table.plain .minor td,table.bars td{border:0}
+table.plain .minor td{padding-top:.1rem;padding-bottom:.1rem}
+table.plain .words{padding-left:.75rem}
 table.bars .bar{width:24%}
 }
 @media print{
