@@ -79,7 +79,7 @@ def _participation_facts(
         "max_age_days": rule.consent.max_age_days,
         "max_age_by": _age_by(rule, agreed_days) if agreement_id else None,
         "contacts": len(participants.contact_ids),
-        "identifiers": len(participants.identifiers),
+        "identifiers": len(participants.items),
         "excluded": participants.excluded,
         "withheld_identifiers": participants.withheld_identifiers,
         "evidence": found.evidence,
@@ -168,7 +168,7 @@ def _tell_participants(participants: Participants, under: str) -> None:
     rows += [(f"left out: {REASONS[why]}", f"{count:,}") for why, count in participants.excluded.items()]
     _numbers(None, rows)
     say("", "Identifiers of those who may take part")
-    rows = [("enter the match", f"{len(participants.identifiers):,}")]
+    rows = [("enter the match", f"{len(participants.items):,}")]
     rows += [
         (f"withheld: {REASONS[why]}", f"{count:,}")
         for why, count in participants.withheld_identifiers.items()

@@ -29,8 +29,8 @@ PARTS = 8 if "LEAKS" in os.environ else 1
 """Into which the work is cut, for several processes; each of them has to set the stage first."""
 
 ALWAYS = (
-    "mutuals.sources.readers.read_source",
-    "mutuals.sources.participants.select_participants",
+    "mutuals.sources.readers",
+    "mutuals.sources.participants",
     "mutuals.protocol.items.items_for",
     "mutuals.engines.workers._apply",
     "mutuals.runs.spool._write",

@@ -30,7 +30,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     "nothing fails": (SERVER, ""),
     "server: home": (SERVER, "mutuals.peer.Peer.open"),
     "server: port": (SERVER, "mutuals_server.serve.PeerServer.start"),
-    "server: source": (SERVER, "mutuals.sources.readers.read_source"),
+    "server: source": (SERVER, "mutuals.sources.readers.open_source"),
     "server: worker comes up": (SERVER, "mutuals.engines.workers._warm_up"),
     "server: thread of a worker": (SERVER, "mutuals.engines.workers._end_with_parent"),
     "server: worker computes": (SERVER, "mutuals.engines.workers._apply"),

@@ -14,11 +14,11 @@ from unittest.mock import patch
 
 import polars as pl
 
+from mutuals.consent import Withdrawals
 from mutuals.identity import operators
 from mutuals.models.agreement import AgreementState
 from mutuals.obligations.traces import Traces
 from mutuals.runs import authorisation, export, export_approval, outgoing, reveal
-from mutuals.sources.contacts import ContactTable
 from mutuals.store.received import Received
 from mutuals.store.rows import ReceivedRow
 
@@ -39,10 +39,7 @@ def _consent(stack: ExitStack) -> None:
 
 
 def _withdrawals(stack: ExitStack) -> None:
-    def unmarked(_: Any, table: ContactTable, *__: Any, **___: Any) -> ContactTable:
-        return table
-
-    stack.enter_context(patch("mutuals.runs.prepare.mark_withdrawn", unmarked))
+    stack.enter_context(patch("mutuals.runs.prepare.open_withdrawals", lambda *_: Withdrawals(None)))
 
 
 def _still_eligible(stack: ExitStack) -> None:

@@ -40,9 +40,7 @@ def look_at(
     profile = get_profile(agreement.matching.profile)
     taking = select_participants(table, agreement, profile, today, definition.default_country)
     frame = table.frame
-    eligible = (
-        frame.filter(frame["contact_id"].is_in(taking.contact_ids)) if taking.contact_ids else frame.clear()
-    )
+    eligible = frame.filter(frame["contact_id"].is_in(taking.contact_ids.implode()))
     born = birth_column(table.field_names) or next(
         (heading for name, heading in mapping.items() if birth_column((name,))), None
     )
@@ -51,7 +49,7 @@ def look_at(
         contacts=len(frame),
         unusable_rows=len({fault.row for fault in table.rejected}),
         eligible=len(taking.contact_ids),
-        identifiers=len(taking.identifiers),
+        identifiers=len(taking.items),
         excluded=taking.excluded,
         withheld=taking.withheld_identifiers,
         granted=int(granted or 0),

@@ -3,7 +3,14 @@
 table = mark_withdrawn(peer, read_source(definition), definition.default_country, agreement.digest)
 """
 
-from mutuals.consent.filter import mark_withdrawn
+from mutuals.consent.filter import Withdrawals, mark_withdrawn, open_withdrawals
 from mutuals.consent.suppressions import Suppressor, first_version, open_suppressor
 
-__all__ = ["Suppressor", "first_version", "mark_withdrawn", "open_suppressor"]
+__all__ = [
+    "Suppressor",
+    "Withdrawals",
+    "first_version",
+    "mark_withdrawn",
+    "open_suppressor",
+    "open_withdrawals",
+]

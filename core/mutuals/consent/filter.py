@@ -6,6 +6,10 @@ Costs nothing while nobody has withdrawn. Otherwise every id and identifier is h
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mutuals.consent.suppressions import (
@@ -16,10 +20,76 @@ from mutuals.consent.suppressions import (
     scope_bytes,
     suppressor_for,
 )
+from mutuals.normalisation import Profile, Spread
 from mutuals.peer import Peer
 from mutuals.sources.check import IDENTIFIER_TYPES
 from mutuals.sources.contacts import WITHDRAWN, ContactTable
 from mutuals.sources.identifiers import collect_identifiers
+
+
+@dataclass(frozen=True)
+class Withdrawals:
+    """Who was withdrawn from one agreement or from all, as it was when this was opened; for a list in batches."""
+
+    suppressor: Suppressor | None
+    hashes: dict[bytes, frozenset[bytes]] = field(default_factory=dict, repr=False)
+    """By scope, as it is hashed."""
+
+    def mark(
+        self,
+        table: ContactTable,
+        default_country: str | None,
+        collected: pl.DataFrame | None = None,
+        spread: Spread = map,
+    ) -> ContactTable:
+        """``table`` with the withdrawn contacts marked; see ``mark_withdrawn``.
+
+        ``collected`` is what ``collect_identifiers`` gave for it, of all types and by a profile of which
+        ``normalises_alike`` is true; where it is not given, that is done here.
+        """
+        if self.suppressor is None:
+            return table
+        if collected is None:
+            collected = collect_identifiers(table, IDENTIFIER_TYPES, PROFILE, default_country, spread)
+        held = collected.filter(pl.col("contact").is_not_null() & pl.col("value").is_not_null())
+        withdrawn = np.zeros(len(table.frame), dtype=np.bool_)
+        for scope, wanted in self.hashes.items():
+            withdrawn |= self._found(scope, "contact", table.frame["contact_id"], wanted)
+            for kind in IDENTIFIER_TYPES:
+                own = held.filter(type=kind)
+                found = self._found(scope, kind, own["value"], wanted)
+                withdrawn[own["contact"].to_numpy()[found]] = True
+        return replace(table, frame=table.frame.with_columns(pl.Series(WITHDRAWN, withdrawn)))
+
+    def normalises_alike(self, profile: Profile) -> bool:
+        """True where ``profile`` gives the very identifiers that are looked up here, so that one pass does for both."""
+        return profile.rules == PROFILE.rules
+
+    def _found(
+        self, scope: bytes, kind: str, values: pl.Series, wanted: frozenset[bytes]
+    ) -> npt.NDArray[np.bool_]:
+        if self.suppressor is None or not wanted:
+            return np.zeros(len(values), dtype=np.bool_)
+        hashes = self.suppressor.hashes(scope, kind, values.to_list())
+        return np.fromiter((value in wanted for value in hashes), np.bool_, len(hashes))
+
+
+def open_withdrawals(peer: Peer, agreement: str | None) -> Withdrawals:
+    """Who was withdrawn from this agreement (digest), or from all of them.
+
+    Raises MutualsError (LOCAL) where the key is gone.
+    """
+    with peer.store.transaction() as tx:  # not held while hashing
+        rows = tx.suppressions.list()
+        wanted = {None, first_version(tx, agreement)}
+    if not rows:
+        return Withdrawals(None)
+    suppressor = suppressor_for(peer, rows)
+    scopes: dict[bytes, set[bytes]] = {}
+    for row in rows:
+        if row.agreement in wanted and row.reason != KEY_CHECK:
+            scopes.setdefault(scope_bytes(row.agreement), set()).add(row.hash)
+    return Withdrawals(suppressor, {scope: frozenset(hashes) for scope, hashes in scopes.items()})
 
 
 def mark_withdrawn(
@@ -30,45 +100,4 @@ def mark_withdrawn(
     A contact is withdrawn if its id is, or any identifier it holds, of whatever type. Raises MutualsError (LOCAL)
     where the key is gone, USAGE for an unknown country.
     """
-    with peer.store.transaction() as tx:  # not held while hashing
-        rows = tx.suppressions.list()
-        wanted = {None, first_version(tx, agreement)}
-    if not rows:
-        return table
-    suppressor = suppressor_for(peer, rows)
-    scopes: dict[str | None, set[bytes]] = {}
-    for row in rows:
-        if row.agreement in wanted and row.reason != KEY_CHECK:
-            scopes.setdefault(row.agreement, set()).add(row.hash)
-    hits = _hits(suppressor, table, default_country, scopes)
-    marked = table.frame.with_columns(
-        pl.int_range(pl.len(), dtype=pl.Int32).is_in(sorted(hits)).alias(WITHDRAWN)
-    )
-    return ContactTable(marked, table.rejected, table.field_names, table.rejected_identifiers, table.absent)
-
-
-def _hits(
-    suppressor: Suppressor,
-    table: ContactTable,
-    default_country: str | None,
-    scopes: dict[str | None, set[bytes]],
-) -> set[int]:
-    """The positions in ``table.frame`` of the withdrawn contacts."""
-    hits: set[int] = set()
-    ids = table.frame["contact_id"].to_list()
-    held = collect_identifiers(table, IDENTIFIER_TYPES, PROFILE, default_country)
-    held = held.filter(pl.col("contact").is_not_null() & pl.col("value").is_not_null())
-    for scope, hashes in scopes.items():
-        place = scope_bytes(scope)
-        found = suppressor.hashes(place, "contact", ids)
-        hits.update(position for position, value in enumerate(found) if value in hashes)
-        for kind in IDENTIFIER_TYPES:
-            own = held.filter(type=kind)
-            values = own["value"].unique().to_list()
-            out = [
-                value
-                for value, code in zip(values, suppressor.hashes(place, kind, values), strict=True)
-                if code in hashes
-            ]
-            hits.update(own.filter(pl.col("value").is_in(out))["contact"].to_list())
-    return hits
+    return open_withdrawals(peer, agreement).mark(table, default_country)

@@ -8,7 +8,7 @@ A profile is a fixed set of rules under a versioned name; the agreement names on
 """
 
 from mutuals.normalisation.profile import PROFILES, Profile, get_profile
-from mutuals.normalisation.result import Normalised, Reason
+from mutuals.normalisation.result import Normalised, Reason, Spread
 from mutuals.normalisation.rules import TRIMMED, EmailRules, PhoneRules, Rules
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Profile",
     "Reason",
     "Rules",
+    "Spread",
     "get_profile",
 ]

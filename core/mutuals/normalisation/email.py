@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
+from typing import TYPE_CHECKING
 
-import polars as pl
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from mutuals.normalisation.result import Normalised, Outcome, Reason, for_each_distinct
+from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct
 from mutuals.normalisation.rules import EmailRules
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # The local part is RFC 5322's dot-atom. A label with a hyphen in third and fourth place may be Punycode, so a
 # double hyphen anywhere goes to the slow path, as does a top-level domain that is not all letters.
@@ -28,8 +32,12 @@ _RESERVED_PATTERN = re.compile(_RESERVED)
 _HOPELESS = 1000
 
 
-def normalise_emails(raw: pl.Series, rules: EmailRules, trimmed: str) -> Normalised:
-    """Normalise a string series of addresses, each as somebody typed it."""
+def normalise_emails(raw: pl.Series, rules: EmailRules, trimmed: str, spread: Spread = map) -> Normalised:
+    """Normalise a string series of addresses, each as somebody typed it; many uncommon ones are distributed by
+    ``spread``.
+    """
+    import polars as pl
+
     text = pl.col("text")
     frame = pl.DataFrame({"text": raw.cast(pl.String).str.strip_chars(trimmed)}).select(
         text,
@@ -40,7 +48,7 @@ def normalise_emails(raw: pl.Series, rules: EmailRules, trimmed: str) -> Normali
     )
     plain = pl.col("plain").fill_null(value=False)
     rest = for_each_distinct(
-        frame.select(pl.when(~plain).then(text)).to_series(), lambda value: validated_email(value, rules)
+        frame.select(pl.when(~plain).then(text)).to_series(), partial(validated_email, rules=rules), spread
     )
     frame = frame.select(
         value=pl.when(plain).then(text.str.to_lowercase()).otherwise(rest.values),
@@ -76,6 +84,8 @@ def validated_email(text: str, rules: EmailRules) -> Outcome:
 
 
 def _without_aliases(frame: pl.DataFrame, rules: EmailRules) -> Normalised:
+    import polars as pl
+
     if not rules.alias_domains:
         return Normalised(frame["value"], frame["reason"])
     parts = pl.col("value").str.splitn("@", 2)

@@ -4,28 +4,35 @@ not.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import phonenumbers
-import polars as pl
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumberFormat, ValidationResult
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.normalisation.result import Normalised, Outcome, Reason, for_each_distinct
+from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct
 from mutuals.normalisation.rules import PhoneRules
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _INTERNATIONAL = (CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN, CountryCodeSource.FROM_NUMBER_WITH_IDD)
 
 
 def normalise_phones(
-    raw: pl.Series, default_country: str | None, rules: PhoneRules, trimmed: str
+    raw: pl.Series, default_country: str | None, rules: PhoneRules, trimmed: str, spread: Spread = map
 ) -> Normalised:
     """Normalise a string series of numbers, each as somebody typed it.
 
-    ``default_country`` is an ISO 3166 code such as ``DE``, for numbers without a country code. Raises
-    MutualsError (USAGE) where it is not one.
+    ``default_country`` is an ISO 3166 code such as ``DE``, for numbers without a country code; many
+    are distributed by ``spread``. Raises MutualsError (USAGE) where it is not one.
     """
+    import polars as pl
+
     country = checked_country(default_country)
     text = raw.cast(pl.String).str.strip_chars(trimmed)
-    return for_each_distinct(text, lambda value: _normalised(value, country, rules))
+    return for_each_distinct(text, partial(normalised_phone, country=country, rules=rules), spread)
 
 
 def checked_country(code: str | None) -> str | None:
@@ -42,7 +49,8 @@ def checked_country(code: str | None) -> str | None:
     return country
 
 
-def _normalised(text: str, country: str | None, rules: PhoneRules) -> Outcome:
+def normalised_phone(text: str, country: str | None, rules: PhoneRules) -> Outcome:
+    """One trimmed number, by `phonenumbers`."""
     if not text:
         return None, Reason.EMPTY
     try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from mutuals.canonical import canonical_json
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, digest
 from mutuals.normalisation.email import normalise_emails
 from mutuals.normalisation.phone import normalise_phones
-from mutuals.normalisation.result import Normalised
+from mutuals.normalisation.result import Normalised, Spread
 from mutuals.normalisation.rules import STRICT_V1, UID2_V1, Rules
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # The libraries whose tables decide what a value becomes.
 LIBRARIES = ("phonenumbers", "email-validator", "idna")
@@ -53,13 +55,13 @@ class Profile:
         """
         return self.examine_phones(raw, default_country).values
 
-    def examine_emails(self, raw: pl.Series) -> Normalised:
-        """As ``normalise_emails``, with the reason for each refusal."""
-        return normalise_emails(raw, self.rules.email, self.rules.trimmed)
+    def examine_emails(self, raw: pl.Series, spread: Spread = map) -> Normalised:
+        """As ``normalise_emails``, with the reason for each refusal; ``spread`` distributes work over cores."""
+        return normalise_emails(raw, self.rules.email, self.rules.trimmed, spread)
 
-    def examine_phones(self, raw: pl.Series, default_country: str | None) -> Normalised:
-        """As ``normalise_phones``, with the reason for each refusal."""
-        return normalise_phones(raw, default_country, self.rules.phone, self.rules.trimmed)
+    def examine_phones(self, raw: pl.Series, default_country: str | None, spread: Spread = map) -> Normalised:
+        """As ``normalise_phones``, with the reason for each refusal; ``spread`` distributes work over cores."""
+        return normalise_phones(raw, default_country, self.rules.phone, self.rules.trimmed, spread)
 
 
 PROFILES: dict[str, Profile] = {rules.name: Profile(rules) for rules in (UID2_V1, STRICT_V1)}

@@ -79,7 +79,7 @@ def contacts_to_notify(peer: Peer, agreement: Agreement, digest: str, source: st
     due = (
         table.frame.select("contact_id", reason=reasons)
         .filter(pl.col("reason").is_in(sorted(NOTICE_IS_MISSING)))
-        .filter(pl.col("contact_id").is_in(would.contact_ids))
+        .filter(pl.col("contact_id").is_in(would.contact_ids.implode()))
     )
     return ToNotify(tuple(due.iter_rows()))
 

@@ -35,12 +35,12 @@ def items_for(agreement: bytes, identifiers: Sequence[str]) -> Rows:
 
     Each is ``digest(Context.ITEM, agreement, identifier)``.
     """
-    start = hashlib.sha256(frame(Context.ITEM, agreement))
+    copy = hashlib.sha256(frame(Context.ITEM, agreement)).copy
+    length = _LENGTH.pack
     digests = []
-    for identifier in identifiers:
-        data = identifier.encode()
-        state = start.copy()
-        state.update(_LENGTH.pack(len(data)) + data)
+    for data in map(str.encode, identifiers):
+        state = copy()
+        state.update(length(len(data)) + data)
         digests.append(state.digest())
     return as_rows(b"".join(digests), ITEM_SIZE)
 
@@ -53,7 +53,7 @@ def random_order(count: int, randbytes: RandomBytes = os.urandom) -> npt.NDArray
     return np.argsort(np.frombuffer(randbytes(count * 8), np.uint64), kind="stable").astype(np.int64)
 
 
-def as_rows(data: bytes, width: int) -> Rows:
+def as_rows(data: bytes | memoryview, width: int) -> Rows:
     """``data`` as rows of ``width`` bytes, without a copy. Raises ValueError where it does not divide."""
     return np.frombuffer(data, np.uint8).reshape(-1, width)
 

@@ -10,7 +10,6 @@ Counts only: no identifier, no id, no hash of one.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -42,7 +41,7 @@ def match_statistics(own: OwnSet, ordered: OrderedItems) -> RunStatistics:
     return RunStatistics(
         eligible=len(people.contact_ids),
         excluded=people.excluded,
-        identifiers={kind: len(span) for kind, span in type_spans(people.identifiers).items()},
+        identifiers={kind: len(span) for kind, span in people.spans.items()},
         withheld=people.withheld_identifiers,
         padding=len(ordered.dummies),
     )
@@ -54,7 +53,7 @@ def with_overlap(
     """``statistics`` with the overlap by type of identifier; ``items`` (shape (n, 32)) are its items by rank."""
     if statistics is None:
         return None
-    spans = type_spans(own.participants.identifiers)
+    spans = own.participants.spans
     kinds = list(spans)
     starts = np.array([span.start for span in spans.values()], dtype=np.int64)
     of_rank: npt.NDArray[np.int64] = np.searchsorted(starts, own.rows_of(items), side="right") - 1
@@ -70,18 +69,6 @@ def with_overlap(
             "contacts": {_named(mask, kinds): by_types[mask] for mask in sorted(by_types)},
         }
     )
-
-
-def type_spans(identifiers: Sequence[str]) -> dict[str, range]:
-    """Where the identifiers of each type (``email``, ``phone``) stand in a sorted list of typed ones."""
-    spans: dict[str, range] = {}
-    start = 0
-    while start < len(identifiers):
-        kind = identifiers[start].partition(":")[0]
-        end = bisect_left(identifiers, f"{kind};", start)  # the character after the colon
-        spans[kind] = range(start, end)
-        start = end
-    return spans
 
 
 def _named(mask: int, kinds: Sequence[str]) -> str:

@@ -148,7 +148,7 @@ def _participants(
 
 def _evidence(table: ContactTable, participants: Participants) -> dict[str, dict[str, int]]:
     """What those who take part have in the columns of evidence that the source has, most frequent first."""
-    wanted = pl.DataFrame({"contact_id": pl.Series(participants.contact_ids, dtype=pl.String)})
+    wanted = pl.DataFrame({"contact_id": participants.contact_ids})
     taking_part = table.frame.join(wanted, on="contact_id", how="semi")
     said = pl.col("value").fill_null("")
     given = pl.when(said == "").then(pl.lit("")).otherwise(pl.lit("given"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from mutuals.normalisation import Normalised, Profile
+from mutuals.normalisation import Normalised, Profile, Spread
 from mutuals.sources.contacts import ContactTable
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -19,13 +19,17 @@ SCHEMA: dict[str, pl.DataType] = {
 
 
 def collect_identifiers(
-    table: ContactTable, types: Iterable[str], profile: Profile, default_country: str | None
+    table: ContactTable,
+    types: Iterable[str],
+    profile: Profile,
+    default_country: str | None,
+    spread: Spread = map,
 ) -> pl.DataFrame:
     """Every address and number of the source, in the order of the rows, one a line.
 
     Columns (SCHEMA): ``row``; ``contact``, the position in ``table.frame``, null for a rejected row; ``type``
-    (email or phone); ``value`` as normalised, or null and the ``reason`` it was refused for. Raises
-    MutualsError (USAGE) for an unknown country.
+    (email or phone); ``value`` as normalised, or null and the ``reason`` it was refused for. ``spread``
+    distributes the work over cores. Raises MutualsError (USAGE) for an unknown country.
     """
     holders = pl.concat(
         [
@@ -40,7 +44,7 @@ def collect_identifiers(
     parts = [pl.DataFrame(schema=SCHEMA)]
     for kind in types:
         written = holders.select("row", "contact", raw=kind).explode("raw").drop_nulls("raw")
-        outcome = _normalised(written["raw"], kind, profile, default_country)
+        outcome = _normalised(written["raw"], kind, profile, default_country, spread)
         parts.append(
             written.select(
                 "row",
@@ -53,5 +57,9 @@ def collect_identifiers(
     return pl.concat(parts)
 
 
-def _normalised(raw: pl.Series, kind: str, profile: Profile, default_country: str | None) -> Normalised:
-    return profile.examine_emails(raw) if kind == "email" else profile.examine_phones(raw, default_country)
+def _normalised(
+    raw: pl.Series, kind: str, profile: Profile, default_country: str | None, spread: Spread
+) -> Normalised:
+    if kind == "email":
+        return profile.examine_emails(raw, spread)
+    return profile.examine_phones(raw, default_country, spread)
