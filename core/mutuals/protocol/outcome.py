@@ -7,6 +7,7 @@ MatchOutcome.from_bytes(kept)
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from mutuals.protocol.transcript import Transcript
 
 _FORMAT = "match-outcome-1"
 _FIELDS = 15
+_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +66,12 @@ class MatchOutcome:
 
     def to_bytes(self) -> bytes:
         """Everything, framed: as secret as the items are."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """What ``to_bytes`` joins; a list of millions is not copied for it."""
         transcript = self.transcript
-        return frame(
+        yield frame(
             Context.SPOOL,
             _FORMAT,
             self.role.value,
@@ -80,14 +86,16 @@ class MatchOutcome:
             self.partner_size,
             self.counted_own,
             self.counted_partner,
-            self.items.tobytes(),
-            self.partner_positions.astype("<u4").tobytes(),
         )
+        for array in (self.items, self.partner_positions.astype("<u4")):
+            yield _LENGTH.pack(array.nbytes)
+            if array.size:  # an empty array cannot be looked at as bytes
+                yield np.ascontiguousarray(array).data.cast("B")
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> MatchOutcome:
-        """Read what ``to_bytes`` wrote. Raises ValueError where it is something else."""
-        context, *fields = _unframe(data)
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> MatchOutcome:
+        """Read what ``to_bytes`` wrote, without copying the items. Raises ValueError where it is something else."""
+        context, *fields = _unframe(memoryview(data))
         if context != Context.SPOOL.encode() or len(fields) != _FIELDS or fields[0] != _FORMAT.encode():
             raise ValueError("not the outcome of a match")
         (
@@ -108,28 +116,30 @@ class MatchOutcome:
             positions,
         ) = fields
         return cls(
-            role=Role(role.decode()),
-            transcript=Transcript(sid, b_i, b_r, c_i, c_r, int.from_bytes(count, "big")),
-            initiator=initiator,
-            responder=responder,
+            role=Role(bytes(role).decode()),
+            transcript=Transcript(
+                bytes(sid), bytes(b_i), bytes(b_r), bytes(c_i), bytes(c_r), int.from_bytes(count, "big")
+            ),
+            initiator=bytes(initiator),
+            responder=bytes(responder),
             partner_size=int.from_bytes(partner_size, "big"),
-            counted_own=own,
-            counted_partner=partner,
+            counted_own=bytes(own),
+            counted_partner=bytes(partner),
             items=as_rows(items, ITEM_SIZE),
             partner_positions=np.frombuffer(positions, "<u4").astype(np.uint32),
         )
 
 
-def _unframe(data: bytes) -> list[bytes]:
+def _unframe(data: memoryview) -> list[memoryview]:
     fields, at = [], 0
     while at < len(data):
         try:
-            (size,) = struct.unpack_from(">I", data, at)
+            (size,) = _LENGTH.unpack_from(data, at)
         except struct.error as error:
             raise ValueError("not framed bytes") from error
-        field_bytes = data[at + 4 : at + 4 + size]
-        if len(field_bytes) != size:
+        content = data[at + _LENGTH.size : at + _LENGTH.size + size]
+        if len(content) != size:
             raise ValueError("not framed bytes")
-        fields.append(field_bytes)
-        at += 4 + size
-    return fields or [b""]
+        fields.append(content)
+        at += _LENGTH.size + size
+    return fields or [data]

@@ -34,6 +34,7 @@ from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set
 from mutuals.runs.shares import create_share
+from mutuals.runs.spill import spilling
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
 from mutuals.runs.statistics import Meter, match_statistics, measured
 from mutuals.shortid import short_id
@@ -168,6 +169,7 @@ class _Execution:
             partner_key=partner_key(partner),
             receiving_key=key.public,
             clock=peer.clock,
+            points=spilling(peer.home.spool),
         )
         return cls(peer, active, session, ordered, key, match_statistics(own, ordered))
 

@@ -7,9 +7,8 @@ padding) until the reveal, then ``overlap`` (own contact ids by rank) until the 
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.overlap import Overlap
 
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
+_PIECE_BYTES = 1 << 20
 _MATCHED = "matched"
 _OVERLAP = "overlap"
 
@@ -45,12 +46,12 @@ def new_spool_key() -> bytes:
 def save_matched(peer: Peer, run: Run, matched: Matched) -> None:
     """Remember the match until the reveal."""
     dummies = matched.dummies.astype("<u4").tobytes()
-    _write(peer, run, _MATCHED, len(dummies).to_bytes(8, "big") + dummies + matched.outcome.to_bytes())
+    _write(peer, run, _MATCHED, [len(dummies).to_bytes(8, "big"), dummies, *matched.outcome.pieces()])
 
 
 def load_matched(peer: Peer, run: Run) -> Matched:
     """What ``save_matched`` wrote. Raises MutualsError (RUN_STATE) where it is gone or damaged."""
-    data = _read(peer, run, _MATCHED)
+    data = memoryview(_read(peer, run, _MATCHED))
     size = int.from_bytes(data[:8], "big")
     dummies = np.frombuffer(data[8 : 8 + size], dtype="<u4")
     return Matched(outcome=MatchOutcome.from_bytes(data[8 + size :]), dummies=dummies)
@@ -58,12 +59,12 @@ def load_matched(peer: Peer, run: Run) -> Matched:
 
 def save_overlap(peer: Peer, run: Run, overlap: Overlap) -> None:
     """Remember the overlap until the exchange is done, in place of the match."""
-    _write(peer, run, _OVERLAP, json.dumps([list(contacts) for contacts in overlap.pairs]).encode())
+    _write(peer, run, _OVERLAP, [overlap.to_bytes()])
 
 
 def load_overlap(peer: Peer, run: Run) -> Overlap:
     """What ``save_overlap`` wrote. Raises MutualsError (RUN_STATE) where it is gone or damaged."""
-    return Overlap(tuple(tuple(contacts) for contacts in json.loads(_read(peer, run, _OVERLAP))))
+    return Overlap.from_bytes(_read(peer, run, _OVERLAP))
 
 
 def destroy_spool(peer: Peer, run: Run) -> None:
@@ -82,27 +83,42 @@ def _path(peer: Peer, run: Run) -> Path:
     return peer.home.spool / f"{run.run_id}.spool"
 
 
-def _associated(run: Run, part: str) -> bytes:
-    return frame(Context.SPOOL, run.sid, part)
+def _associated(run: Run, part: str, number: int, last: bool) -> bytes:
+    return frame(Context.SPOOL, run.sid, part, number, int(last))
 
 
-def _write(peer: Peer, run: Run, part: str, data: bytes) -> None:
+def _write(peer: Peer, run: Run, part: str, data: Iterable[bytes | memoryview]) -> None:
     if run.spool_key is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} has ended; nothing is kept of it.")
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = nonce + AESGCM(run.spool_key).encrypt(nonce, data, _associated(run, part))
+    cipher = AESGCM(run.spool_key)
     path = _path(peer, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     partial = path.with_suffix(".part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(sealed)
+        for number, (piece, last) in enumerate(_cut(data)):
+            nonce = os.urandom(_NONCE_BYTES)
+            stream.write(nonce + cipher.encrypt(nonce, piece, _associated(run, part, number, last)))
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(path)
 
 
-def _read(peer: Peer, run: Run, part: str) -> bytes:
+def _cut(data: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes, bool]]:
+    """``data`` in pieces of ``_PIECE_BYTES``, the last of them shorter and perhaps empty; whether it is the last."""
+    rest = bytearray()
+    for given in data:
+        view = memoryview(given)
+        while len(rest) + len(view) >= _PIECE_BYTES:
+            room = _PIECE_BYTES - len(rest)
+            yield bytes(rest) + bytes(view[:room]), False
+            rest.clear()
+            view = view[room:]
+        rest += view
+    yield bytes(rest), True
+
+
+def _read(peer: Peer, run: Run, part: str) -> bytearray:
     gone = MutualsError(
         ErrorCode.RUN_STATE,
         f"What run {run.run_id} had to remember is gone or damaged.",
@@ -110,10 +126,19 @@ def _read(peer: Peer, run: Run, part: str) -> bytes:
     )
     if run.spool_key is None:
         raise gone
+    cipher = AESGCM(run.spool_key)
+    sealed_bytes = _NONCE_BYTES + _PIECE_BYTES + _TAG_BYTES
     try:
-        sealed = _path(peer, run).read_bytes()
-        return AESGCM(run.spool_key).decrypt(
-            sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _associated(run, part)
-        )
+        with _path(peer, run).open("rb") as stream:
+            data = bytearray()
+            number, last = 0, False
+            while not last:
+                sealed = stream.read(sealed_bytes)
+                last = len(sealed) < sealed_bytes
+                data += cipher.decrypt(
+                    sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _associated(run, part, number, last)
+                )
+                number += 1
+            return data
     except (OSError, InvalidTag, ValueError) as error:
         raise gone from error

@@ -457,9 +457,9 @@ _CASES: dict[str, tuple[Context, str, tuple[Field, ...], Json, Product | None]] 
     "spool, associated data": (
         Context.SPOOL,
         "frame",
-        (SID, "matched"),
+        (SID, "matched", 1, 1),
         {},
-        lambda _: spool._associated(_run(), "matched"),
+        lambda _: spool._associated(_run(), "matched", 1, True),
     ),
     "spool, outcome": (
         Context.SPOOL,
