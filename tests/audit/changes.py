@@ -16,6 +16,7 @@ from pathlib import Path
 
 from support.audit import meet, overwrite, save, write_entry
 from support.pairing import Company, Pair, contact, paired
+from support.postgres import needs_sqlite
 
 from mutuals.audit.heads import PEER_LOG
 from mutuals.audit.stored import verify_store
@@ -57,6 +58,7 @@ class Attempt:
     @contextmanager
     def rows(self) -> Iterator[list[Row]]:
         """All entries of the store, to be changed; they are numbered anew, as whoever hides a change would."""
+        needs_sqlite("changes the file")
         with sqlite3.connect(self.company.peer.home.store) as connection:
             rows = connection.execute(
                 "SELECT seq, agreement, event, body, at FROM log ORDER BY seq"

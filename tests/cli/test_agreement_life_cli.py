@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.pairing import PASSPHRASE, contact
 from support.policies import approve
+from support.postgres_homes import content_of
 from support.versions import Made, carry, copy_pair, make_pair
 
 from mutuals.identity.home import Kdf
@@ -78,10 +79,10 @@ def rehearsed(run: Run, homes: Path) -> Run:
 
     def command(company: str, *words: str | Path) -> dict[str, Any]:
         store = homes / company / "store.sqlite"
-        before = store.read_bytes()
+        before = store.read_bytes(), content_of(homes / company)
         answer = run(company, *words, "--dry-run", signed=False)
         assert (answer["code"], answer["would_sign"], answer["dry_run"]) == (0, "anna", True), answer
-        assert store.read_bytes() == before
+        assert (store.read_bytes(), content_of(homes / company)) == before
         return answer
 
     return command

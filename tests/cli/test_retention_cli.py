@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.audit import change
 from support.pairing import Company, Pair, contact, deliver
 from support.revealed import authorise_both, exchange, reveal_once
 
@@ -87,8 +87,10 @@ def test_from_due_to_destroyed_and_certified(pair: Pair, capsys: pytest.CaptureF
         "The partner's is",
     ):
         assert words in out
-    with sqlite3.connect(pair.right.peer.home.root / "store.sqlite") as store:
-        store.execute("update certificates set body = replace(body, '\"runs\":1', '\"runs\":2')")
+    with pair.right.peer.store.transaction() as tx:
+        (row,) = tx.certificates.list(pair.digest)
+    changed = row.body.replace(b'"runs":1', b'"runs":2')
+    change(pair.right, ("UPDATE certificates SET body = ?", (changed,)))
     code, _, err = run(pair.right, capsys, name, words=("agreement", "certificate"))
     assert code == 1
     assert "is not what was signed" in err

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from support.pairing import PASSPHRASE, Pair, TestClock, contact, paired
+from support.postgres_homes import content_of
 
 from mutuals.audit.heads import PEER_LOG
 from mutuals.clock import utc_now
@@ -61,12 +62,13 @@ def mutuals(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict
 def unchanged(home: Path) -> Iterator[None]:
     """Nothing in the home but the log may change."""
 
-    def content() -> dict[Path, bytes]:
-        return {
+    def content() -> tuple[dict[Path, bytes], object]:
+        files = {
             path: path.read_bytes()
             for path in home.rglob("*")
             if path.is_file() and path.parent.name != "log"
         }
+        return files, content_of(home)
 
     before = content()
     yield
@@ -78,6 +80,9 @@ def only_logs_shown(home: Path) -> Iterator[None]:
     """Nothing in the store may change but how far the logs are said to be."""
 
     def rows() -> list[str]:
+        if (tables := content_of(home)) is not None:
+            rest = [(name, row) for name, rows in tables.items() for row in rows if name != "checkpoints"]
+            return [line for line in map(repr, rest) if PEER_LOG not in line]
         with closing(sqlite3.connect(home / "store.sqlite")) as store:
             lines = list(store.iterdump())
         return [line for line in lines if PEER_LOG not in line and 'INTO "checkpoints"' not in line]

@@ -92,6 +92,7 @@ def test_stolen_while_the_agreement_lives(pair: Pair, snapshot: Snapshot, tmp_pa
             assert refused.value.code is ErrorCode.NOT_ENTITLED
 
 
+@pytest.mark.sqlite("copies the file")
 def test_a_copy_of_the_store_from_before_opens_nothing_after_the_end(
     pair: Pair, snapshot: Snapshot, tmp_path: Path
 ) -> None:

@@ -1,41 +1,67 @@
-"""Every test that asks for ``store`` runs against each backend; ``MUTUALS_TEST_STORE_URL`` adds one."""
+"""Every test that asks for ``store`` runs on SQLite and, where there is one to start, on a real PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from sqlalchemy import MetaData, create_engine
+from support import postgres
 
 from mutuals.store.database import Store
 from mutuals.store.engine import sqlite_url
 
-OTHER = os.environ.get("MUTUALS_TEST_STORE_URL")
 
-
-def _wipe(url: str) -> None:
-    engine = create_engine(url)
-    everything = MetaData()
-    everything.reflect(engine)
-    everything.drop_all(engine)
-    engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", "other"] if OTHER else ["sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, for each backend."""
-    if request.param == "sqlite" or OTHER is None:
-        return sqlite_url(tmp_path / "store.db")
-    _wipe(OTHER)
-    return OTHER
+@pytest.fixture(params=["sqlite", "postgres"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each kind of database."""
+    if request.param == "postgres" and (reason := postgres.missing()):
+        pytest.skip(reason)
+    return str(request.param)
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    """An empty store, for each backend."""
-    opened = Store.open(url)
+def others(backend: str) -> Iterator[Executor]:
+    """Two others that use the same store: processes, since SQLite's locks are a file's.
+
+    To PostgreSQL a connection is a connection, so threads will do, which open a store of their own.
+    """
+    kinds = ThreadPoolExecutor(2) if backend == "postgres" else ProcessPoolExecutor(2, get_context("spawn"))
+    with kinds as pool:
+        yield pool
+
+
+@contextmanager
+def _database(backend: str, folder: Path, **like: str) -> Iterator[str]:
+    if backend == "sqlite":
+        yield sqlite_url(folder / "store.db")
+        return
+    name = postgres.new_database(**like)
+    yield postgres.url_of(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def url(backend: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, for each backend."""
+    with _database(backend, tmp_path, like="template0") as made:
+        yield made
+
+
+@pytest.fixture
+def store_url(backend: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of ``store``."""
+    with _database(backend, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A store with nothing in it, for each backend."""
+    opened = Store.open(store_url)
     yield opened
     opened.close()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_the_tables_are_those_of_the_schema(url: str, made: str) -> None:
     engine.dispose()
 
 
-def test_opening_again_changes_nothing_and_needs_no_alembic(url: str, store: Store) -> None:
+def test_opening_again_changes_nothing_and_needs_no_alembic(store_url: str, store: Store) -> None:
     with store.transaction() as tx:
         tx.log.append(None, "kept", {}, NOW)
     script = (
@@ -59,30 +58,27 @@ def test_opening_again_changes_nothing_and_needs_no_alembic(url: str, store: Sto
         "with store.transaction() as tx: assert len(tx.log.entries()) == 1\n"
         "assert 'alembic' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script, url], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script, store_url], check=True, timeout=30)
 
 
-def test_several_may_create_a_store_at_once(url: str) -> None:
-    with (
-        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes,
-        ThreadPoolExecutor(4) as threads,
-    ):
-        ready = [processes.submit(int) for _ in range(2)]
+def test_several_may_create_a_store_at_once(url: str, others: Executor) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        ready = [others.submit(int) for _ in range(2)]
         assert [future.result() for future in ready] == [0, 0]
-        opening = [pool.submit(open_and_close, url) for pool in (processes, threads, threads, processes)]
+        opening = [pool.submit(open_and_close, url) for pool in (others, threads, threads, others)]
         for future in opening:
             future.result()
     open_and_close(url)
 
 
-def test_a_newer_releases_store_is_refused(url: str, store: Store) -> None:
+def test_a_newer_releases_store_is_refused(store_url: str, store: Store) -> None:
     store.close()
-    engine = create_engine(url)
+    engine = create_engine(store_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(MutualsError, match="written by a newer release") as refused:
-        Store.open(url)
+        Store.open(store_url)
     assert refused.value.code is ErrorCode.LOCAL
 
 

@@ -21,11 +21,11 @@ def test_an_exception_undoes_everything(store: Store) -> None:
         assert (tx.partners.list(), tx.runs.list(), tx.operators.list()) == ([], [], [])
 
 
-def test_what_was_committed_is_there_after_reopening(url: str, store: Store) -> None:
+def test_what_was_committed_is_there_after_reopening(store_url: str, store: Store) -> None:
     with store.transaction() as tx:
         furnish(tx, "R-1")
     store.close()
-    again = Store.open(url)
+    again = Store.open(store_url)
     with again.transaction() as tx:
         assert tx.runs.list() == [run()]
     again.close()

@@ -21,6 +21,7 @@ from typing import Any
 from support.assessed import accept, propose
 from support.companies import QUICK, free_port
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company, paired
+from support.postgres_homes import content_of
 
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool
@@ -88,9 +89,13 @@ class House:
 
     def contents(self) -> dict[str, Any]:
         """Every row of the house's store and every file of its home but the log: what a visit must not change."""
-        with sqlite3.connect(f"file:{self.peer.home.root / 'store.sqlite'}?mode=ro", uri=True) as store:
-            names = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            tables = {name: sorted(map(repr, store.execute(f'SELECT * FROM "{name}"'))) for name in names}  # noqa: S608
+        tables: dict[str, Any] | None = content_of(self.peer.home.root)
+        if tables is None:
+            with sqlite3.connect(f"file:{self.peer.home.root / 'store.sqlite'}?mode=ro", uri=True) as store:
+                names = [
+                    name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                ]
+                tables = {name: sorted(map(repr, store.execute(f'SELECT * FROM "{name}"'))) for name in names}  # noqa: S608
         files = {
             str(path.relative_to(self.peer.home.root)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in self.peer.home.root.rglob("*")

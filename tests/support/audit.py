@@ -11,6 +11,7 @@ from typing import Any
 from mutuals.store.rows import CheckpointRow, LogRow
 from mutuals.transport.sync import SyncResult, answer_sync, sync_partner
 from mutuals.transport.wire import SYNC, SyncMessage
+from support import postgres, postgres_homes
 from support.pairing import Company
 
 Lose = Callable[[int, str], bool]
@@ -70,26 +71,41 @@ def checkpoints(company: Company, log: str, *, own: bool) -> list[CheckpointRow]
 
 def save(company: Company, to: Path) -> Path:
     """Yesterday's copy of the store."""
+    if postgres.everywhere():
+        return postgres_homes.save(_url(company), to)
     company.peer.close()
     return Path(shutil.copy(company.peer.home.store, to))
 
 
 def put_back(company: Company, copy: Path) -> None:
     """The store as it was when it was saved."""
+    if postgres.everywhere():
+        postgres_homes.put_back(_url(company), copy)
+        return
     company.peer.close()
     shutil.copy(copy, company.peer.home.store)
 
 
 def overwrite(company: Company, copy: Path) -> None:
     """The same while the store is open, which is quicker."""
+    if postgres.everywhere():
+        postgres_homes.put_back(_url(company), copy)
+        return
     with sqlite3.connect(copy) as source, sqlite3.connect(company.peer.home.store) as store:
         source.backup(store)
     source.close()
     store.close()
 
 
+def _url(company: Company) -> str:
+    return company.peer.home.store_url(company.peer.config)
+
+
 def change(company: Company, *statements: tuple[str, tuple[Any, ...]]) -> None:
     """Change the store by hand, behind the program's back."""
+    if postgres.everywhere():
+        postgres_homes.change(_url(company), *statements)
+        return
     with sqlite3.connect(company.peer.home.store) as connection:
         for statement, values in statements:
             connection.execute(statement, values)

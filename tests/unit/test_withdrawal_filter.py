@@ -108,6 +108,7 @@ def test_a_lifted_withdrawal_lets_the_contact_back(peer: Peer, tmp_path: Path) -
     assert out(peer, table) == set()
 
 
+@pytest.mark.sqlite("reads the file's bytes")
 def test_the_store_holds_hashes_that_mean_nothing_without_the_key(peer: Peer) -> None:
     withdraw(peer, JANE)
     assert withdraw(peer, JANE) == 0

@@ -21,7 +21,7 @@ def termination_of(tx: Transaction, row: AgreementRow) -> str | None:
     for version in chain_of(tx, row.digest):
         for entry in tx.log.entries(version.digest):
             if entry.event == "agreement.terminated":
-                found.append(_told(entry.body, str(entry.body.get("operator")), entry))
+                found.append(_told(entry.body, _operators(entry), entry))
             elif entry.event == "agreement.termination-received":
                 found.append(_told(_document(entry), _partner(tx, row), entry))
     return min(found, key=lambda one: one[0], default=("", None))[1]
@@ -34,6 +34,12 @@ def _told(facts: dict[str, Any], by: str, entry: LogRow) -> tuple[str, str]:
     return ends, (
         f"by {by} on {entry.at:%Y-%m-%d %H:%M} UTC{cause}, with effect from {effect} UTC: {facts.get('reason')}"
     )
+
+
+def _operators(entry: LogRow) -> str:
+    """One, or the two whom the policy asks for."""
+    names = entry.body.get("operators")
+    return " and ".join(map(str, names)) if isinstance(names, list) and names else "an operator"
 
 
 def _document(entry: LogRow) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -25,6 +26,9 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
 )
+
+# A commit that was acknowledged is on the disk, also where the server's default is faster than that.
+_SESSION = ("SET synchronous_commit = on", f"SET lock_timeout = '{BUSY_SECONDS}s'")
 
 # Closing a file drops every lock this process holds on it, so no thread may be between creating the file and
 # closing it while another one has it open in SQLite.
@@ -61,14 +65,45 @@ def create_store_engine(url: str) -> Engine:
 
 
 def _server_engine(url: URL) -> Engine:
+    """Set up for PostgreSQL, whatever the server's own defaults are.
+
+    READ COMMITTED, because only there does a statement that follows the lock see what the lock's last holder wrote;
+    REPEATABLE READ would see the store as it was before waiting, and charge a budget twice.
+    """
+    options: dict[str, Any] = {}
+    if url.get_backend_name() == "postgresql":
+        options["isolation_level"] = "READ COMMITTED"
+    if url.drivername == "postgresql+psycopg":
+        options["use_native_hstore"] = False  # saves asking the server for a type that is not used
     try:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
     except (ArgumentError, ImportError) as error:
         raise MutualsError(
             ErrorCode.USAGE,
             f"There is no driver for a store of the kind {url.drivername}.",
             hint="Install the driver that the URL names, or use a sqlite URL.",
         ) from error
+    if url.get_backend_name() == "postgresql":
+        event.listen(engine, "connect", _prepare_session)
+    return engine
+
+
+def _prepare_session(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Durable whatever the server's default; and as on SQLite, waiting for another process ends some time."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute("SHOW server_encoding")
+        if cursor.fetchone() != ("UTF8",):
+            raise MutualsError(
+                ErrorCode.LOCAL,
+                "The store's database does not keep text as UTF-8.",
+                hint="Make another: CREATE DATABASE mutuals ENCODING 'UTF8' TEMPLATE template0",
+            )
+        for setting in _SESSION:
+            cursor.execute(setting)
+    finally:
+        cursor.close()
+    connection.commit()
 
 
 def _create_private(path: Path) -> None:
