@@ -60,7 +60,7 @@ def venn_svg(sets: Sets) -> str:
         *_label(sets.right, sets.right_size, WIDTH - MARGIN, "end"),
         _leader(MARGIN, origin, middle - left, left),
         _leader(WIDTH - MARGIN, other, middle - right, right),
-        *_common(sets.common, origin + centroid(circles) * scale, middle, height),
+        *_common(sets.common, _pointed(circles, origin, scale, sets.common), middle, height),
         "</svg>",
     ]
     return "".join(parts)
@@ -105,12 +105,16 @@ def _common(common: int, x: float, middle: float, height: float) -> list[str]:
     parts = []
     if common:
         parts.append(f'<path class="leader" d="M{x:.2f} {middle:.2f}V{height - 36:.1f}"/>')
-        parts.append(f'<circle class="dot" cx="{x:.2f}" cy="{middle:.2f}" r="2"/>')
     parts.append(
         f'<text class="size" x="{label:.1f}" y="{height - 16:.1f}" text-anchor="middle">{common:,}'
         '<tspan class="name"> in both</tspan></text>'
     )
     return parts
+
+
+def _pointed(circles: Circles, origin: float, scale: float, common: int) -> float:
+    """Where the line to the number of common members starts; without any, the middle of the picture."""
+    return origin + centroid(circles) * scale if common else WIDTH / 2
 
 
 def _short(name: str) -> str:

@@ -197,9 +197,11 @@ def _moved(report: RunReport) -> Iterator[str]:
         )
     if report.exports:
         files = [
-            (_moment(one.at), one.operator, f"{one.rows:,}", _listed(one.fields)) for one in report.exports
+            (_moment(one.at), f"{one.rows:,}", one.operator, _listed(one.fields)) for one in report.exports
         ]
-        yield from _table("Files taken out", ("When", "Operator", "Rows", "Fields"), files, words=3)
+        yield from _table(
+            "Files taken out", ("Taken out as a file", "Rows", "Operator", "Fields"), files, words=2
+        )
     yield "</section>"
 
 

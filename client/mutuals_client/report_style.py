@@ -31,7 +31,6 @@ figcaption{color:var(--quiet);font-size:.85rem;text-align:center}
 .venn .other{fill:var(--other-fill);stroke:var(--other)}
 .venn .both{fill:var(--both-fill);stroke:var(--both)}
 .venn .leader{fill:none;stroke:var(--quiet);stroke-width:.75}
-.venn .dot{fill:var(--ink);stroke:none}
 .venn text{fill:var(--ink);font-size:18px;font-weight:650;font-variant-numeric:tabular-nums}
 .venn .name{font-size:14px;font-weight:400;fill:var(--quiet)}
 table.plain{font-variant-numeric:tabular-nums;margin:1rem 0 1.25rem}
@@ -80,12 +79,15 @@ table.plain .words{padding-left:.75rem}
 table.bars .bar{width:24%}
 }
 @media print{
-@page{margin:18mm 16mm}
+@page{margin:16mm}
+html{font-size:9.5pt}
+body{font-size:1.05rem}
+p:has(+.bars),h3{break-after:avoid}
 :root{--own:#2c64a8;--other:#a9741a;--both:#2f5d4a;--own-fill:#2c64a838;--other-fill:#d69a2b40;--both-fill:#1f6b5399;
 --bar:#8a919a}
 .pair{grid-template-columns:9cm minmax(0,1fr)}
 .lead{font-size:1.1rem}
-figure,.learned>div,.bars,footer{break-inside:avoid}
+figure,.learned>div,.bars,dl div,footer{break-inside:avoid}
 .venn *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }
 """
