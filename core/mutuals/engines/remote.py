@@ -74,7 +74,7 @@ def content(answer: object) -> bytes:
     try:
         code, message, hint = json.loads(rest)
         known = ErrorCode(code)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise _no_answer() from None
     error = PartnerFault if kind == PARTNER_FAULT else MutualsError
     raise error(known, str(message), hint=None if hint is None else str(hint))
