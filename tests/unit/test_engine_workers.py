@@ -235,3 +235,23 @@ class _Missing:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.stat, ("/no/such/file",)
+
+
+def test_map_keeps_the_order_and_takes_hardly_more_than_is_worked_on(pool: WorkerPool) -> None:
+    taken: list[int] = []
+
+    def arguments() -> Iterator[int]:
+        for number in range(-30, 0):
+            taken.append(number)
+            yield number
+
+    results = pool.map(abs, arguments())
+    assert next(results) == 30
+    assert len(taken) <= 2 * pool.processes + 1
+    assert list(results) == list(range(29, 0, -1))
+
+
+def test_map_raises_what_the_function_raises_and_works_afterwards(pool: WorkerPool) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(pool.map(int, ["1", "x", *["2"] * 20]))
+    assert list(pool.map(int, ["1", "2"])) == [1, 2]

@@ -9,6 +9,7 @@ itself is the disclosure (DESIGN §3). Both sides do the same checks on their ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from mutuals.identity.operators import RUN_ROLES, get_operator, require_role
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
 from mutuals.models.statistics import RunStatistics
-from mutuals.normalisation import get_profile
+from mutuals.normalisation import Spread, get_profile
 from mutuals.peer import Peer
 from mutuals.protocol.hello import MatchTerms, check_hello
 from mutuals.protocol.match import Agreed, MatchSession
@@ -32,7 +33,7 @@ from mutuals.runs.guards import charge_match, check_may_match
 from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
 from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
-from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set
+from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set, spread_over
 from mutuals.runs.shares import create_share
 from mutuals.runs.spill import spilling
 from mutuals.runs.spool import Matched, new_spool_key, save_matched
@@ -43,12 +44,16 @@ from mutuals.store.rows import OperatorRow, PartnerRow
 MatchStream = MessageStream[MatchMessage, MatchMessage]
 
 
-def prepare_match(peer: Peer, active: ActiveAgreement) -> OwnSet:
+def prepare_match(
+    peer: Peer, active: ActiveAgreement, progress: Progress | None = None, spread: Spread = map
+) -> OwnSet:
     """Read the own set and check everything this side can check alone; nothing is sent or charged.
+
+    ``spread`` distributes normalisation over cores.
 
     Raises MutualsError: INPUT_QUALITY, SET_TOO_SMALL, SET_TOO_LARGE, BUDGET_EXHAUSTED, BLOCKED, AGREEMENT_FORBIDS.
     """
-    own = read_own_set(peer, active)
+    own = read_own_set(peer, active, progress, spread)
     with peer.store.transaction() as tx:
         check_may_match(tx, active, len(own.items), peer.clock())
     return own
@@ -81,7 +86,9 @@ def initiate_match(
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
     terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
-    execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.INITIATOR)
+    own = prepare_match(peer, active, meter, spread_over(pool))
+    execution = _Execution.prepare(peer, partner, active, terms, own, Role.INITIATOR)
+    del own  # its items are in another order now
     execution.operator = operator
     return execution.carry_out(stream, pool, meter, cancelled)
 
@@ -105,8 +112,12 @@ def respond_match(
     *,
     progress: Progress | None = None,
     cancelled: Cancelled = never,
+    began: Callable[[Run], None] = lambda _: None,
 ) -> Run:
-    """Answer a partner that opens a run; the run as it ended. Raises as ``initiate_match`` does."""
+    """Answer a partner that opens a run; the run as it ended. Raises as ``initiate_match`` does.
+
+    ``began`` is called once the run is stored, in this thread.
+    """
     expire_runs(peer)
     opened = stream.receive()
     arrived_at = peer.clock()
@@ -118,7 +129,10 @@ def respond_match(
     check_hello(opened, Role.INITIATOR, terms, partner_key(partner), arrived_at)
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
-    execution = _Execution.prepare(peer, partner, active, terms, prepare_match(peer, active), Role.RESPONDER)
+    own = prepare_match(peer, active, meter, spread_over(pool))
+    execution = _Execution.prepare(peer, partner, active, terms, own, Role.RESPONDER)
+    del own
+    execution.began = began
     return execution.carry_out(stream, pool, meter, cancelled, Arrived(opened, arrived_at))
 
 
@@ -145,6 +159,7 @@ class _Execution:
     statistics: RunStatistics
     run: Run | None = None
     operator: str | None = None
+    began: Callable[[Run], None] = lambda _: None
 
     @classmethod
     def prepare(
@@ -250,6 +265,7 @@ class _Execution:
                 executor=run.executor,
             )
         self.run = run
+        self.began(run)
 
     def _conclude(self, run: Run, outcome: MatchOutcome) -> Run:
         """Step 13: below the minimum nothing is kept, not even the count."""

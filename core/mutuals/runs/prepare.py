@@ -17,6 +17,7 @@ import polars as pl
 
 from mutuals.agreement.active import ActiveAgreement, utc_date
 from mutuals.consent import open_withdrawals
+from mutuals.engines.workers import Pool, WorkerPool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Matching
 from mutuals.normalisation import Spread, get_profile
@@ -132,6 +133,14 @@ def read_own_set(
         selection.add(marked, collected.filter(pl.col("type").is_in(matching.identifiers)))
         progress.advance(len(batch.frame) + len(batch.rejected_identifiers))
     return OwnSet(selection.participants())
+
+
+def spread_over(pool: Pool) -> Spread:
+    """How normalisation is distributed: over the worker processes of this machine, or not at all.
+
+    A cluster's workers would see addresses and numbers as they were typed, where a match shows them hashes.
+    """
+    return pool.map if isinstance(pool, WorkerPool) else map
 
 
 def bound_source(peer: Peer, active: ActiveAgreement) -> SourceDefinition:
