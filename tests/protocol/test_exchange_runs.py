@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.overlaps import ranks_by_contact
 from support.pairing import Company, Pair, contact
 from support.peers import Ends, run_both
 from support.revealed import Snapshot, authorise, authorise_both, exchange, reveal_once
@@ -430,7 +431,7 @@ def test_what_was_sent_is_in_the_ledger_for_those_who_must_answer(pair: Pair, sn
         assert open_ledger(tx, peer, pair.left.keys, agreement="other") == []
         assert open_ledger(tx, peer, pair.left.keys, partner="other") == []
     assert entry.contacts == {
-        contact: SentContact(("city",), ranks) for contact, ranks in overlap.ranks_by_contact().items()
+        contact: SentContact(("city",), ranks) for contact, ranks in ranks_by_contact(overlap).items()
     }
     assert (entry.run.run_id, entry.agreement, entry.at) == (run.run_id, pair.digest, row.at)
     assert (row.contacts, entry.partner) == (6, pair.right.peer.fingerprint.hex())

@@ -121,7 +121,7 @@ def test_no_consent_counts_for_longer_than_the_policy_says(pair: Pair, snapshot:
         active = load_active(tx, pair.digest, company.clock())
     approve(company, PLACE, POINTS, consent={**rules, "max_age_days": 29})
     outgoing = preview_exchange(company.peer, snapshot.run_id).outgoing
-    assert (outgoing.withheld, outgoing.records) == ({"consent_expired": 4}, ())
+    assert (outgoing.withheld, list(outgoing.records)) == ({"consent_expired": 4}, [])
     assert not read_own_set(company.peer, active).items.size
     approve(company, PLACE, POINTS, consent={**rules, "max_age_days": 3650})
     assert not preview_exchange(company.peer, snapshot.run_id).outgoing.withheld

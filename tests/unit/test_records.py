@@ -64,7 +64,7 @@ def build(
     return build_records(
         agreement(proposer_sends=FIELDS),
         side,
-        Overlap(tuple(pairs)),
+        Overlap.of(pairs),
         contact_table(contacts),
         mapping=MAPPING,
         today=TODAY,
@@ -75,6 +75,14 @@ def contents(outgoing: OutgoingRecords) -> list[tuple[int, tuple[int, ...], int,
     return [(r.rank, r.also, r.retention_days, json.loads(r.plaintext)) for r in outgoing.records]
 
 
+def fields_sent(outgoing: OutgoingRecords) -> dict[str, tuple[str, ...]]:
+    names = [item.shared.name for item in outgoing.fields]
+    return {
+        contact: tuple(name for name, digit in zip(names, fields, strict=True) if digit == "1")
+        for contact, fields in outgoing.sent.select("contact", "fields").iter_rows()
+    }
+
+
 def test_one_record_for_each_contact_and_class_at_its_lowest_rank() -> None:
     outgoing = build([("a",), ("b",), ("a",)], {"a": {}, "b": {"City": "Kiel", "Lead score": "3"}, "c": {}})
     assert contents(outgoing) == [
@@ -83,7 +91,8 @@ def test_one_record_for_each_contact_and_class_at_its_lowest_rank() -> None:
         (1, (), 30, {"score": "<10"}),
         (1, (), 90, {"city": "Kiel"}),
     ]
-    assert outgoing.sent == {"a": ("city", "score"), "b": ("city", "score")}
+    assert fields_sent(outgoing) == {"a": ("city", "score"), "b": ("city", "score")}
+    assert outgoing.sent["ranks"].to_list() == [[0, 2], [1]]
     assert outgoing.withheld == {}
 
 
@@ -106,7 +115,7 @@ def test_a_contact_no_longer_eligible_is_withheld_with_its_reason(
     outgoing = build([("a",), ("b",)], {"a": change, "b": {}})
     assert {record.rank for record in outgoing.records} == {1}
     assert outgoing.withheld == {reason: 1}
-    assert set(outgoing.sent) == {"b"}
+    assert set(outgoing.sent["contact"]) == {"b"}
 
 
 def test_a_contact_that_left_the_source_is_withheld() -> None:
@@ -127,7 +136,7 @@ def test_a_value_that_does_not_fit_is_withheld_and_an_empty_one_left_out() -> No
     city, score = outgoing.fields
     assert (city.values, city.empty, city.withheld) == (1, 2, {})
     assert (score.values, score.empty, score.withheld) == (1, 1, {"not_an_integer": 1})
-    assert outgoing.sent == {"a": ("city",), "b": ("score",), "c": ()}
+    assert fields_sent(outgoing) == {"a": ("city",), "b": ("score",), "c": ()}
 
 
 def test_a_side_that_sends_nothing_needs_nothing() -> None:
@@ -140,7 +149,7 @@ def test_a_missing_column_is_an_input_fault() -> None:
         build_records(
             agreement(proposer_sends=FIELDS),
             Side.PROPOSER,
-            Overlap((("a",),)),
+            Overlap.of([("a",)]),
             contact_table({"a": {}}),
             mapping={"city": "Town", "score": "Lead score"},
             today=TODAY,
@@ -151,7 +160,7 @@ def test_a_missing_column_is_an_input_fault() -> None:
 def test_a_shared_rank_goes_to_the_first_contact_and_only_if_all_may_be_sent() -> None:
     outgoing = build([("b", "a"), ("b",), ("c", "d"), ("c",), ("e", "f")], {c: {} for c in "abcef"})
     assert {(r.rank, r.also) for r in outgoing.records} == {(0, ()), (1, ()), (3, ()), (4, ())}
-    assert set(outgoing.sent) == {"a", "b", "c", "e"}
+    assert set(outgoing.sent["contact"]) == {"a", "b", "c", "e"}
     assert outgoing.withheld == {"no_longer_in_source": 1, "sent_under_another_contact": 1}
 
 
@@ -181,14 +190,14 @@ def test_any_overlap_gives_disjoint_ascending_records_of_eligible_contacts(
         for rank in (record.rank, *record.also):
             assert named.setdefault(rank, record.rank) == record.rank
             assert not set(pairs[rank]) & (gone | withdrawn)
-    assert set(outgoing.sent) <= contacts.keys() - withdrawn
+    assert set(outgoing.sent["contact"]) <= contacts.keys() - withdrawn
     everyone = {contact for pair in pairs for contact in pair}
     assert len(outgoing.sent) + sum(outgoing.withheld.values()) == len(everyone)
     usable = {rank for rank, pair in enumerate(pairs) if not set(pair) & (gone | withdrawn)}
     assert named.keys() == usable
     table = contact_table(contacts)
     rule = agreement(proposer_sends=FIELDS)
-    assert ineligible(table, rule, Overlap(tuple(pairs)), TODAY) == everyone & (gone | withdrawn)
+    assert ineligible(table, rule, Overlap.of(pairs), TODAY) == everyone & (gone | withdrawn)
 
 
 def test_the_preview_digest_stands_for_exactly_these_records() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.overlaps import ranks_by_contact
 from support.pairing import Company, Pair, contact, deliver
 from support.revealed import Snapshot, authorise_both, exchange, reveal_once
 
@@ -91,7 +92,7 @@ def ranks_of(pair: Pair, run_id: str) -> dict[str, tuple[int, ...]]:
     """Ranks by own contact of the left side, before or after the exchange."""
     run = pair.left.run(run_id)
     if run.spool_key is not None:
-        return load_overlap(pair.left.peer, run).ranks_by_contact()
+        return ranks_by_contact(load_overlap(pair.left.peer, run))
     with pair.left.peer.store.transaction() as tx:
         (entry,) = open_ledger(tx, pair.left.peer, pair.left.keys)
     return {own: sent.ranks for own, sent in entry.contacts.items()}

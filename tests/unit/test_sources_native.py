@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -17,7 +18,7 @@ from mutuals.sources import (
     SourceDefinition,
     Withheld,
     define_source,
-    field_values,
+    field_cells,
     read_source,
 )
 
@@ -160,18 +161,21 @@ def test_columns_without_a_heading_are_no_fields(file: Path) -> None:
 
 def test_fields_are_given_as_written_and_none_where_empty(file: Path) -> None:
     table = read(file, f"{HEADINGS},City,Tier\nc1,,,,,,, Rome ,\nc2,,,,,,,,gold\nc3,,,,,,,x,y\n")
-    assert field_values(table, ["c2", "c1", "gone"], {"city": "City", "tier": "Tier"}) == {
-        "c1": {"city": " Rome ", "tier": None},
-        "c2": {"city": None, "tier": "gold"},
-    }
-    assert field_values(table, ["c1"], {}) == {"c1": {}}
+    cells = field_cells(table, pl.Series(["c2", "c1", "gone"]), {"city": "City", "tier": "Tier"})
+    assert cells.columns == ["city", "tier"]
+    assert [tuple(cell or None for cell in row) for row in cells.iter_rows()] == [
+        (None, "gold"),
+        (" Rome ", None),
+        (None, None),
+    ]
+    assert field_cells(table, pl.Series(["c1"]), {}).columns == []
 
 
 @pytest.mark.parametrize("heading", ["Town", "email", "row", "contact_id"])
 def test_a_field_must_be_a_further_column(file: Path, heading: str) -> None:
     table = read(file, f"{HEADINGS},City\nc1,,,,,,,Rome\n")
     with pytest.raises(MutualsError) as caught:
-        field_values(table, ["c1"], {"city": heading})
+        field_cells(table, pl.Series(["c1"]), {"city": heading})
     assert caught.value.code is ErrorCode.INPUT_QUALITY
 
 
@@ -324,9 +328,8 @@ def test_the_documented_example_reads_as_documented(file: Path) -> None:
     assert table.frame["suppressed"].to_list() == [False, False, True]
     assert table.frame["email"].list.len().to_list() == [1, 2, 1]
     assert table.field_names == ("city", "segment")
-    assert field_values(table, ["C-1002"], {"city": "city", "tier": "segment"}) == {
-        "C-1002": {"city": "Rome, Lazio", "tier": None}
-    }
+    cells = field_cells(table, pl.Series(["C-1002"]), {"city": "city", "tier": "segment"})
+    assert [tuple(cell or None for cell in row) for row in cells.iter_rows()] == [("Rome, Lazio", None)]
 
 
 def test_every_reason_is_documented() -> None:

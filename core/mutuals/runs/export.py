@@ -16,7 +16,6 @@ e-mail address, another by phone), the row is that of the lowest rank: fields of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,6 +39,7 @@ from mutuals.runs.export_approval import require_approval, use_approvals
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.log_faults import check_logs_accepted
+from mutuals.runs.overlap import Overlap
 from mutuals.runs.permitted import Reading, RefusedField, readable_fields, require_readable
 from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, write_table
@@ -274,14 +274,13 @@ class _ContentFault(ValueError):
         self.envelope = envelope
 
 
-def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> list[list[str]]:
+def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
     if sealed is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"The overlap of run {run.run_id} was destroyed.")
     try:
-        overlap: list[list[str]] = json.loads(open_sealed(private, frame(Context.OVERLAP, run.sid), sealed))
+        return Overlap.from_bytes(open_sealed(private, frame(Context.OVERLAP, run.sid), sealed))
     except ValueError as error:
         raise MutualsError(ErrorCode.LOCAL, f"The stored overlap of run {run.run_id} is damaged.") from error
-    return overlap
 
 
 def _open_records(
@@ -334,7 +333,7 @@ def _values(shared: Sequence[SharedField], row: ReceivedRow, plaintext: bytes) -
 
 
 def _join(
-    overlap: list[list[str]],
+    overlap: Overlap,
     records: Iterable[tuple[ReceivedRow, dict[str, Value]]],
     visible: set[str],
 ) -> tuple[list[tuple[str, dict[str, Value]]], int]:
@@ -348,7 +347,7 @@ def _join(
         for rank in (row.rank, *row.also):
             lowest_of[rank] = row.rank
     known_as: dict[str, list[int]] = {}
-    for rank, contacts in enumerate(overlap):
+    for rank, contacts in enumerate(overlap.pairs):
         if rank in lowest_of:
             for contact in contacts:
                 known_as.setdefault(contact, []).append(lowest_of[rank])

@@ -9,7 +9,7 @@ A request for erasure and a breach are answered from here, also when the source 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,10 +24,12 @@ from mutuals.peer import Peer
 from mutuals.store.rows import SentRow
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mutuals.store.database import Transaction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SentContact:
     """What was sent of one contact: the fields that had a value, and its ranks in the run's overlap, ascending."""
 
@@ -46,13 +48,16 @@ class LedgerEntry:
     contacts: dict[str, SentContact] = field(repr=False)
 
 
-def seal_contacts(public: bytes, sid: bytes, contacts: Mapping[str, SentContact]) -> bytes:
-    """The contacts sent in run ``sid`` (32 bytes), sealed to the accountability key."""
-    ledger = {
-        contact: {"fields": list(sent.fields), "ranks": list(sent.ranks)}
-        for contact, sent in contacts.items()
-    }
-    return seal(public, frame(Context.SENT, sid), json.dumps(ledger).encode())
+def seal_contacts(public: bytes, sid: bytes, fields: Sequence[str], sent: pl.DataFrame) -> bytes:
+    """The contacts sent in run ``sid`` (32 bytes), sealed to the accountability key.
+
+    ``sent`` is ``OutgoingRecords.sent`` and ``fields`` names what its digits stand for. Lines of JSON: the names of the
+    fields, then for each contact its id, its digits, and its ranks.
+    """
+    lines = [json.dumps(list(fields))]
+    for contact, digits, ranks in sent.select("contact", "fields", "ranks").iter_rows():
+        lines.append(json.dumps([contact, digits, *ranks], ensure_ascii=False, separators=(",", ":")))
+    return seal(public, frame(Context.SENT, sid), "\n".join(lines).encode())
 
 
 def open_ledger(
@@ -81,11 +86,16 @@ def open_ledger(
 
 def _opened(private: bytes, run: Run, row: SentRow) -> dict[str, SentContact]:
     try:
-        ledger = json.loads(open_sealed(private, frame(Context.SENT, run.sid), row.blob))
-        return {
-            contact: SentContact(tuple(sent["fields"]), tuple(sent["ranks"]))
-            for contact, sent in ledger.items()
-        }
+        names, *contacts = open_sealed(private, frame(Context.SENT, run.sid), row.blob).decode().split("\n")
+        fields = json.loads(names)
+        found = {}
+        sets: dict[str, tuple[str, ...]] = {}
+        for line in contacts:
+            contact, digits, *ranks = json.loads(line)
+            if digits not in sets:
+                sets[digits] = tuple(name for name, digit in zip(fields, digits, strict=True) if digit == "1")
+            found[contact] = SentContact(sets[digits], tuple(ranks))
+        return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(row) from error
 

@@ -13,6 +13,8 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+import polars as pl
+
 from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Run, RunState
@@ -24,7 +26,7 @@ from mutuals.protocol.exchange import Flow, SealedEnvelope, seal_envelopes
 from mutuals.protocol.messages import Envelope
 from mutuals.protocol.sealing import new_secret
 from mutuals.runs.authorisation import Authorisation, require_authorisation
-from mutuals.runs.ledger import SentContact, seal_contacts
+from mutuals.runs.ledger import seal_contacts
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.permitted import sendable_fields
 from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
@@ -143,7 +145,7 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
                     digest=envelope.digest,
                 )
             )
-        if preview.outgoing.sent:
+        if len(preview.outgoing.sent):
             tx.sent.put(_ledger_entry(peer, preview, now))
         log_run(
             tx,
@@ -195,7 +197,8 @@ def require_still_eligible(peer: Peer, run: Run, active: ActiveAgreement, rows: 
         for sealed in decode_records(row.records)
         for rank in (sealed.rank, *sealed.also)
     }
-    if any(contact in excluded for rank in ranks for contact in overlap.pairs[rank]):
+    held = overlap.holders().filter(pl.col("rank").is_in(sorted(ranks)))["contact"]
+    if any(contact in excluded for contact in held):
         raise MutualsError(
             ErrorCode.STALE,
             f"While the exchange of run {run.run_id} was interrupted, a contact that was not yet sent was withdrawn.",
@@ -243,16 +246,14 @@ def _require_still_shared(peer: Peer, run: Run, active: ActiveAgreement) -> None
 def _ledger_entry(peer: Peer, preview: Preview, now: datetime) -> SentRow:
     run = preview.run
     end = datetime.combine(preview.active.agreement.valid_until, time.min, UTC)
-    outgoing = preview.outgoing
-    contacts = {
-        contact: SentContact(fields, outgoing.ranks[contact]) for contact, fields in outgoing.sent.items()
-    }
+    fields = [item.shared.name for item in preview.outgoing.fields]
+    sent = preview.outgoing.sent
     return SentRow(
         run_id=run.run_id,
         partner=run.partner,
         agreement=run.agreement,
-        blob=seal_contacts(peer.accountability_public, run.sid, contacts),
-        contacts=len(contacts),
+        blob=seal_contacts(peer.accountability_public, run.sid, fields, sent),
+        contacts=len(sent),
         at=now,
         delete_after=end + LEDGER_LASTS,
     )

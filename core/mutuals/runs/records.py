@@ -18,26 +18,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from mutuals.canonical import canonical_json
+import polars as pl
+
 from mutuals.framing import Context, frame
 from mutuals.models.agreement import Agreement, SharedField, Side
 from mutuals.models.run import Role
 from mutuals.protocol.exchange import PlainRecord
 from mutuals.runs.overlap import Overlap
-from mutuals.runs.transforms import UnfitValue, Value, transform
+from mutuals.runs.record_columns import RecordColumns, WrittenColumn, objects, write_column
 from mutuals.sources.contacts import ContactTable
-from mutuals.sources.eligibility import consent_exclusions, field_values
+from mutuals.sources.eligibility import consent_exclusions, field_cells
 
 GONE = "no_longer_in_source"
 SHARED_WITH_INELIGIBLE = "shared_with_ineligible"
 SHARED_WITH_OTHER = "sent_under_another_contact"
 
-RanksByContact = dict[str, tuple[int, ...]]
+_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,21 @@ class FieldSummary:
 class OutgoingRecords:
     """What this side sends in a run.
 
-    ``records`` ascend by rank and retention class. ``sent`` names, per contact id, the fields that have a
-    value, and ``ranks`` its ranks, ascending; ``withheld`` counts the overlap's other contacts by reason.
-    ``fields`` are in the agreement's order.
+    ``records`` ascend by rank and retention class. ``sent`` has a row for each contact, by lowest rank: ``contact``
+    (String), its ``ranks`` (List[UInt32], ascending), and in ``fields`` (String) for each of ``fields`` a ``1`` where
+    it has a value, else a ``0``. ``withheld`` counts the overlap's other contacts by reason. ``fields`` are in the
+    agreement's order.
     """
 
-    records: tuple[PlainRecord, ...] = field(repr=False)
-    sent: dict[str, tuple[str, ...]] = field(repr=False)
+    records: Sequence[PlainRecord] = field(repr=False)
+    sent: pl.DataFrame = field(repr=False)
     withheld: dict[str, int]
     fields: tuple[FieldSummary, ...]
-    ranks: RanksByContact = field(repr=False)
 
 
-NOTHING = OutgoingRecords(records=(), sent={}, withheld={}, fields=(), ranks={})
+_SENT = {"contact": pl.String(), "ranks": pl.List(pl.UInt32()), "fields": pl.String()}
+
+NOTHING = OutgoingRecords(records=(), sent=pl.DataFrame(schema=_SENT), withheld={}, fields=())
 """What a side without agreed fields sends."""
 
 
@@ -89,27 +91,19 @@ def build_records(
     if not agreed:
         return NOTHING
     shared = tuple(item for item in agreed if item.name not in kept_back)
-    ranks, withheld = _senders(overlap, _exclusions(table, agreement, overlap, today))
-    cells = field_values(table, ranks, {item.name: mapping[item.name] for item in shared})
-    tally = {item.name: _Tally() for item in shared}
-    classes = sorted({item.retention_days for item in agreed})
-    records: list[PlainRecord] = []
-    sent: dict[str, tuple[str, ...]] = {}
-    for contact, (lowest, *also) in ranks.items():
-        values = _values(shared, cells[contact], tally)
-        sent[contact] = tuple(values)
-        for days in classes:
-            own = {
-                item.name: values[item.name]
-                for item in shared
-                if item.name in values and item.retention_days == days
-            }
-            records.append(PlainRecord(lowest, tuple(also), days, canonical_json(dict(own))))
-    summaries = tuple(
-        FieldSummary(item, tally[item.name].values, tally[item.name].empty, dict(tally[item.name].withheld))
-        for item in shared
+    senders, withheld = _senders(_holders(table, agreement, overlap, today))
+    cells = field_cells(table, senders["contact"], {item.name: mapping[item.name] for item in shared})
+    columns = [write_column(item, cells[item.name]) for item in shared]
+    texts = {
+        days: objects([column for column in columns if column.shared.retention_days == days], len(senders))
+        for days in {item.retention_days for item in agreed}
+    }
+    return OutgoingRecords(
+        records=RecordColumns(senders["ranks"], texts),
+        sent=senders.with_columns(_presence(columns)),
+        withheld=withheld,
+        fields=tuple(FieldSummary(item.shared, item.values, item.empty, item.withheld) for item in columns),
     )
-    return OutgoingRecords(tuple(records), sent, withheld, summaries, ranks)
 
 
 def preview_digest(run_key: bytes, sid: bytes, direction: Role, records: Sequence[PlainRecord]) -> bytes:
@@ -118,67 +112,73 @@ def preview_digest(run_key: bytes, sid: bytes, direction: Role, records: Sequenc
     Keyed with the run's spool key, because a plain digest over guessable values would tell them to whoever
     guesses.
     """
-    message = frame(Context.PREVIEW, sid, direction.value, (_record_bytes(record) for record in records))
-    return hmac.new(run_key, message, hashlib.sha256).digest()
+    # As hmac(frame(PREVIEW, sid, direction, records)), of which the last field is too large to be held.
+    code = hmac.new(run_key, frame(Context.PREVIEW, sid, direction.value), hashlib.sha256)
+    code.update(_LENGTH.pack(sum(16 + 4 * len(record.also) + len(record.plaintext) for record in records)))
+    for record in records:
+        code.update(_record_bytes(record))
+    return code.digest()
 
 
 def ineligible(table: ContactTable, agreement: Agreement, overlap: Overlap, today: date) -> set[str]:
     """The contacts of the overlap that may not be sent today, or that the source no longer has."""
-    return set(_exclusions(table, agreement, overlap, today))
+    holders = _holders(table, agreement, overlap, today)
+    return set(holders.filter(pl.col("reason").is_not_null())["contact"].to_list())
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.values = 0
-        self.empty = 0
-        self.withheld: Counter[str] = Counter()
+def _presence(columns: Sequence[WrittenColumn]) -> pl.Series:
+    """Which columns have a value, as a ``0`` or a ``1`` each."""
+    if not columns:
+        return pl.Series("fields", [""], dtype=pl.String)
+    digits = [column.members.is_not_null().cast(pl.Int8()).cast(pl.String()) for column in columns]
+    return pl.select(pl.concat_str(digits).alias("fields"))["fields"]
 
 
-def _values(
-    shared: Sequence[SharedField], cells: Mapping[str, str | None], tally: Mapping[str, _Tally]
-) -> dict[str, Value]:
-    values: dict[str, Value] = {}
-    for item in shared:
-        cell = (cells[item.name] or "").strip()
-        count = tally[item.name]
-        if not cell:
-            count.empty += 1
-            continue
-        try:
-            values[item.name] = transform(item, cell)
-            count.values += 1
-        except UnfitValue as unfit:
-            count.withheld[unfit.reason.value] += 1
-    return values
+def _holders(table: ContactTable, agreement: Agreement, overlap: Overlap, today: date) -> pl.DataFrame:
+    """Who holds which rank: ``rank``, ``contact``, and the ``reason`` why it may not be sent, null where it may."""
+    reasons = consent_exclusions(table.frame, agreement.consent, today)
+    ids = table.frame["contact_id"].alias("contact")
+    known = pl.DataFrame([ids, reasons.alias("reason")]).with_columns(known=True)
+    return (
+        overlap.holders()
+        .join(known, on="contact", how="left", maintain_order="left")
+        .select("rank", "contact", reason=pl.when(pl.col("known")).then("reason").otherwise(pl.lit(GONE)))
+    )
 
 
-def _exclusions(table: ContactTable, agreement: Agreement, overlap: Overlap, today: date) -> dict[str, str]:
-    """Why contacts of the overlap may not be sent; those that may are absent."""
-    ids = table.frame["contact_id"].to_list()
-    reasons = consent_exclusions(table.frame, agreement.consent, today).to_list()
-    by_contact = dict(zip(ids, reasons, strict=True))
-    found = {contact: by_contact.get(contact, GONE) for contacts in overlap.pairs for contact in contacts}
-    return {contact: reason for contact, reason in found.items() if reason is not None}
-
-
-def _senders(overlap: Overlap, excluded: Mapping[str, str]) -> tuple[RanksByContact, dict[str, int]]:
-    """The contacts to send with their ranks, by lowest rank, and how many others there are by reason."""
-    ranks: dict[str, list[int]] = {}
-    blocked: set[str] = set()
-    for rank, contacts in enumerate(overlap.pairs):
-        if any(contact in excluded for contact in contacts):
-            blocked.update(contacts)
-        else:
-            ranks.setdefault(min(contacts), []).append(rank)
-    withheld: Counter[str] = Counter()
-    for contact in sorted({contact for contacts in overlap.pairs for contact in contacts} - ranks.keys()):
-        otherwise = SHARED_WITH_INELIGIBLE if contact in blocked else SHARED_WITH_OTHER
-        withheld[excluded.get(contact, otherwise)] += 1
-    return {contact: tuple(own) for contact, own in ranks.items()}, dict(withheld)
+def _senders(holders: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The contacts to send (``contact``, ``ranks``), by lowest rank, and how many others there are by reason."""
+    of_rank = holders.group_by("rank", maintain_order=True).agg(
+        pl.col("contact").min(), blocked=pl.col("reason").is_not_null().any()
+    )
+    usable = of_rank.filter(~pl.col("blocked"))
+    senders = usable.group_by("contact", maintain_order=True).agg(ranks="rank")
+    blocked = of_rank.filter("blocked").select("rank", blocked=True)
+    others = (
+        holders.join(senders, on="contact", how="anti")
+        .join(blocked, on="rank", how="left")
+        .group_by("contact")
+        .agg(pl.col("reason").first(), blocked=pl.col("blocked").any())
+        .select(
+            pl.when(pl.col("reason").is_not_null())
+            .then("reason")
+            .when("blocked")
+            .then(pl.lit(SHARED_WITH_INELIGIBLE))
+            .otherwise(pl.lit(SHARED_WITH_OTHER))
+            .alias("reason")
+        )
+    )
+    return senders, dict(sorted(others["reason"].value_counts().iter_rows()))
 
 
 def _record_bytes(record: PlainRecord) -> bytes:
+    also = record.also
     ranks = struct.pack(
-        f">III{len(record.also)}I", record.rank, record.retention_days, len(record.also), *record.also
+        f">IIII{len(also)}I",
+        12 + 4 * len(also) + len(record.plaintext),
+        record.rank,
+        record.retention_days,
+        len(also),
+        *also,
     )
     return ranks + record.plaintext

@@ -10,7 +10,6 @@ the partner until a person clears it.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,7 +61,7 @@ def initiate_reveal(
     meter = Meter(progress)
     with measured(peer, lambda: run, "reveal", meter):
         meter.stage(STAGE_READ, 0)
-        return _Execution.prepare(peer, run).carry_out(meter.metered(stream), meter, cancelled)
+        return _Execution.prepare(peer, run, meter).carry_out(meter.metered(stream), meter, cancelled)
 
 
 def respond_reveal(
@@ -85,7 +84,9 @@ def respond_reveal(
     meter = Meter(progress)
     with measured(peer, lambda: run, "reveal", meter):
         meter.stage(STAGE_READ, 0)
-        return _Execution.prepare(peer, run).carry_out(meter.metered(stream), meter, cancelled, approve)
+        return _Execution.prepare(peer, run, meter).carry_out(
+            meter.metered(stream), meter, cancelled, approve
+        )
 
 
 @dataclass
@@ -102,11 +103,11 @@ class _Execution:
     statistics: RunStatistics | None = None
 
     @classmethod
-    def prepare(cls, peer: Peer, run: Run) -> _Execution:
+    def prepare(cls, peer: Peer, run: Run, progress: Progress | None = None) -> _Execution:
         """Step 14, before anything is sent: permission, agreement, state, and every own item still eligible."""
         active, partner = _check(peer, run)
         matched = load_matched(peer, run)
-        own = read_own_set(peer, active)
+        own = read_own_set(peer, active, progress)
         real = np.ones(len(matched.outcome.items), dtype=bool)
         real[matched.dummies] = False
         try:
@@ -157,9 +158,9 @@ class _Execution:
 
     def _check_pairs(self, positions: npt.NDArray[np.uint32]) -> None:
         """Step 17: the minimum holds for distinct own contacts too."""
-        overlap = Overlap(tuple(self.own.owners(self.matched.outcome.items[positions])))
+        overlap = Overlap.of(self.own.owners(self.matched.outcome.items[positions]))
         least = self.active.agreement.matching.min_overlap
-        if len(overlap.ranks_by_contact()) < least:
+        if overlap.people < least:
             raise MutualsError(
                 ErrorCode.BELOW_THRESHOLD,
                 f"The shared identifiers belong to fewer than the {least:,} contacts "
@@ -176,15 +177,15 @@ class _Execution:
             raise RuntimeError("a reveal ended without pairs")
         now = self.peer.clock()
         save_overlap(self.peer, self.run, self.overlap)
-        pairs = json.dumps([list(contacts) for contacts in self.overlap.pairs]).encode()
-        sealed = seal(self.run.own_receiving_key, frame(Context.OVERLAP, self.run.sid), pairs)
+        info = frame(Context.OVERLAP, self.run.sid)
+        sealed = seal(self.run.own_receiving_key, info, self.overlap.to_bytes())
         waiting = self.active.agreement.matching.reveal_within_days
         with self.peer.store.transaction() as tx:
             revealed = tx.runs.update(
                 self.run.run_id,
                 {RunState.REVEALING},
                 state=RunState.REVEALED,
-                contacts=len(self.overlap.ranks_by_contact()),
+                contacts=self.overlap.people,
                 statistics=self.statistics,
                 revealed_at=now,
                 reveal_by=now + timedelta(days=waiting),

@@ -9,7 +9,7 @@ Contacts are read when needed and never copied into the store.
 
 from mutuals.sources.contacts import ContactTable, Rejected, RowFault
 from mutuals.sources.definition import SourceDefinition, define_source
-from mutuals.sources.eligibility import Exclusion, field_values, still_eligible
+from mutuals.sources.eligibility import Exclusion, field_cells, still_eligible
 from mutuals.sources.participants import Participants, Withheld, select_participants
 from mutuals.sources.readers import READERS, Reader, read_source
 
@@ -24,7 +24,7 @@ __all__ = [
     "SourceDefinition",
     "Withheld",
     "define_source",
-    "field_values",
+    "field_cells",
     "read_source",
     "select_participants",
     "still_eligible",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum, unique
 
@@ -101,14 +101,12 @@ def still_eligible(table: ContactTable, agreement: Agreement, today: date) -> se
     return set(table.frame["contact_id"].filter(allowed).to_list())
 
 
-def field_values(
-    table: ContactTable, contact_ids: Iterable[str], columns: Mapping[str, str]
-) -> dict[str, dict[str, str | None]]:
-    """The agreed fields of some contacts: contact id -> field -> cell as written, None where the cell is
-    empty.
+def field_cells(table: ContactTable, contacts: pl.Series, columns: Mapping[str, str]) -> pl.DataFrame:
+    """The agreed fields of some contacts: a row for each of ``contacts`` (ids, String), in their order.
 
-    ``columns`` maps a field's name to its heading in the source. Contacts the source no longer has are left
-    out. Raises MutualsError (INPUT_QUALITY) where a heading is no further column of the source.
+    ``columns`` maps a field's name, which is the column's here, to its heading in the source. Cells are as written;
+    those of contacts that the source no longer has are null. Raises MutualsError (INPUT_QUALITY) where a heading is no
+    further column of the source.
     """
     for name, heading in columns.items():
         if heading not in table.field_names:
@@ -117,10 +115,9 @@ def field_values(
                 f"The source has no column “{heading}”, to which the field {name} is bound.",
                 hint="Put the column back, or bind the field to another.",
             )
-    wanted = pl.Series("contact_id", sorted(set(contact_ids)), dtype=pl.String)
-    found = table.frame.join(wanted.to_frame(), on="contact_id", how="semi")
-    cells = {name: found[heading].to_list() for name, heading in columns.items()}
-    return {
-        contact_id: {name: values[index] or None for name, values in cells.items()}
-        for index, contact_id in enumerate(found["contact_id"].to_list())
-    }
+    chosen = [pl.col(heading).alias(name) for name, heading in columns.items()]
+    cells = table.frame.select(pl.col("contact_id").alias(_KEY), *chosen)
+    return contacts.alias(_KEY).to_frame().join(cells, on=_KEY, how="left", maintain_order="left").drop(_KEY)
+
+
+_KEY = "mutuals contact"  # no field can be called so
