@@ -14,8 +14,11 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 
+from mutuals.identity.home import Config, Home
 from mutuals.store.schema import metadata
 from support import postgres
+
+_configured = Home.store_url
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """The rows of a store by table, as the database gives them."""
@@ -26,21 +29,19 @@ _kept: dict[str, Path] = {}
 
 def move_in() -> None:
     """From now on a home without a store of its own in ``config.toml`` has a database."""
-    from mutuals.identity.home import Config, Home
-
-    configured = Home.store_url
-
-    def store_url(self: Home, config: Config) -> str:
-        if config.store:
-            return configured(self, config)
-        if not self.store.exists():
-            name = postgres.new_database()
-            postgres.mark(self.store, name)
-            _kept[name] = self.root.parent
-        name_here = postgres.named_in(self.store)
-        return configured(self, config) if name_here is None else postgres.url_of(name_here)
-
     Home.store_url = store_url  # type: ignore[method-assign]  # what this module is for
+
+
+def store_url(home: Home, config: Config) -> str:
+    """In place of ``Home.store_url``."""
+    if config.store:
+        return _configured(home, config)
+    if not home.store.exists():
+        name = postgres.new_database()
+        postgres.mark(home.store, name)
+        _kept[name] = home.root.parent
+    name_here = postgres.named_in(home.store)
+    return _configured(home, config) if name_here is None else postgres.url_of(name_here)
 
 
 def copy_databases_with_homes() -> None:

@@ -5,11 +5,14 @@ page = to_html("Agreement A-7Q3K2M9X: Spring campaign", describe(agreement, view
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from mutuals.agreement.blocks import Block, Clause, Grid, Heading
 from mutuals.agreement.page import page, text
+
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 def to_html(title: str, blocks: Sequence[Block], *, language: str = "en") -> str:
@@ -21,7 +24,7 @@ def to_html(title: str, blocks: Sequence[Block], *, language: str = "en") -> str
 def _body(blocks: Sequence[Block]) -> Iterator[str]:
     for is_clause, group in groupby(blocks, key=lambda block: isinstance(block, Clause)):
         if is_clause:
-            yield "<ul>"
+            yield '<ul role="list">'  # without bullets Safari reads out no list
             yield from (_clause(block) for block in group if isinstance(block, Clause))
             yield "</ul>"
             continue
@@ -35,7 +38,7 @@ def _body(blocks: Sequence[Block]) -> Iterator[str]:
 def _clause(clause: Clause) -> str:
     label = f"<strong>{text(clause.label)}</strong>" if clause.label else ""
     kind = ' class="plain"' if clause.enforced is None else ""
-    return f"<li{kind}>{_mark(clause.enforced)}<p>{label}{text(clause.text)}</p></li>"
+    return f"<li{kind}>{_mark(clause.enforced)}<p>{label}{_dated(clause.text)}</p></li>"
 
 
 def _grid(grid: Grid) -> Iterator[str]:
@@ -48,11 +51,16 @@ def _grid(grid: Grid) -> Iterator[str]:
     yield '</tr></thead>\n<tbody role="rowgroup">'
     for row in grid.rows:
         cells = (
-            f'<td role="cell" data-label="{text(name)}"><span>{text(cell)}</span></td>'
+            f'<td role="cell" data-label="{text(name)}"><span>{_dated(cell)}</span></td>'
             for name, cell in zip(names, row, strict=True)
         )
         yield f'<tr role="row">{"".join(cells)}</tr>'
     yield "</tbody>\n</table>"
+
+
+def _dated(value: str) -> str:
+    """Text whose dates are not broken at their hyphens."""
+    return _DATE.sub(r'<span class="date">\g<0></span>', text(value))
 
 
 def _mark(enforced: bool | None) -> str:

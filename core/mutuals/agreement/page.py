@@ -11,7 +11,7 @@ from mutuals.agreement.blocks import printable
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a1a1a;--paper:#fff;--quiet:#4b5158;--rule:#c9ccd1;--hair:#dfe1e5}
-@media (prefers-color-scheme:dark){
+@media screen and (prefers-color-scheme:dark){
 :root{--ink:#e8e8e6;--paper:#16181c;--quiet:#a9b0b8;--rule:#4a4f57;--hair:#33373d}
 .mark.yes{color:#a5e0bd;background:#12301f;border-color:#3f7a57}
 .mark.no{color:#f2d49a;background:#35270c;border-color:#86692a}
@@ -21,6 +21,7 @@ font:1.0625rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.25rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--rule);overflow-wrap:anywhere}
+.date{white-space:nowrap}
 ul{list-style:none;margin:0;padding:0}
 li{display:grid;grid-template-columns:6.5rem 1fr;gap:.15rem .9rem;padding:.4rem 0}
 li.plain{grid-template-columns:1fr}
@@ -44,12 +45,14 @@ tr{padding:.6rem 0;border-bottom:1px solid var(--rule)}
 td{border:0;padding:.15rem 0;display:grid;grid-template-columns:7rem 1fr;gap:.6rem}
 td::before{content:attr(data-label);color:var(--quiet);font-size:.85rem}
 }
+@page{margin:18mm 16mm}
 @media print{
 :root{color-scheme:light;--ink:#000;--paper:#fff;--quiet:#3c4147;--rule:#8d9299;--hair:#c9ccd1}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
 h2{break-after:avoid}
-li,tr{break-inside:avoid}
+li,tr,table{break-inside:avoid}
+p{orphans:3;widows:3}
 .mark{background:none}
 }
 """

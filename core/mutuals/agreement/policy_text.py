@@ -23,7 +23,8 @@ FOUR_EYES_WORDS = {
 def describe_policy(policy: Policy, row: PolicyRow | None = None) -> list[Block]:
     """The whole policy as blocks; with ``row`` also who approved it and when."""
     return [
-        Clause("● The software enforces this.   ○ People must see to this: the software cannot enforce it."),
+        Clause("The software enforces this.", True),
+        Clause("People must see to this: the software cannot enforce it.", False),
         Clause("This is not legal advice."),
         *_standing(policy, row),
         Heading("Departments"),

@@ -35,9 +35,9 @@ class _Loader(Loader):
         configured = module.Home.store_url
 
         def store_url(home: Any, config: Any) -> str:
+            module.Home.store_url = configured
             from support import postgres_homes
 
-            module.Home.store_url = configured
             postgres_homes.move_in()
             return str(home.store_url(config))
 
