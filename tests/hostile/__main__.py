@@ -1,6 +1,6 @@
 """Carry the attacks out and print what became of each.
 
-make hostile ARGS="[--json] [-k WORDS] [--mutations]"
+make hostile ARGS="[--json] [-k WORDS] [--engine NAME] [--mutations]"
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rich.table import Table
 from strangers.rows import NOT_STOPPED
 from strangers.rows import Row as Stranger
 from strangers.rows import rows as strangers
+from support.engines import ENGINES
 
 from hostile.attack import Left, Result, carry_out
 from hostile.mutations import MUTATIONS, carry_out_mutations
@@ -38,7 +39,10 @@ def main() -> int:
     if not rows and not options.mutations:
         print(f"No attack is called {options.words!r}.", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="hostile-") as root, world(Path(root)) as companies:
+    with (
+        tempfile.TemporaryDirectory(prefix="hostile-") as root,
+        world(Path(root), options.engine) as companies,
+    ):
         if options.mutations:
             return _mutations(options, companies)
         progress = Console(stderr=True)
@@ -69,6 +73,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "-k", dest="words", default="", help="only the attacks with these words in their name"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="of all attacks that are not on one engine's points",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument(

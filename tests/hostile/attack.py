@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from support.pairing import Company
 
+from hostile.curves import CURVES, Curve
 from hostile.wire import PATIENCE, Alter, Caller, Line
 from hostile.world import LIMITS, World
 from mutuals.crypto.signing import SigningKey
@@ -206,6 +207,11 @@ class Cheat:
     def key(self) -> SigningKey:
         """The signing key on its card."""
         return self.company.peer.signing_key
+
+    @property
+    def curve(self) -> Curve:
+        """The curve of the engine that was agreed on."""
+        return CURVES[self.world.engine_of(self.row.attack.agreement)]
 
     @property
     def line(self) -> Line:
@@ -445,13 +451,12 @@ def _open(result: Result, cheat: Cheat) -> None:
 def _count(result: Result, cheat: Cheat) -> None:
     """What the cheat was sent, by kind."""
     left = dict.fromkeys(("points", "tags", "positions", "records"), 0)
-    point_size = 8 if cheat.row.attack.agreement == "toy" else 33
     for line in (*cheat.lines.values(), *cheat.more):
         for message in line.seen:
             result.level = max(result.level, _LEVELS.get(type(message), Left.NOTHING))
             match message:
                 case Blinded(_, points):
-                    left["points"] += len(points) // point_size
+                    left["points"] += len(points) // cheat.curve.size
                 case Tags(_, tags):
                     left["tags"] += len(tags) // 16
                 case Positions(_, positions):

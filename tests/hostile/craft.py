@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from hostile.attack import Cheat
+from hostile.curves import Curve
 from hostile.wire import Alter
 from mutuals.crypto.signing import SigningKey
 from mutuals.models.run import Role
@@ -16,9 +18,6 @@ from mutuals.protocol.transcript import BlindedDigest, session_id, tag_commitmen
 
 Change = Callable[[Any], Iterable[Any]]
 
-# NIST P-256: y² = x³ − 3x + b over p (SEC 2).
-P = 2**256 - 2**224 + 2**192 + 2**96 - 1
-B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 STRANGER = SigningKey(b"\x07" * 32)
 
 
@@ -65,55 +64,35 @@ def greeting(**changes: Any) -> Callable[[Cheat], Alter]:
 # --- points ---------------------------------------------------------------------------------------------------------
 
 
-def split(message: Blinded, size: int = 33) -> list[bytes]:
-    """The points one by one."""
-    return [message.points[at : at + size] for at in range(0, len(message.points), size)]
-
-
-def points(change: Callable[[list[bytes]], list[bytes]], size: int = 33) -> Callable[[Cheat], Alter]:
+def points(change: Callable[[Curve, list[bytes]], list[bytes]]) -> Callable[[Cheat], Alter]:
     """Other points in the one chunk of the list."""
-    return on(Blinded, lambda m: [Blinded(m.start, b"".join(change(split(m, size))))])
+
+    def changed(cheat: Cheat, message: Blinded) -> list[Any]:
+        return [Blinded(message.start, b"".join(change(cheat.curve, cheat.curve.split(message.points))))]
+
+    return with_cheat(Blinded, changed)
 
 
-def third(value: Callable[[list[bytes]], bytes], size: int = 33) -> Callable[[Cheat], Alter]:
+def third(value: Callable[[list[bytes]], bytes]) -> Callable[[Cheat], Alter]:
     """Another point in the third place."""
-    return points(lambda all_: [*all_[:2], value(all_), *all_[3:]], size)
+    return points(lambda _, all_: [*all_[:2], value(all_), *all_[3:]])
 
 
-def square_root(x: int) -> int | None:
-    """y with (x, y) on the curve, or nothing."""
-    square = (x**3 - 3 * x + B) % P
-    y = pow(square, (P + 1) // 4, P)
-    return y if y * y % P == square else None
+def both(*makers: Callable[[Cheat], Alter]) -> Callable[[Cheat], Alter]:
+    """One alteration after the other."""
 
+    def make(cheat: Cheat) -> Alter:
+        alters = [maker(cheat) for maker in makers]
 
-def off_curve() -> bytes:
-    """33 bytes in the right form that are no point."""
-    x = next(x for x in range(1, 100) if square_root(x) is None)
-    return b"\x02" + x.to_bytes(32, "big")
+        def alter(message: Any) -> list[Any]:
+            messages = [message]
+            for each in alters:
+                messages = [altered for one in messages for altered in each(one)]
+            return messages
 
+        return alter
 
-def on_curve(start: int = 1) -> Iterator[bytes]:
-    """Points that nobody knows the logarithm of, without end."""
-    x = start
-    while True:
-        if square_root(x) is not None:
-            yield b"\x02" + x.to_bytes(32, "big")
-        x += 1
-
-
-def negated(point: bytes) -> bytes:
-    """−P: the same x, the other prefix."""
-    return bytes([point[0] ^ 1]) + point[1:]
-
-
-def uncompressed(point: bytes) -> bytes:
-    """The 65-byte form."""
-    y = square_root(int.from_bytes(point[1:], "big"))
-    assert y is not None
-    if y % 2 != point[0] % 2:
-        y = P - y
-    return b"\x04" + point[1:] + y.to_bytes(32, "big")
+    return make
 
 
 # --- tags -----------------------------------------------------------------------------------------------------------
@@ -141,7 +120,7 @@ def forged_tags(forge: Callable[[bytes], bytes], keep: slice = slice(None)) -> C
                 digests[Role.INITIATOR],
                 digests[Role.RESPONDER],
                 message.nonce,
-                tags,
+                hashlib.sha256(tags).digest(),
             )
             return [TagCommit(commitment), Tags(0, tags[keep], message.nonce)]
 

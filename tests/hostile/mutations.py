@@ -19,6 +19,7 @@ from hostile.rows import ROWS
 from hostile.wire import Line
 from hostile.world import World
 from mutuals.engines.openmined import OpenMinedEngine
+from mutuals.engines.x25519 import X25519Engine
 from mutuals.protocol import hello, reveal, transcript
 from mutuals.protocol.confirm import Confirmation
 from mutuals.protocol.exchange import EnvelopeReceiver
@@ -88,11 +89,26 @@ MUTATIONS: tuple[Mutation, ...] = (
         "more items than agreed",
     ),
     _never(
-        "points: canonical",
+        "points of P-256: canonical",
         OpenMinedEngine.check_points,
         "not below.all()",
         "not canonical",
         "x of all ones",
+    ),
+    _never(
+        "points of Curve25519: canonical",
+        X25519Engine.check_points,
+        "beyond.any()",
+        "u not reduced",
+        "u of all ones",
+        "u of zero, not reduced",
+    ),
+    _never(
+        "points of Curve25519: bit 255",
+        X25519Engine.check_points,
+        "(top > _TOP).any()",
+        "bit 255",
+        "repeated with bit 255",
     ),
     _never(
         "points: in order",
@@ -108,11 +124,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "too many",
         "a smaller announcement",
     ),
-    _never("points: distinct", MatchSession._blinding_done, "not all_distinct(partner.points)", "repeated"),
+    _never(
+        "points: distinct", MatchSession._blinding_done, "not distinct_points(partner.points)", "repeated"
+    ),
     _never(
         "points: none of ours",
         MatchSession._blinding_done,
-        "not all_distinct(own.points, partner.points)",
+        "not distinct_points(own.points, partner.points)",
         "one reflected",
         "all reflected",
     ),
@@ -120,7 +138,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "points: distinct under our key",
         MatchSession._blinding_done,
         "not all_distinct(partner.tags)",
-        "equal outputs",
+        "torsion of order 2",
+        "torsion of order 4",
+        "torsion of order 8",
     ),
     _never(
         "tags: as committed to",
@@ -141,7 +161,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _never(
         "tags: ascending",
         MatchSession._count,
-        "not (theirs[1:] > theirs[:-1]).all()",
+        "not comparison.ascending",
         "tags out of order",
         "a tag twice",
     ),
@@ -221,7 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "envelopes: the records that were signed",
         EnvelopeReceiver.receive,
-        "header.count != len(envelope.records) or header.batch != batch_digest(envelope.records)",
+        "header.count != len(envelope.records) or header.batch != batch_digest(encoded)",
         "header.count != len(envelope.records)",
         ("records changed",),
     ),

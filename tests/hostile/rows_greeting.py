@@ -12,10 +12,8 @@ from hostile.craft import (
     STRANGER,
     greeting,
     on,
-    on_curve,
 )
 from hostile.world import ITEMS
-from mutuals.agreement.template import DEFAULT_ENGINE
 from mutuals.crypto.hpke import generate_keypair
 from mutuals.errors import ErrorCode
 from mutuals.models.run import RunState
@@ -28,6 +26,10 @@ OPEN = By(Left.NOTHING, Left.GREETING)  # a bad Open is answered by nothing; a b
 
 def _open(name: str, what: str, code: Any, words: Any, alter: Any, step: str = "2", **more: Any) -> Attack:
     return Attack(name, what, Stage.MATCH, step, code, words, OPEN, state=None, alter=alter, **more)
+
+
+def _the_other_engine(_: Cheat, hello: Hello) -> str:
+    return "openmined" if hello.engine == "x25519" else "x25519"
 
 
 def _later(hello: Hello) -> int:
@@ -69,7 +71,7 @@ GREETINGS = (
         "It names an engine that was not agreed.",
         ErrorCode.ENGINE_MISMATCH,
         "another engine",
-        greeting(engine="toy"),
+        greeting(engine=_the_other_engine),
     ),
     _open(
         "another profile",
@@ -196,7 +198,7 @@ def own_open(cheat: Cheat) -> Hello:
     hello = Hello(
         role=INITIATOR,
         agreement=bytes.fromhex(cheat.digest),
-        engine=DEFAULT_ENGINE,
+        engine=cheat.world.engine,
         profile=profile.name,
         profile_digest=profile.digest(),
         set_size=ITEMS,
@@ -236,7 +238,7 @@ BYTES = (
         "points before a greeting",
         "It sends points first.",
         By("was not an Open", "sent Blinded where it was not due"),
-        lambda _: Blinded(0, next(on_curve())),
+        lambda cheat: Blinded(0, next(cheat.curve.fresh(2))),
         "1",
     ),
     Attack(

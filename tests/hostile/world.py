@@ -13,8 +13,9 @@ from typing import Any
 
 from support.assessed import accept, propose
 from support.companies import free_port
+from support.engines import OPENMINED_RUNS
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company
-from support.toy_engine import Q, ToyEngine
+from support.toy_engine import ToyEngine
 
 from hostile.wire import HostileServer
 from mutuals import engines
@@ -50,19 +51,13 @@ AGREEMENTS: dict[str, dict[str, Any]] = {
     "main": {"permission": ALWAYS},
     "ask": {},
     "toy": {"permission": ALWAYS, "matching": {"engine": "toy"}},
+    "x25519": {"permission": ALWAYS, "matching": {"engine": "x25519"}},
+    "openmined": {"permission": ALWAYS, "matching": {"engine": "openmined"}},
     "one run": {"permission": ALWAYS, "matching": {"runs_per_30_days": 1}},
     "few items": {"permission": ALWAYS, "matching": {"items_per_30_days": 100_000}},
     "large sets": {"permission": ALWAYS, "matching": {"min_set_size": ITEMS, "max_set_size": 5000}},
 }
-
-
-class CofactorEngine(ToyEngine):
-    """A group with a subgroup of order 2, and keys that clear it, as X25519's do: −x and x become one."""
-
-    def generate_key(self) -> bytes:
-        while (key := int.from_bytes(super().generate_key(), "big") & ~1) in (0, Q):
-            pass
-        return key.to_bytes(8, "big")
+"""Changes to an ordinary agreement. One that names no engine has the engine over which the table is run."""
 
 
 @dataclass
@@ -107,7 +102,13 @@ class World:
     friends_connection: PartnerConnection
     log_path: Path
     pool: InlinePool
+    engine: str
     saved: dict[Any, tuple[list[Saved], Any]] = field(default_factory=dict)
+
+    def engine_of(self, agreement: str) -> str:
+        """The engine of the agreement of this name."""
+        named: str = AGREEMENTS[agreement].get("matching", {}).get("engine", self.engine)
+        return named
 
     def save(self, name: Any, what: Any) -> None:
         """Remember what the honest side and the cheat have of their runs, and ``what`` belongs to it."""
@@ -197,11 +198,14 @@ class World:
 
 
 @contextmanager
-def world(root: Path) -> Iterator[World]:
-    """Everything set up, in ``root``; small envelopes, so that an exchange has several."""
+def world(root: Path, engine: str = "x25519") -> Iterator[World]:
+    """Everything set up, in ``root``; small envelopes, so that an exchange has several.
+
+    ``engine`` is that of every agreement that is not about an engine.
+    """
     clock = TestClock()
     before, exchange.MAX_RECORDS_PER_ENVELOPE = exchange.MAX_RECORDS_PER_ENVELOPE, PER_ENVELOPE
-    engines._ENGINES["toy"] = CofactorEngine
+    engines._ENGINES["toy"] = lambda *_: ToyEngine()
     ports = {name: f"localhost:{free_port()}" for name in ("honest", "cheat", "friend")}
 
     def company(name: str, first: int) -> Company:
@@ -212,11 +216,17 @@ def world(root: Path) -> Iterator[World]:
     for one, other in ((honest, cheat), (honest, friend), (friend, cheat)):
         introduce(one, other)
     agreements = {
-        name: sign(honest, cheat, title=f"Agreement {name}", **changes)
+        name: sign(
+            honest,
+            cheat,
+            title=f"Agreement {name}",
+            **{**changes, "matching": {"engine": engine, **changes.get("matching", {})}},
+        )
         for name, changes in AGREEMENTS.items()
+        if OPENMINED_RUNS or name != "openmined"
     }
-    agreements["friend"] = sign(honest, friend, permission=ALWAYS)
-    agreements["elsewhere"] = sign(friend, cheat, permission=ALWAYS)
+    agreements["friend"] = sign(honest, friend, {"engine": engine}, permission=ALWAYS)
+    agreements["elsewhere"] = sign(friend, cheat, {"engine": engine}, permission=ALWAYS)
     checked = runs_exchange.verify_ack
 
     def unless_cheat(flow: Flow, *more: Any) -> None:
@@ -251,6 +261,7 @@ def world(root: Path) -> Iterator[World]:
             friends_connection,
             log_path,
             pool,
+            engine,
         )
     finally:
         friends_connection.close()
