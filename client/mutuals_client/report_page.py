@@ -240,7 +240,8 @@ def _references(report: RunReport) -> Iterator[str]:
     ]
     if run.th:
         facts.append(("Transcript both signed", run.th.hex()))
-    facts.append(("Engine and profile", f"{run.engine}, {agreement.matching.profile}"))
+    computed = f"{run.engine} ({run.backend})" if run.backend else run.engine
+    facts.append(("Engine and profile", f"{computed}, {agreement.matching.profile}"))
     facts.append(("Opened by", f"{report.own if run.role.value == 'initiator' else report.partner}"))
     if head is not None:
         cosigned = f"cosigned by {report.partner}" if head.cosigned else "not cosigned yet"

@@ -70,8 +70,9 @@ dl div{grid-template-columns:minmax(0,1fr)}
 table.plain{display:table}
 table.plain thead:not(.unseen){position:static;display:table-header-group;clip-path:none}
 table.plain tbody{display:table-row-group}
-table.plain tr{display:table-row}
+table.plain tr{display:table-row;border:0}
 table.plain td{display:table-cell;padding:.45rem .5rem .45rem 0;border-bottom:1px solid var(--hair)}
+table.plain .total td{border:0}
 table.plain td::before{content:none}
 table.plain .minor td,table.bars td{border:0}
 table.plain .minor td{padding-top:.1rem;padding-bottom:.1rem}
@@ -82,6 +83,7 @@ table.bars .bar{width:24%}
 @page{margin:16mm}
 html{font-size:9.5pt}
 body{font-size:1.05rem}
+p{break-inside:avoid}
 p:has(+.bars),h3{break-after:avoid}
 :root{--own:#2c64a8;--other:#a9741a;--both:#2f5d4a;--own-fill:#2c64a838;--other-fill:#d69a2b40;--both-fill:#1f6b5399;
 --bar:#8a919a}

@@ -152,6 +152,7 @@ class RunReport:
             "partner": self.partner,
             "role": run.role.value,
             "engine": run.engine,
+            "backend": run.backend,
             "opened_at": run.opened_at,
             "counted_at": run.counted_at,
             "revealed_at": run.revealed_at,
