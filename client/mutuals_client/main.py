@@ -32,6 +32,7 @@ COMMAND_MODULES = (
     "sync",
     "retention",
     "status",
+    "doctor",
     "match",
     "runs",
     "reveal",

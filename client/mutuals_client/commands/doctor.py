@@ -1,0 +1,53 @@
+"""``mutuals doctor``: whether this machine and this peer are fit to run, and what to do where they are not."""
+
+from __future__ import annotations
+
+import typer
+
+from mutuals_client.commands.status import OVERDUE
+from mutuals_client.console import Command, home_path, result, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor", cls=Command)(doctor)
+
+
+def doctor() -> None:
+    """Check this machine and this peer: versions, engines, cores, keys, store, certificate, port, clock.
+
+    Needs no passphrase, calls no partner. Ends with 10 where something must be put right. Example: mutuals doctor
+    """
+    from rich.text import Text
+
+    from mutuals.identity.home import Home
+    from mutuals_client.doctor import Verdict, examine
+
+    marks = {
+        Verdict.OK: ("ok  ", "green"),
+        Verdict.WARN: ("warn", "yellow"),
+        Verdict.FAIL: ("FAIL", "bold red"),
+    }
+    found = []
+    for name, finding in examine(Home(home_path().expanduser().absolute())):
+        say(Text.assemble(marks[finding.verdict], "  ", finding.sentence))
+        if finding.advice:
+            say(Text(f"      {finding.advice}", "dim" if finding.verdict is Verdict.OK else ""))
+        found.append((name, finding))
+    failed = sum(finding.verdict is Verdict.FAIL for _, finding in found)
+    say("Fit." if not failed else "[bold]Put right what failed, then run this again.[/bold]")
+    result(
+        fit=not failed,
+        checks=[
+            {
+                "check": name,
+                "verdict": finding.verdict.value,
+                "sentence": finding.sentence,
+                "advice": finding.advice,
+                "facts": finding.facts,
+            }
+            for name, finding in found
+        ],
+    )
+    if failed:
+        raise typer.Exit(OVERDUE)
