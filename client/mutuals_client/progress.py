@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mutuals.runs.pace import Pace
 from mutuals.runs.ports import Progress, Silent
 from mutuals_client.console import stderr
 
@@ -22,26 +24,31 @@ class _Bars:
         self._bars = bars
         self._task: TaskID | None = None
         self._stage = ""
-        self._total = 0
-        self._done = 0
+        self._pace = Pace(0)
 
     def stage(self, name: str, total: int) -> None:
-        """Replace the bar by that of the next stage; naming the present one again changes nothing."""
-        if name == self._stage:
+        """Replace the bar by that of the next stage; naming the present one again with its total changes nothing."""
+        if name == self._stage and total in (0, self._pace.total):
             return
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._stage = name
-        self._total = total
-        self._done = 0
+        self._pace = Pace(total)
         self._task = self._bars.add_task(name, total=total or None, measure="")
 
     def advance(self, items: int) -> None:
         """Move the bar."""
-        if self._task is not None and self._total:
-            self._done += items
-            measure = f"{self._done:,} of {self._total:,}, time left"
-            self._bars.update(self._task, advance=items, measure=measure)
+        if self._task is not None:
+            self._pace.advance(items)
+            self._bars.update(self._task, completed=self._pace.done, measure=measure(self._pace))
+
+
+def measure(pace: Pace) -> str:
+    """A pace in words: ``40,960 of 200,000, 9,120 a second, 0:00:17 left``."""
+    total = f" of {pace.total:,}" if pace.total else ""
+    rate = f", {pace.rate:,.0f} a second" if pace.rate else ""
+    left = f", {timedelta(seconds=round(pace.left))} left" if pace.left is not None else ""
+    return f"{pace.done:,}{total}{rate}{left}"
 
 
 @contextmanager
@@ -50,15 +57,14 @@ def progress_bars() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Silent()
         return
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("{task.description:<20}"),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
         TextColumn("{task.fields[measure]}"),
-        TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=stderr(), transient=True) as bars:
         yield _Bars(bars)

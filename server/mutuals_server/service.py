@@ -13,6 +13,7 @@ import grpc
 
 from mutuals.agreement.ending import TERMINATION
 from mutuals.engines.workers import Pool
+from mutuals.models.run import Run
 from mutuals.obligations.certificates import CERTIFICATE
 from mutuals.obligations.certificates_due import REMINDER
 from mutuals.peer import Peer
@@ -25,6 +26,7 @@ from mutuals.transport.options import Limits
 from mutuals.transport.sync import answer_sync
 from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SERVICE, SYNC, Pong
 from mutuals_server.log import ServerLog, describe
+from mutuals_server.progress import LoggedProgress
 from mutuals_server.runs import RunAnswer, RunPlaces
 
 ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER, RUN_ENDED})
@@ -83,12 +85,22 @@ class PeerService:
 
     def match(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
         """Steps 1 to 12."""
+
+        def began(run: Run) -> None:
+            call.run_id = run.run_id
+
         return self._runs.answer(
             MATCH,
             requests,
             call,
             lambda stream, cancelled: respond_match(
-                self._peer, call.partner, stream, self._pool, cancelled=cancelled
+                self._peer,
+                call.partner,
+                stream,
+                self._pool,
+                progress=self._progress(call),
+                cancelled=cancelled,
+                began=began,
             ),
         )
 
@@ -98,7 +110,9 @@ class PeerService:
             REVEAL,
             requests,
             call,
-            lambda stream, cancelled: respond_reveal(self._peer, call.partner, stream, cancelled=cancelled),
+            lambda stream, cancelled: respond_reveal(
+                self._peer, call.partner, stream, progress=self._progress(call), cancelled=cancelled
+            ),
         )
 
     def exchange(self, requests: Iterator[bytes], call: Any) -> Iterator[bytes]:
@@ -107,5 +121,10 @@ class PeerService:
             EXCHANGE,
             requests,
             call,
-            lambda stream, cancelled: respond_exchange(self._peer, call.partner, stream, cancelled=cancelled),
+            lambda stream, cancelled: respond_exchange(
+                self._peer, call.partner, stream, progress=self._progress(call), cancelled=cancelled
+            ),
         )
+
+    def _progress(self, call: Any) -> LoggedProgress:
+        return LoggedProgress(self._log, call.partner.name, lambda: call.run_id)

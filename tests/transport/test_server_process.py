@@ -236,7 +236,7 @@ def test_stopping_cancels_what_does_not_finish_in_time(pair: Pair, monkeypatch: 
     acme, beta = pair
     began, stopped = threading.Event(), threading.Event()
 
-    def respond(_peer: Any, _partner: Any, stream: Any, _pool: Any, *, cancelled: Any) -> None:
+    def respond(_peer: Any, _partner: Any, stream: Any, _pool: Any, *, cancelled: Any, **_: Any) -> None:
         began.set()
         try:
             stream.receive()

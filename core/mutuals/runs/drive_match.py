@@ -22,15 +22,17 @@ from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.protocol.lists import Work
 from mutuals.protocol.match import Agreed, Event, Finished, MatchSession, Send, SendAll, State
-from mutuals.protocol.messages import Hello, MatchMessage
+from mutuals.protocol.messages import Hello, MatchMessage, Tags
 from mutuals.protocol.outcome import MatchOutcome
+from mutuals.protocol.transcript import TAG_SIZE
 from mutuals.runs.ports import Cancelled, MessageStream, Progress
 
 POLL_SECONDS = 0.2
 """How soon a cancellation is noticed."""
 
-STAGE_HELLO = "asking the partner"
+STAGE_HELLO = "the partner reads its contacts"
 STAGE_POINTS = "blinding both lists"
+STAGE_WAIT = "the partner finishes blinding"
 STAGE_TAGS = "comparing"
 
 
@@ -59,7 +61,8 @@ def drive_match(
 
     ``on_agreed`` is called once, in this thread, after both Hellos and before the first point leaves (and before the
     responder's Accept does): it stores the run and charges the budgets, and what it raises ends the match. The
-    responder hands in the Open it has already read as ``opened``. Progress counts the items of both lists.
+    responder hands in the Open it has already read as ``opened``. Progress counts an item of ours once it is
+    blinded, one of the partner's once it is blinded again; then the tags, sent and received.
 
     Raises the first error of session, stream, pool or hook; MutualsError (CANCELLED) once ``cancelled()`` is true.
     Whatever happens, the session is destroyed on return. A call blocked in the stream ends when the caller closes it.
@@ -79,7 +82,7 @@ class _Came:
 
 @dataclass(frozen=True)
 class _Sent:
-    pass
+    message: MatchMessage | None
 
 
 @dataclass(frozen=True)
@@ -119,21 +122,24 @@ class _MatchDrive:
         self._unsent = 0
         self._unmade: deque[Iterator[MatchMessage]] = deque()
         self._receiving = False
-        self._comparing = False
+        self._state = State.IDLE
+        self._tags = 0
         self._outcome: MatchOutcome | None = None
         self._sender = _Lane("match-send", lambda message: self._send(stream, message), self._reports)
         self._receiver = _Lane("match-receive", lambda _: _Came(stream.receive()), self._reports)
 
     def run(self, opened: Arrived | None) -> MatchOutcome:
         session = self._session
-        self._progress.stage(STAGE_HELLO, 0)
+        if opened is None:
+            self._progress.stage(STAGE_HELLO, 0)
         self._take(session.start() if opened is None else session.receive(opened.message, opened.at))
-        while self._outcome is None or self._unsent or self._unmade:
+        while True:
             if self._cancelled():
                 raise MutualsError(ErrorCode.CANCELLED, "The match was cancelled.")
             self._feed()
+            if self._outcome is not None and not (self._unsent or self._unmade):
+                return self._outcome
             self._handle()
-        return self._outcome
 
     def stop(self) -> None:
         """Cancel what waits for a worker, let the threads go."""
@@ -175,13 +181,17 @@ class _MatchDrive:
             case _Came(message):
                 self._receiving = False
                 self._take(self._session.receive(message))
-            case _Sent():
+                self._count_tags(message)
+            case _Sent(message):
                 self._unsent -= 1
+                self._count_tags(message)
             case _Done(work, points):
                 self._futures.discard(points)
                 self._running[work.operation] -= 1
-                self._take(self._session.finish(work, points.result()))
+                # Before what follows from the last of them, which may begin the next stage.
+                result = points.result()
                 self._progress.advance(len(work))
+                self._take(self._session.finish(work, result))
             case _Broke(error):
                 raise error
 
@@ -197,14 +207,23 @@ class _MatchDrive:
                 case Work():
                     self._waiting[event.operation].append(event)
                 case Agreed():
+                    self._tags = event.own_size + event.partner_size
                     self._on_agreed(event)
                     self._progress.stage(STAGE_POINTS, event.own_size + event.partner_size)
                     self._take(self._session.proceed())
                 case Finished(outcome):
                     self._outcome = outcome
-        if not self._comparing and self._session.state in (State.COMMITTED, State.TAGGED):
-            self._comparing = True
-            self._progress.stage(STAGE_TAGS, 0)
+        state = self._session.state
+        if state is not self._state and state in (State.COMMITTED, State.TAGGED):
+            self._state = state
+            if state is State.TAGGED:
+                self._progress.stage(STAGE_TAGS, self._tags)
+            else:
+                self._progress.stage(STAGE_WAIT, 0)
+
+    def _count_tags(self, message: MatchMessage | None) -> None:
+        if isinstance(message, Tags):
+            self._progress.advance(len(message.tags) // TAG_SIZE)
 
     def _put(self, message: MatchMessage) -> None:
         self._unsent += 1
@@ -217,7 +236,7 @@ class _MatchDrive:
     def _send(stream: MessageStream[MatchMessage, MatchMessage], message: MatchMessage | None) -> _Report:
         if message is not None:
             stream.send(message)
-        return _Sent()
+        return _Sent(message)
 
 
 class _Lane:
