@@ -10,7 +10,6 @@ Counts only: no identifier, no id, no hash of one.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
@@ -18,6 +17,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from mutuals.errors import MutualsError
 from mutuals.models.run import Run, RunState
@@ -57,16 +57,15 @@ def with_overlap(
     kinds = list(spans)
     starts = np.array([span.start for span in spans.values()], dtype=np.int64)
     of_rank: npt.NDArray[np.int64] = np.searchsorted(starts, own.rows_of(items), side="right") - 1
-    found: dict[str, int] = {}
-    for contacts, kind in zip(overlap.pairs, of_rank.tolist(), strict=True):
-        for contact in contacts:
-            found[contact] = found.get(contact, 0) | 1 << kind
-    pairs = Counter(of_rank.tolist())
-    by_types = Counter(found.values())
+    pairs = np.bincount(of_rank, minlength=len(kinds)).tolist()
+    holders = overlap.holders()
+    kind = pl.Series("kind", np.left_shift(1, of_rank)[holders["rank"].to_numpy()])
+    found = holders.with_columns(kind).group_by("contact").agg(pl.col("kind").bitwise_or())
+    by_types = dict(found["kind"].value_counts().sort("kind").iter_rows())
     return statistics.model_copy(
         update={
-            "pairs": {kind: pairs[index] for index, kind in enumerate(kinds)},
-            "contacts": {_named(mask, kinds): by_types[mask] for mask in sorted(by_types)},
+            "pairs": dict(zip(kinds, pairs, strict=True)),
+            "contacts": {_named(mask, kinds): count for mask, count in by_types.items()},
         }
     )
 
