@@ -21,8 +21,10 @@ if importlib.util.find_spec("private_set_intersection") is None:
     pytest.skip("openmined-psi has no wheel for this platform", allow_module_level=True)
 
 PARENT = """
-import sys, time
+import os, time
 from mutuals.engines.workers import WorkerPool
+
+print(os.getpid(), file=open("loaded", "a"))
 
 def main():
     pool = WorkerPool(2)
@@ -152,6 +154,21 @@ def test_work_that_was_cancelled_is_not_done(pool: WorkerPool) -> None:
     assert time.monotonic() - started < 3
 
 
+def test_a_pool_says_what_computes_in_its_workers(pool: WorkerPool) -> None:
+    assert pool.executor == "local"
+    assert pool.backend("openmined") is None
+    assert pool.backend("x25519") == get_engine("x25519").backend
+
+
+def test_a_forced_backend_reaches_the_workers_and_one_that_there_is_not_is_refused() -> None:
+    with WorkerPool(1, x25519_backend="cryptography") as pool:
+        assert pool.backend("x25519") == "cryptography"
+        assert len(pool.submit("x25519", Operation.BLIND, bytes(32), bytes(64)).result(30)) == 64
+    with pytest.raises(MutualsError, match="no X25519 backend called 'abacus'") as caught:
+        workers.backends_here("abacus")
+    assert caught.value.code is ErrorCode.ENGINE_MISMATCH
+
+
 def test_a_closed_pool_leaves_no_process_and_takes_no_work() -> None:
     pool = WorkerPool(1)
     pool.start()
@@ -170,7 +187,8 @@ def test_a_pool_of_no_processes_is_refused() -> None:
 
 
 @pytest.mark.parametrize("how", ["script", "module"])
-def test_workers_end_with_a_killed_parent(tmp_path: Path, how: str) -> None:
+def test_workers_end_with_a_killed_parent_whose_program_they_never_loaded(tmp_path: Path, how: str) -> None:
+    """Its imports, repeated in each of them, would be tens of megabytes."""
     (tmp_path / "parent_program.py").write_text(PARENT)
     arguments = ["parent_program.py"] if how == "script" else ["-m", "parent_program"]
     parent = subprocess.Popen([sys.executable, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -178,6 +196,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, how: str) -> None:
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
     assert all(alive(pid) for pid in pids)
+    assert (tmp_path / "loaded").read_text().split() == [str(parent.pid)]
     parent.kill()
     parent.wait()
     parent.stdout.close()

@@ -20,7 +20,7 @@ from mutuals.identity import initialise
 from mutuals.identity.cards import tls_pin
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.files import write_private
-from mutuals.identity.home import Config, Home, default_home, load_config
+from mutuals.identity.home import Config, Home, default_home, load_config, parse_config
 from mutuals.identity.initialise import FirstOperator, card_is_outdated, init_home
 from mutuals.identity.text import deceptive_character
 from mutuals.models.card import ContactPerson
@@ -279,6 +279,72 @@ def test_a_closed_peer_opens_its_store_again_when_asked(tmp_path: Path) -> None:
     peer.close()
     with peer, peer.store.transaction() as tx:
         assert len(tx.operators.list()) == 1
+
+
+TLS = {"executor_ca": "ca.pem", "executor_cert": "peer.pem", "executor_key": "peer.key"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"x25519_backend": "crypto_mb"},
+        {"executor": "tcp://127.0.0.1:8786"},
+        {"executor": "tcp://localhost:8786"},
+        {"executor": "tcp://[::1]:8786"},
+        {"executor": "tls://scheduler.internal:8786", **TLS},
+    ],
+)
+def test_where_to_compute_can_be_configured(values: dict[str, str]) -> None:
+    config = Config.model_validate({"organisation": "Acme", **values})
+    assert Config.model_validate(tomllib.loads(config_toml(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"x25519_backend": "abacus"}, "x25519_backend"),
+        ({"executor": "tcp://10.0.0.1:8786"}, "unencrypted to another machine"),
+        ({"executor": "tcp://127.0.0.1.example.com:8786"}, "unencrypted to another machine"),
+        ({"executor": "tcp://localhost@evil.example:8786"}, "address of a scheduler"),
+        ({"executor": "ucx://127.0.0.1:8786"}, "address of a scheduler"),
+        ({"executor": "inproc://x"}, "address of a scheduler"),
+        ({"executor": "tls://scheduler.internal:8786"}, "needs executor_ca"),
+        ({"executor": "tcp://127.0.0.1:8786", **TLS}, "belong to an executor with tls://"),
+        (TLS, "belong to an executor with tls://"),
+    ],
+)
+def test_a_cluster_that_others_could_listen_to_is_refused(values: dict[str, str], sentence: str) -> None:
+    with pytest.raises(MutualsError) as caught:
+        parse_config({"organisation": "Acme", **values}, "config.toml")
+    assert sentence in caught.value.message
+
+
+def test_the_clusters_files_lie_in_the_home_and_its_key_is_private(tmp_path: Path) -> None:
+    root = make_peer(tmp_path / "acme", executor="tls://scheduler.internal:8786", **TLS)
+    with open_peer(root) as peer:
+        with pytest.raises(MutualsError, match=r"ca\.pem is missing"):
+            peer.open_pool()
+        for name in TLS.values():
+            (root / name).touch(0o644)
+        with pytest.raises(MutualsError, match=r"peer\.key can be read or changed by other users"):
+            peer.open_pool()
+        (root / "peer.key").chmod(0o600)
+        assert peer.open_pool().executor == "tls://scheduler.internal:8786"
+        with pytest.raises(MutualsError, match="has the cluster") as caught:
+            peer.open_pool(2)
+        assert caught.value.code is ErrorCode.USAGE
+
+
+def test_a_backend_that_does_not_run_here_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str | None) -> None:
+        raise MutualsError(ErrorCode.ENGINE_MISMATCH, "It cannot run here.")
+
+    monkeypatch.setattr("mutuals.engines.montgomery.choose_backend", refuse)
+    root = make_peer(tmp_path / "a", x25519_backend="crypto_mb")
+    with open_peer(root) as peer, pytest.raises(MutualsError, match="cannot run here"):
+        peer.open_pool()
 
 
 def test_workers_are_as_many_as_configured_or_as_there_are_cores(tmp_path: Path) -> None:
