@@ -51,7 +51,8 @@ td::before{content:attr(data-label);color:var(--quiet);font-size:.85rem}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
 h2{break-after:avoid}
-li,tr,table{break-inside:avoid}
+li,tr{break-inside:avoid}
+thead,tbody tr:first-child,tbody tr:nth-last-child(2){break-after:avoid}
 p{orphans:3;widows:3}
 .mark{background:none}
 }

@@ -10,6 +10,7 @@ from mutuals.agreement.blocks import Block, Clause, Grid, Heading, to_markdown, 
 from mutuals.agreement.describe import NOT_LEGAL_ADVICE
 from mutuals.agreement.html import to_html
 from mutuals.models.assessment import Assessment, Finding, Weight
+from mutuals.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -105,7 +106,8 @@ def _numbers(assessment: Assessment) -> Iterator[Block]:
     if volumes is not None:
         yield Clause(
             f"{volumes.contacts:,} in the source, {volumes.granted:,} granted the purpose, {volumes.eligible:,} may "
-            f"take part with {volumes.identifiers:,} identifiers; {volumes.unusable_rows:,} rows cannot be used",
+            f"take part with {volumes.identifiers:,} identifiers; "
+            f"{counted(volumes.unusable_rows, 'row')} cannot be used",
             None,
             "Contacts",
         )
