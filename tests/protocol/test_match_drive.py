@@ -306,6 +306,29 @@ def test_progress_counts_every_item_of_both_lists() -> None:
     assert tally.items == 2 * 3100
 
 
+def test_work_grows_with_the_sum_of_both_lists() -> None:
+    """Each side blinds its own items and blinds the partner's again, and nothing else, however unequal they are."""
+    done: dict[Role, list[int]] = {role: [] for role in Role}
+
+    def pool(role: Role) -> InlinePool:
+        class Counting(InlinePool):
+            def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
+                done[role].append(len(data) // (32 if operation is Operation.BLIND else TOY.point_size))
+                return super().submit(engine, operation, key, data)
+
+        return Counting({"toy": TOY})
+
+    lists = {Role.INITIATOR: identifiers(range(3)), Role.RESPONDER: identifiers(range(2, 6000))}
+    ends = run_both(
+        {
+            role: lambda stream, role=role: drive(match_session(role, lists[role]), stream, pool(role))
+            for role in Role
+        }
+    )
+    assert ends[Role.INITIATOR].count == ends[Role.RESPONDER].count == 1
+    assert {role: sum(sizes) for role, sizes in done.items()} == dict.fromkeys(Role, 3 + 5998)
+
+
 def test_the_last_message_is_out_before_the_driver_returns() -> None:
     """Our Counted may be ready when the partner's is already in; the partner still needs it."""
     for _ in range(20):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.pairing import Company, Pair, contact, deliver, paired
 
@@ -14,6 +15,7 @@ from mutuals.documents import take_document
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Run, RunState
+from mutuals.protocol.items import items_for, row_keys
 from mutuals.runs import match as runs_match
 from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.keys import subject
@@ -21,7 +23,7 @@ from mutuals.runs.lifecycle import describe, expire_runs
 from mutuals.runs.outgoing import authorisation_for
 from mutuals.runs.prepare import OrderedItems, order_items
 from mutuals.runs.preview import preview_exchange
-from mutuals.runs.spool import load_overlap
+from mutuals.runs.spool import load_matched, load_overlap
 from mutuals.runs.waiting import waits_for
 from mutuals.signed_documents import sign_document
 from mutuals.transport.streams import left_early
@@ -216,6 +218,14 @@ def test_padding_hides_the_size_and_changes_nothing_else(tmp_path: Path) -> None
         left, right = pair.match()
         assert 30 < left.own_size == right.partner_size <= 37
         assert left.count == 8
+        with pair.right.peer.store.transaction() as tx:  # what is charged is what was announced
+            charged = tx.budgets.usage(right.partner, right.opened_at - timedelta(days=1))
+        assert charged.items == left.own_size
+        matched = load_matched(pair.left.peer, left)
+        known = items_for(bytes.fromhex(pair.digest), [f"email:person{i}@example.com" for i in range(30)])
+        real = np.setdiff1d(np.arange(left.own_size), matched.dummies)
+        assert len(matched.dummies) == left.own_size - 30
+        assert sorted(row_keys(matched.outcome.items[real])) == sorted(row_keys(known))
         authorise(pair, left)
         left, _ = pair.reveal(left.run_id)
         assert load_overlap(pair.left.peer, left).count == 8
