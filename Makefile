@@ -26,7 +26,7 @@ test-postgres: $(STAMP) ## The same with every store on a real PostgreSQL, which
 leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
 	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)
 
-hostile: $(STAMP) ## A partner that cheats, against the real server and client: a table of attacks and what they got
+hostile: $(STAMP) ## A partner that cheats: a table of attacks and what they got; ARGS="--engine openmined" for the other engine
 	@PYTHONPATH=tests $(BIN)/python -m hostile $(ARGS)
 
 audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes

@@ -94,11 +94,20 @@ def check_available(agreement: Agreement) -> None:
     Raises MutualsError: ENGINE_MISMATCH or USAGE for an engine or profile it lacks, PROFILE_MISMATCH where the
     profile of that name has other rules than the agreement names.
     """
-    from mutuals.engines import get_engine
+    from mutuals.agreement.template import DEFAULT_ENGINE
+    from mutuals.engines import engine_names, get_engine
     from mutuals.normalisation import get_profile
 
     matching = agreement.matching
-    get_engine(matching.engine)
+    try:
+        get_engine(matching.engine)
+    except MutualsError as error:
+        # Known, but not on this machine: found out now, and not when both have signed and the first match fails.
+        instead = f'Agree on engine = "{DEFAULT_ENGINE}", which runs everywhere.'
+        known = matching.engine in engine_names() and matching.engine != DEFAULT_ENGINE
+        raise MutualsError(
+            error.code, error.message, hint=f"{error.hint} {instead}" if known else error.hint
+        ) from error
     if get_profile(matching.profile).rules_digest().hex() != matching.profile_digest:
         raise MutualsError(
             ErrorCode.PROFILE_MISMATCH,
