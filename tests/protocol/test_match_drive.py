@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ class LatePool(InlinePool):
         with self._lock:
             future, compute = self._waiting.pop()
         future.set_result(compute())
+
+
+class Watched:
+    """``pool``, and ``act`` when it is given its fifth piece of work: workers are busy then, however fast."""
+
+    def __init__(self, pool: WorkerPool, act: Callable[[], object]) -> None:
+        self._pool = pool
+        self._act = act
+        self._given = count(1)
+        self.processes = pool.processes
+        self.executor = pool.executor
+        self.backend = pool.backend
+
+    def submit(self, engine: str, operation: Operation, key: bytes, data: bytes) -> Future[bytes]:
+        future = self._pool.submit(engine, operation, key, data)
+        if next(self._given) == 5:
+            self._act()
+        return future
 
 
 def test_two_drivers_find_the_overlap() -> None:
@@ -156,12 +175,12 @@ def test_a_cancellation_is_noticed_within_a_second(point: str) -> None:
 def test_a_cancellation_in_the_middle_of_the_work_is_noticed_within_a_second(pool: WorkerPool) -> None:
     stop = threading.Event()
     lists = {role: identifiers(range(20_000)) for role in Role}
-    threading.Timer(0.5, stop.set).start()
+    watched = Watched(pool, stop.set)
     started = time.monotonic()
     ends = run_both(
         {
             role: lambda stream, role=role: drive(
-                match_session(role, lists[role], X25519, None), stream, pool, cancelled=stop.is_set
+                match_session(role, lists[role], X25519, None), stream, watched, cancelled=stop.is_set
             )
             for role in Role
         }
@@ -176,8 +195,7 @@ def test_a_cancellation_in_the_middle_of_the_work_is_noticed_within_a_second(poo
 def test_a_worker_killed_in_the_middle_fails_that_run_and_the_next_succeeds(pool: WorkerPool) -> None:
     lists = {role: identifiers(range(8_000)) for role in Role}
     victim = pool.worker_pids()[0]
-    threading.Timer(0.7, os.kill, (victim, signal.SIGKILL)).start()
-    ends = match_lists(lists, X25519, None, pool)
+    ends = match_lists(lists, X25519, None, Watched(pool, lambda: os.kill(victim, signal.SIGKILL)))
     codes = {error.code for error in ends.errors.values() if isinstance(error, MutualsError)}
     assert ErrorCode.WORKER_DIED in codes
     assert codes <= {ErrorCode.WORKER_DIED, ErrorCode.UNREACHABLE}
