@@ -9,6 +9,7 @@ agreement_id(digest)                     # "A-7Q3K2M9X"
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.framing import Context, digest
@@ -42,8 +43,10 @@ def agreement_id(digest_hex: str) -> str:
     return short_id("A", bytes.fromhex(digest_hex))
 
 
+@lru_cache(maxsize=64)
 def parse_agreement(data: bytes) -> Agreement:
-    """The agreement whose canonical bytes ``data`` are.
+    """The agreement whose canonical bytes ``data`` are. The same bytes are looked at once: an exchange asks for its
+    agreement before every envelope.
 
     Raises ValueError (with a fixed text, never the content) unless ``data`` is canonical, every key is known and
     valid, no text holds characters that disguise it, and writing the agreement again gives the same bytes: one

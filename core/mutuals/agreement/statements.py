@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -149,6 +150,7 @@ def verify_statement(
     return statement
 
 
+@lru_cache(maxsize=128)
 def _parse(body: bytes) -> Statement:
     try:
         parse_canonical(body)

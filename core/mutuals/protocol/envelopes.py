@@ -20,7 +20,7 @@ RECEIVING_KEY_ID_BYTES = 16
 NO_PREVIOUS = bytes(DIGEST_BYTES)
 """In place of the previous envelope's digest, in the first one."""
 
-MAX_RECORDS_PER_ENVELOPE = 200
+MAX_RECORDS_PER_ENVELOPE = 500
 MAX_BATCH_BYTES = 128 * 1024
 MAX_RECORD_BYTES = 112 * 1024
 

@@ -24,6 +24,7 @@ from mutuals.models.run import Run, RunState
 from mutuals.models.statistics import Act, Effort, RunStatistics
 from mutuals.peer import Peer
 from mutuals.protocol.items import Rows
+from mutuals.protocol.messages import SealedRecord
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.ports import MessageStream, Progress, Silent
 from mutuals.runs.prepare import OrderedItems, OwnSet
@@ -138,6 +139,8 @@ def message_bytes(message: object) -> int:
         return len(message)
     if isinstance(message, np.ndarray):
         return message.nbytes
+    if isinstance(message, SealedRecord):  # as many as there are pairs
+        return len(message.ciphertext) + _NUMBER * (2 + len(message.also))
     if isinstance(message, int):
         return _NUMBER
     if isinstance(message, tuple | list):

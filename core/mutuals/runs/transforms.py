@@ -227,6 +227,8 @@ def _matched(pattern: re.Pattern[str], text: str, reason: Unfit) -> str:
 
 
 def _short(text: str) -> bool:
+    if 6 * len(text) + 2 <= MAX_TEXT_BYTES:  # no character takes more than an escape
+        return True
     return (
         len(text) <= MAX_TEXT_BYTES and len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
     )
