@@ -119,6 +119,8 @@ def put_back(url: str, copy: Path | Rows) -> None:
 
 def change(url: str, *statements: tuple[str, tuple[Any, ...]]) -> None:
     """Change the store by hand, with statements written for SQLite."""
+    if any("blob" in statement.lower() for statement, _ in statements):
+        postgres.needs_sqlite("the change is written in its own SQL")
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         for statement, values in statements:

@@ -19,6 +19,7 @@ from mutuals.agreement.diff import base_of
 from mutuals.agreement.ending import terminate
 from mutuals.agreement.lifecycle import reject, withdraw
 from mutuals.agreement.suspension import open_suspensions, resume, suspend
+from mutuals.agreement.terminated import termination_of
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.documents import take_document
 from mutuals.errors import ErrorCode, MutualsError
@@ -184,6 +185,18 @@ def test_with_a_cause_it_ends_at_once_on_both_sides(pair: Pair) -> None:
     with pytest.raises(MutualsError) as caught:
         terminate(pair.left.peer, pair.digest, "Us too.", pair.left.keys, cause=True)
     assert caught.value.code is ErrorCode.AGREEMENT_NOT_ACTIVE
+
+
+def test_it_is_told_by_whom_it_was_terminated(pair: Pair) -> None:
+    terminate(pair.right.peer, pair.digest, "They sold it on.", pair.right.keys, cause=True)
+    carry(pair.right, pair.left)
+    for company, by in ((pair.right, "anna"), (pair.left, pair.right.peer.name)):
+        row = row_of(company, pair.digest)
+        with company.peer.store.transaction() as tx:
+            sentence = termination_of(tx, row)
+        assert sentence is not None
+        assert sentence.startswith(f"by {by} on ")
+        assert sentence.endswith("They sold it on.")
 
 
 def test_the_earlier_of_two_ends_counts_whoever_set_it(pair: Pair) -> None:

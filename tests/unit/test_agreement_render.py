@@ -89,6 +89,11 @@ def test_a_page_marks_every_clause_and_needs_nothing_else() -> None:
     assert not re.search(r"""(src|href)=|url\(|@import|<script""", page)
 
 
+def test_a_date_is_not_broken_at_its_hyphens() -> None:
+    page = to_html("Dates", [Clause("From 2026-11-22 on."), Grid(("On",), (("2026-11-22",),))])
+    assert page.count('<span class="date">2026-11-22</span>') == 2
+
+
 def test_hostile_text_stays_text_on_a_page() -> None:
     hostile = "</title><script>alert(1)</script> \" onload='x' \u202e &amp; \x1b[31m"
     page = to_html(
