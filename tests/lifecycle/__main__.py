@@ -1,6 +1,7 @@
 """``make lifecycle HISTORIES=10000``: as many histories on all cores, and what they came to.
 
-Every worker runs batches with seeds of their own, so that the histories differ and a violation can be repeated.
+Every worker runs batches with seeds of their own, so that the histories differ and a violation can be repeated. One
+batch in twenty keeps its stores in files, as the product does; the others in memory, which is five times as fast.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from lifecycle.batch import run_batch
 from lifecycle.machine import Figures
 
-BATCH = 100
+BATCH = 50
+ON_DISK = 20
+"""Of so many batches one has its stores in files."""
+EVERY = 500
+"""After so many histories a line says how far it is."""
 
 
 def main() -> int:
@@ -29,22 +34,31 @@ def main() -> int:
     started = time.monotonic()
     total, faults = Figures(), []
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+
+        def submit(number: int) -> Future[tuple[Figures, str | None]]:
+            return pool.submit(run_batch, number, BATCH, on_disk=number % ON_DISK == 0)
+
         batches = range(options.seed, options.seed + -(-options.histories // BATCH))
-        for done in as_completed([pool.submit(run_batch, number, BATCH) for number in batches]):
+        for done in as_completed([submit(number) for number in batches]):
             figures, fault = done.result()
+            before = total.histories
             total.add(figures)
             if fault:
                 faults.append(fault)
                 print(fault, flush=True)
-            _progress(total, options.histories, started)
+            if total.histories // EVERY > before // EVERY:
+                _progress(total, options.histories, len(faults), started)
     _report(total, len(faults), time.monotonic() - started)
     return 1 if faults else 0
 
 
-def _progress(total: Figures, wanted: int, started: float) -> None:
-    if sys.stderr.isatty():
-        minutes = (time.monotonic() - started) / 60
-        print(f"\r{total.histories:,} of {wanted:,} histories, {minutes:.1f} min ", end="", file=sys.stderr)
+def _progress(total: Figures, wanted: int, violations: int, started: float) -> None:
+    minutes = (time.monotonic() - started) / 60
+    print(
+        f"{total.histories:,} of {wanted:,} histories, {total.left['records']:,} records left, "
+        f"{violations} violations, {minutes:.1f} min",
+        flush=True,
+    )
 
 
 def _report(total: Figures, violations: int, seconds: float) -> None:

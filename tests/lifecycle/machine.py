@@ -169,12 +169,14 @@ class Lifecycle(RuleBasedStateMachine):
     """Where a history may begin."""
     events: tuple[str, ...] = EVENTS
     """What may happen meanwhile."""
+    on_disk = False
+    """Whether the stores are files, as the product's are."""
 
     @initialize(stage=st.runner().flatmap(lambda self: st.sampled_from(self.stages)))
     def begin(self, stage: str) -> None:
         """Cards were exchanged; perhaps more has happened."""
         self._open.enter_context(patch.object(exchange, "MAX_RECORDS_PER_ENVELOPE", 3))
-        self._world = self._open.enter_context(World.begin(stage))
+        self._world = self._open.enter_context(World.begin(stage, on_disk=self.on_disk))
 
     def teardown(self) -> None:
         """Count, and remove the homes."""
@@ -472,3 +474,9 @@ def _list_changes(today: date) -> dict[str, dict[str, Any]]:
             "suppressed": False,
         },
     }
+
+
+class OnDisk(Lifecycle):
+    """The same, with the product's own store, in a file."""
+
+    on_disk = True

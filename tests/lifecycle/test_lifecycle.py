@@ -6,20 +6,27 @@ Without one of the product's guards something does, and is found: the histories 
 from __future__ import annotations
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from lifecycle.batch import rarely_collecting
 from lifecycle.guards import GUARDS, without
-from lifecycle.machine import FIGURES, SETTINGS, Lifecycle
+from lifecycle.machine import SETTINGS, Lifecycle, OnDisk, take_figures
 from lifecycle.world import prepare_stages
 
 
-def test_no_record_leaves_that_must_not() -> None:
-    run_state_machine_as_test(
-        Lifecycle, settings=settings(SETTINGS, max_examples=25, stateful_step_count=8, derandomize=True)
-    )
-    assert FIGURES.left["records"]
-    assert FIGURES.left["exported rows"]
+@pytest.mark.parametrize("number", range(7))
+def test_no_record_leaves_that_must_not(number: int) -> None:
+    """Two hundred short histories and more, shared over the cores; a few of them with stores in files."""
+    prepare_stages()
+    take_figures()
+    machine, histories = (OnDisk, 6) if number == 6 else (Lifecycle, 16)
+    short = settings(SETTINGS, max_examples=histories, stateful_step_count=4)
+    with rarely_collecting():
+        run_state_machine_as_test(seed(number)(machine), settings=short)
+    figures = take_figures()
+    assert figures.histories >= histories
+    assert figures.left.total()
 
 
 @pytest.mark.slow
@@ -36,5 +43,7 @@ def test_without_a_guard_what_it_holds_back_is_found(name: str) -> None:
         print_blob=False,
     )
     prepare_stages()
+    take_figures()
     with without(name), pytest.raises(AssertionError, match=guard.objection):
         run_state_machine_as_test(narrowed, settings=looking)
+    print(f"{name}: found in history {take_figures().histories}")

@@ -4,7 +4,8 @@
         world.match(Side.PROPOSER, digest)
 
 An act that the product refuses raises MutualsError; what succeeded is noted in ``truth``. Homes are copied from
-templates, each made once by the acts themselves, in a folder in memory where there is one.
+templates, each made once by the acts themselves, in a folder in memory where there is one. Their stores are in memory
+too (``memory``) unless a history asks for the product's own, ``on_disk``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,7 @@ from support.pairing import PASSPHRASE, Company, agreement_between, introduce
 from support.policies import category, policy
 from support.streams import MemoryStream, stream_pair
 
+from lifecycle.memory import MemoryStore, read_store
 from lifecycle.people import CATEGORY, FIELDS, Listing, contact_id, subject_of
 from lifecycle.truth import EXCHANGE_LASTS, Deal, Grant, House, Person, Rules, RunTruth, Truth
 from lifecycle.watch import Watch, keeping_keys
@@ -41,6 +43,8 @@ from mutuals.agreement.suspension import resume, suspend
 from mutuals.documents import take_document
 from mutuals.engines.workers import InlinePool
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity import appointment
+from mutuals.identity.acts import verify_act
 from mutuals.identity.appointment import log_appointment
 from mutuals.identity.home import Config, Home, Kdf
 from mutuals.identity.initialise import FirstOperator, init_home
@@ -125,6 +129,7 @@ class World:
     keys: dict[Side, dict[str, OperatorKeys]]
     truth: Truth
     watch: Watch = field(default_factory=Watch)
+    on_disk: bool = True
     matching: str | None = None
     _checked: set[tuple[Side, str]] = field(default_factory=set)
     """Which sides' statements were verified since the last act."""
@@ -136,25 +141,28 @@ class World:
 
     @classmethod
     @contextmanager
-    def begin(cls, stage: str) -> Iterator[World]:
+    def begin(cls, stage: str, *, on_disk: bool = False) -> Iterator[World]:
         """A world at ``stage``: "partners", "active", "revealed" or "exchanged"."""
-        world = _template(stage).copy()
-        try:
+        world = _template(stage).copy(on_disk=on_disk)
+        with ExitStack() as stack:
+            stack.callback(world.close)
+            if not on_disk:
+                stack.enter_context(patch.object(appointment, "verify_act", _verify_once))
             yield world
-        finally:
-            world.close()
 
-    def copy(self) -> World:
-        """The same world in new homes, with its peers open."""
+    def copy(self, *, on_disk: bool) -> World:
+        """The same world, which is closed, in new homes with their peers open."""
         root = Path(tempfile.mkdtemp(dir=_memory()))
         clock = Clock()
         clock.now = self.clock.now
         companies = {}
         for side, company in self.companies.items():
-            shutil.copytree(self.root / NAMES[side], root / NAMES[side])
-            peer = _open(root / NAMES[side], clock)
+            home = root / NAMES[side]
+            store = None if on_disk else MemoryStore(_content(company.peer.home.store))
+            skip = None if on_disk else shutil.ignore_patterns(company.peer.home.store.name)
+            shutil.copytree(company.peer.home.root, home, ignore=skip)
             companies[side] = replace(
-                company, peer=peer, clock=clock, path=root / NAMES[side] / "contacts.csv"
+                company, peer=_open(home, clock, store), clock=clock, path=home / "contacts.csv"
             )
             _bind_source(companies[side])
         return World(
@@ -164,6 +172,7 @@ class World:
             self.keys,
             copy.deepcopy(self.truth),
             self.watch.copy(),
+            on_disk,
             None,
             set(),
             dict(self._sids),
@@ -174,14 +183,20 @@ class World:
     def close(self) -> None:
         """Close the peers and remove the homes."""
         for company in self.companies.values():
+            store = company.peer.store
             company.peer.close()
+            if isinstance(store, MemoryStore):
+                store.discard()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def restart(self, side: Side) -> None:
         """Close a peer and open it again."""
         company = self.companies[side]
+        store = company.peer.store
         company.peer.close()
-        company.peer = _open(company.peer.home.root, self.clock)
+        company.peer = _open(
+            company.peer.home.root, self.clock, store if isinstance(store, MemoryStore) else None
+        )
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -363,8 +378,6 @@ class World:
                 for row in tx.agreements.list():
                     if row.digest not in house.bound and len(tx.agreements.statements(row.digest)) == 2:
                         house.bound.add(row.digest)
-                for run in tx.runs.list():
-                    self._sids[run.sid] = run.run_id
             for row in pending:
                 if row.document_id not in self._seen:
                     self._seen.add(row.document_id)
@@ -735,9 +748,21 @@ def _make_company(root: Path, side: Side, clock: Clock) -> tuple[Company, dict[s
     return company, keys, House(side, peer.signing_key.public.raw, listing, staff)
 
 
-def _open(root: Path, clock: Clock) -> Peer:
-    """A peer with its store open, the quick way: a copy's tables are up to date, and connections are used again."""
+_verify_once = lru_cache(4096)(verify_act)
+
+
+@cache
+def _content(path: Path) -> bytes:
+    """The store of a template."""
+    return read_store(path)
+
+
+def _open(root: Path, clock: Clock, store: MemoryStore | None) -> Peer:
+    """A peer with its store open; one on disk the quick way: a copy's tables are up to date, connections are kept."""
     peer = Peer.open(root, clock)
+    if store is not None:
+        peer._store = store
+        return peer
     with patch("mutuals.store.database.migrate"), patch("mutuals.store.engine.NullPool", QueuePool):
         assert peer.store
     return peer
@@ -775,7 +800,7 @@ def _template(stage: str) -> World:
         )
     else:
         before, act = _STAGES[stage]
-        world = _template(before).copy()
+        world = _template(before).copy(on_disk=True)
         atexit.register(shutil.rmtree, world.root, True)
         act(world)
         assert not world.watch.violations, world.watch.violations

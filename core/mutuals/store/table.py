@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -32,10 +32,12 @@ def take_erasure(connection: Connection) -> bool:
 
 
 @cache
-def _shape(table: Table, row: type[Any]) -> tuple[tuple[str, ...], tuple[ColumnElement[Any], ...]]:
-    """The names and columns of a row; once for all transactions, each of which makes every repository."""
+def _shape(table: Table, row: type[Any]) -> tuple[tuple[str, ...], Select[Any]]:
+    """The names of a row and what selects its columns in their order; once for all transactions, each of which makes
+    every repository.
+    """
     names = tuple(field.name for field in fields(row))
-    return names, tuple(table.c[name] for name in names)
+    return names, select(*(table.c[name] for name in names))
 
 
 class RowTable(Generic[R]):
@@ -50,7 +52,7 @@ class RowTable(Generic[R]):
         self._connection = connection
         self._table = table
         self._row = row
-        self._names, self._columns = _shape(table, row)
+        self._names, self._select = _shape(table, row)
 
     def _values(self, row: R) -> dict[str, Any]:
         # Not dataclasses.asdict: that copies every value deeply.
@@ -71,15 +73,15 @@ class RowTable(Generic[R]):
 
     def one(self, *where: Where, order: Sequence[ColumnElement[Any]] = ()) -> R | None:
         """The first row that meets ``where``, in ``order``, or nothing."""
-        query = select(*self._columns).where(*where).order_by(*order).limit(1)
+        query = self._select.where(*where).order_by(*order).limit(1)
         with self._connection.execute(query) as result:
             found = result.first()
-            return None if found is None else self._row(**found._mapping)
+            return None if found is None else self._row(*found)
 
     def all(self, *where: Where, order: Sequence[ColumnElement[Any]]) -> list[R]:
         """All rows that meet ``where``, in ``order``."""
-        with self._connection.execute(select(*self._columns).where(*where).order_by(*order)) as result:
-            return [self._row(**row._mapping) for row in result]
+        with self._connection.execute(self._select.where(*where).order_by(*order)) as result:
+            return [self._row(*row) for row in result]
 
     def update(self, where: Sequence[Where], values: dict[str, Any]) -> int:
         """Set ``values`` where ``where`` is met; how many rows that were."""
