@@ -25,7 +25,7 @@ def test_others_can_write_while_somebody_still_holds_the_error(
         for number in range(3):
             tx.sources.put(SourceRow(f"crm{number}", "{}", NOW))
 
-    def damaged(**_: Any) -> SourceRow:
+    def damaged(*_: Any) -> SourceRow:
         raise ValueError("a row that cannot be read")
 
     def fail() -> None:
