@@ -343,7 +343,7 @@ def _lost(address: str) -> MutualsError:
     return MutualsError(
         ErrorCode.WORKER_DIED,
         f"The scheduler of the cluster {address} does not answer; no run can go on.",
-        hint="Start it, or remove executor from config.toml to compute here; then repeat the command.",
+        hint="Start it, with a certificate of the same authority, or remove executor from config.toml to compute here.",
     )
 
 
