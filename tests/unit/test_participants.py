@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,8 @@ from mutuals.sources import (
     still_eligible,
 )
 from mutuals.sources.check import ParticipationRule, check_source
+from mutuals.sources.identifiers import collect_identifiers
+from mutuals.sources.participants import Selection
 
 TODAY = date(2026, 6, 1)
 PROFILE = get_profile("uid2-v1")
@@ -279,6 +283,46 @@ def test_selection_equals_a_plain_reckoning(
     assert sorted(identifiers(chosen)) == sorted(enters)
     assert set(chosen.contact_ids) == {contact for who in enters.values() for contact in who}
     assert len(table.frame) == len(chosen.contact_ids) + sum(Counter(chosen.excluded).values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    people=PEOPLE, include=st.booleans(), cuts=st.lists(st.integers(0, 12), max_size=3), tied=st.booleans()
+)
+def test_batches_make_no_difference(
+    tmp_path_factory: pytest.TempPathFactory, people: list[Person], include: bool, cuts: list[int], tied: bool
+) -> None:
+    """Nor does it, where items have their first eight bytes in common."""
+
+    def alike(identifiers: Sequence[str]) -> Rows:
+        items = itemise(identifiers).copy()
+        items[:, : 8 if tied else 0] = 7
+        return items
+
+    rows = [
+        f"c{number},{';'.join(f'p{n}@x.de' for n in held)},,{'sharing' if consents else ''},2026-05-01,2026-05-01,"
+        + ("" if usable else "maybe")
+        for number, (held, consents, usable) in enumerate(people)
+    ]
+    path = tmp_path_factory.mktemp("csv") / "contacts.csv"
+    whole = Selection(agreement().consent, TODAY, include_shared=include, itemise=alike)
+    parts = Selection(agreement().consent, TODAY, include_shared=include, itemise=alike)
+    bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    for selection, pieces in ((whole, [rows]), (parts, [rows[a:b] for a, b in pairwise(bounds)])):
+        for piece in pieces:
+            table = source(path, *piece)
+            selection.add(table, collect_identifiers(table, ("email", "phone"), PROFILE, None))
+    one, other = whole.participants(), parts.participants()
+    assert one.items.tolist() == other.items.tolist()
+    assert len(np.unique(one.items, axis=0)) == len(one.items)
+    assert one.contact_ids.to_list() == other.contact_ids.to_list()
+    assert one.owner_offsets.tolist() == other.owner_offsets.tolist()
+    assert one.owner_indices.tolist() == other.owner_indices.tolist()
+    assert (one.excluded, one.withheld_identifiers) == (other.excluded, other.withheld_identifiers)
+    if not tied:
+        table = source(path, *rows)
+        rule = "include" if include else "exclude"
+        assert owners(select(table, agreement({"shared_identifiers": rule}))) == owners(other)
 
 
 EVIDENCE = f"{HEADINGS},consent_expires_at,consent_withdrawn_at,consent_basis,consent_method,consent_evidence"

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import polars as pl
 import pytest
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -21,6 +22,7 @@ from mutuals.sources import (
     field_cells,
     read_source,
 )
+from mutuals.sources.readers import read_through
 
 HEADINGS = "contact_id,email,phone,consent,consent_at,notified_at,suppressed"
 DOCS = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
@@ -131,6 +133,24 @@ def test_a_row_with_a_fault_takes_no_part_and_is_named_by_row_and_reason(file: P
         ["d@x.de"],
         ["e@x.de"],
     ]
+
+
+def test_only_the_fields_and_contacts_asked_for_are_kept_but_all_rows_are_checked(file: Path) -> None:
+    write(
+        file,
+        f"{HEADINGS},City,Tier\nc1,,,news@2026-01-01,,,,Rome,x\nc2,a@x.de,,,,,,Oslo,y\nc3,b@x.de,,,bad,,,Bonn,z\n",
+    )
+    definition = define_source("crm", str(file), {})
+    table = read_source(definition, {"Tier", "gone"}, pl.Series(["c2", "c3", "c9"]))
+    assert table.field_names == ("Tier",)
+    assert table.frame.columns[-1] == "Tier"
+    assert table.frame["contact_id"].to_list() == ["c2"]
+    assert table.rejected_identifiers["email"].to_list() == [["b@x.de"]]
+    assert read_through(definition).headings == ("City", "Tier")
+    write(file, f"{HEADINGS}\nc1,,,,,,\nc1,,,,,,\n")
+    for act in (lambda: read_source(definition, (), pl.Series(["c9"])), lambda: read_through(definition)):
+        with pytest.raises(MutualsError, match="same contact_id"):
+            act()
 
 
 @pytest.mark.parametrize("value", ["yes", "1", "0", "truee", "n/a", "wahr", "-"])

@@ -23,17 +23,18 @@ def own_headings(peer: Peer) -> dict[str, tuple[str, ...]]:
 
     Raises MutualsError (INPUT_QUALITY) where a source cannot be read.
     """
-    from mutuals.sources import SourceDefinition, read_source
+    from mutuals.sources import SourceDefinition
     from mutuals.sources.definition import STANDARD_COLUMNS
+    from mutuals.sources.readers import read_through
 
     with peer.store.transaction() as tx:
         rows = tx.sources.list()
     found: dict[str, tuple[str, ...]] = {}
     for row in rows:
         definition = SourceDefinition.model_validate_json(row.definition)
-        table = read_source(definition)
-        standard = [definition.heading(name) for name in STANDARD_COLUMNS if name not in table.absent]
-        found[row.name] = tuple(dict.fromkeys((*standard, *table.field_names)))
+        source = read_through(definition)
+        standard = [definition.heading(name) for name in STANDARD_COLUMNS if name not in source.absent]
+        found[row.name] = tuple(dict.fromkeys((*standard, *source.headings)))
     return found
 
 

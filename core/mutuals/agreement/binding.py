@@ -22,9 +22,9 @@ def bind_source(
     found now and not at the first match. Raises MutualsError: USAGE for an unknown source or a mapped field that is
     not sent, INPUT_QUALITY for an unusable source or a field it does not have.
     """
-    from mutuals.sources import read_source
+    from mutuals.sources.readers import read_through
 
-    fields = read_source(source_definition(peer, source)).field_names
+    fields = read_through(source_definition(peer, source)).headings
     return map_fields(agreement, side, source, fields, mapping)
 
 

@@ -35,7 +35,7 @@ def look_at_sources(
     for digest, (name, rule) in wanted.items():
         if name not in tables:
             try:
-                tables[name] = read_source(SourceDefinition.model_validate_json(definitions[name]))
+                tables[name] = read_source(SourceDefinition.model_validate_json(definitions[name]), fields=())
             except MutualsError as error:
                 tables[name] = error.message
             except (KeyError, ValidationError):

@@ -64,7 +64,7 @@ def contacts_to_notify(peer: Peer, agreement: Agreement, digest: str, source: st
             ErrorCode.USAGE, f"There is no source named “{source}”.", hint="See them: mutuals source list"
         )
     definition = SourceDefinition.model_validate_json(row.definition)
-    table = mark_withdrawn(peer, read_source(definition), definition.default_country, digest)
+    table = mark_withdrawn(peer, read_source(definition, fields=()), definition.default_country, digest)
     today = utc_date(peer.clock())
     unnotified = agreement.consent.model_copy(update={"notice_required": False})
     profile = get_profile(agreement.matching.profile)

@@ -282,7 +282,7 @@ class _Found:
     def look(self, definition: SourceDefinition, wanted: Collection[str]) -> None:
         """Read one source; one that cannot be read must not hold up the withdrawal."""
         try:
-            table = read_source(definition)
+            table = read_source(definition, fields=())
         except MutualsError as error:
             self.unreadable[definition.name] = error.message
             return

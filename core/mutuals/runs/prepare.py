@@ -160,12 +160,12 @@ def read_bound_source(
     peer: Peer,
     active: ActiveAgreement,
     fields: Collection[str] | None = None,
-    contacts: Collection[str] | None = None,
+    contacts: pl.Series | None = None,
 ) -> tuple[SourceDefinition, ContactTable]:
     """The source bound to the agreement, freshly read, withdrawn contacts marked.
 
-    ``fields`` are the headings of the further columns wanted, ``contacts`` the ids of those wanted; None is all.
-    Raises MutualsError: INPUT_QUALITY, LOCAL where nobody can say who withdrew.
+    ``fields`` are the headings of the further columns wanted, ``contacts`` (String) the ids of those wanted; None is
+    all. Raises MutualsError: INPUT_QUALITY, LOCAL where nobody can say who withdrew.
     """
     definition = bound_source(peer, active)
     withdrawals = open_withdrawals(peer, active.digest)

@@ -86,12 +86,12 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
 
 
 def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:
-    """The own contacts of the run by rank, and the bound source as it is now.
+    """The own contacts of the run by rank, and of the bound source as it is now these contacts and the agreed fields.
 
     Raises MutualsError: RUN_STATE where the overlap is gone, INPUT_QUALITY where the source cannot be used.
     """
     overlap = load_overlap(peer, run)
-    _, table = read_bound_source(peer, active)
+    _, table = read_bound_source(peer, active, set(active.mapping.values()), overlap.contacts)
     return overlap, table
 
 

@@ -68,18 +68,29 @@ def open_source(definition: SourceDefinition, fields: Collection[str] | None = N
     return reader.open(definition, fields)
 
 
+def read_through(definition: SourceDefinition) -> OpenSource:
+    """The source, after reading all of it once and keeping nothing: for its columns, and so that a fault is found now.
+
+    Raises as ``read_source`` does.
+    """
+    source = open_source(definition, fields=())
+    for _ in source:
+        pass
+    return source
+
+
 def read_source(
     definition: SourceDefinition,
     fields: Collection[str] | None = None,
-    contacts: Collection[str] | None = None,
+    contacts: pl.Series | None = None,
 ) -> ContactTable:
     """The contacts of ``definition``, read now.
 
-    ``fields`` are the further columns wanted, ``contacts`` the ids of those wanted; None is all. Those that the
-    source does not have are left out. Raises MutualsError: USAGE for an unknown format, INPUT_QUALITY where the
+    ``fields`` are the further columns wanted, ``contacts`` (String) the ids of those wanted; None is all. What the
+    source does not have is left out. Raises MutualsError: USAGE for an unknown format, INPUT_QUALITY where the
     source as a whole cannot be used.
     """
-    wanted = None if contacts is None else pl.Series(sorted(contacts), dtype=pl.String).implode()
+    wanted = None if contacts is None else contacts.unique().implode()
     batches: list[ContactTable] = []
     for batch in open_source(definition, fields):
         chosen = batch
