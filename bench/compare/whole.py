@@ -63,8 +63,8 @@ def measure(folder: Path, items: int, engine: str) -> dict[str, Cost]:
     right = make_company(folder / "right", "Right SA", [], clock, f"localhost:{relay.port}")
     try:
         for company, first in ((left, 0), (right, items - items // 10)):
-            _write(company, first, items)
-        agreement = _sign(left, right, engine)
+            write_contacts(company, first, items)
+        agreement = sign_for_both(left, right, engine)
     finally:
         left.peer.close()
         right.peer.close()
@@ -79,7 +79,8 @@ def measure(folder: Path, items: int, engine: str) -> dict[str, Cost]:
     return {"match": match, "reveal": reveal, "exchange": exchange}
 
 
-def _write(company: Company, first: int, items: int) -> None:
+def write_contacts(company: Company, first: int, items: int) -> None:
+    """``items`` contacts from number ``first`` on: an e-mail address and five fields each."""
     today = company.clock().date()
     consent, notice = str(today - timedelta(days=30)), str(today - timedelta(days=20))
     with company.path.open("w", newline="", encoding="utf-8") as stream:
@@ -90,7 +91,7 @@ def _write(company: Company, first: int, items: int) -> None:
             writer.writerow((f"C{i}", f"person{i}@example.com", PURPOSE, consent, notice, "false", *fields))
 
 
-def _sign(left: Company, right: Company, engine: str) -> str:
+def sign_for_both(left: Company, right: Company, engine: str) -> str:
     """An agreement that permits everything in advance; its digest."""
     introduce(left, right)
     fields = tuple({"name": name, "departments": ("marketing",)} for name in FIELDS)

@@ -30,6 +30,7 @@ from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.identity.partners import partner_card
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
+from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
 from mutuals.runs.incoming import keep_incoming, open_receiver
@@ -49,6 +50,8 @@ from mutuals.runs.ports import Cancelled, MessageStream, Progress
 from mutuals.runs.preview import wrong_state
 from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
+
+STAGE_EXCHANGE = "exchanging records"
 
 ExchangeStream = MessageStream[ExchangeMessage, ExchangeMessage]
 Expected = TypeVar("Expected", ExchangeStart, Envelope, EnvelopeAck, ExchangeDone)
@@ -186,6 +189,9 @@ class _Exchange:
         if self._active.agreement.sends(self._active.own_side.other):
             self._receiver = open_receiver(peer, run, self._active, self._partner_key)
         self._taken = 0
+        self._totals: tuple[int, ...] = (0, 0)
+        self._moved = [0, 0]
+        self._told = 0
         self._acknowledged: set[int] = set()
         self._prepared: Prepared | None = None
         self._rows: list[OutgoingRow] = []
@@ -209,7 +215,7 @@ class _Exchange:
         more = True
         self._acknowledged = {row.number for row in self._rows if row.acknowledged_at is not None}
         own_turn = self._run.role is Role.INITIATOR
-        self._progress.stage("exchanging records", 0)
+        self._progress.stage(STAGE_EXCHANGE, 0)
         while more or expecting:
             if own_turn and more:
                 if sending is None:
@@ -275,7 +281,7 @@ class _Exchange:
         with self._peer.store.transaction() as tx:
             tx.envelopes.acknowledge(row.run_id, row.number, ack.signature, self._peer.clock())
         self._acknowledged.add(row.number)
-        self._progress.advance(len(envelope.records))
+        self._tell(own=EnvelopeHeader.from_bytes(row.header))
 
     def _receive(self, receiver: EnvelopeReceiver) -> bool:
         """Take one envelope; True if it was the partner's last."""
@@ -292,8 +298,21 @@ class _Exchange:
         keep_incoming(self._peer, self._run, envelope, accepted)
         self._taken += 1
         self._stream.send(accepted.ack)
-        self._progress.advance(len(envelope.records))
+        self._tell(theirs=accepted.header)
         return accepted.header.last
+
+    def _tell(self, *, own: EnvelopeHeader | None = None, theirs: EnvelopeHeader | None = None) -> None:
+        """Progress over the records of both directions; how many the partner's are, its first envelope says."""
+        before = self._totals
+        for side, header in enumerate((own, theirs)):
+            if header is not None:
+                self._totals = tuple(header.total if i == side else n for i, n in enumerate(self._totals))
+                self._moved[side] = header.start + header.count
+        if self._totals != before:
+            self._progress.stage(STAGE_EXCHANGE, sum(self._totals))
+            self._told = 0
+        self._progress.advance(sum(self._moved) - self._told)
+        self._told = sum(self._moved)
 
     def _check_repeated(self, receiver: EnvelopeReceiver, last: bool) -> None:
         """An envelope comes again where its acknowledgement was lost. Anything else would pay for our next envelope

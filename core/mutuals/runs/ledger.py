@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mutuals.store.database import Transaction
 
 
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class SentContact:
     """What was sent of one contact: the fields that had a value, and its ranks in the run's overlap, ascending."""
@@ -56,7 +59,7 @@ def seal_contacts(public: bytes, sid: bytes, fields: Sequence[str], sent: pl.Dat
     """
     lines = [json.dumps(list(fields))]
     for contact, digits, ranks in sent.select("contact", "fields", "ranks").iter_rows():
-        lines.append(json.dumps([contact, digits, *ranks], ensure_ascii=False, separators=(",", ":")))
+        lines.append(_LINE.encode([contact, digits, *ranks]))
     return seal(public, frame(Context.SENT, sid), "\n".join(lines).encode())
 
 
