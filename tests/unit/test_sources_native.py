@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-import polars as pl
 import pytest
 
 from mutuals.errors import ErrorCode, MutualsError
