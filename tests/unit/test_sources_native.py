@@ -199,7 +199,7 @@ def test_a_field_must_be_a_further_column(file: Path, heading: str) -> None:
 
 
 GOOD = f"c1,{SECRET},,s,2026-01-01,,"
-BAD_FILES = {
+BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty"),
     "white space only": (" \n\n", "is empty"),
     "only a BOM": (b"\xef\xbb\xbf", "is empty"),
