@@ -59,8 +59,8 @@ class Cost:
 def measure(folder: Path, items: int, engine: str) -> dict[str, Cost]:
     """``match``, ``reveal`` and ``exchange`` of ``items`` e-mail addresses a side, a tenth of them shared."""
     relay, clock = Relay(), TestClock()
-    left = make_company(folder / "left", "Left Ltd", [], clock)
-    right = make_company(folder / "right", "Right SA", [], clock, f"localhost:{relay.port}")
+    left = make_company(folder / "left", "Left Ltd", [], clock, workers=None)
+    right = make_company(folder / "right", "Right SA", [], clock, f"localhost:{relay.port}", None)
     try:
         for company, first in ((left, 0), (right, items - items // 10)):
             write_contacts(company, first, items)

@@ -176,14 +176,19 @@ class Pair:
 
 
 def make_company(
-    root: Path, name: str, rows: Sequence[Row], clock: TestClock, endpoint: str | None = None
+    root: Path,
+    name: str,
+    rows: Sequence[Row],
+    clock: TestClock,
+    endpoint: str | None = None,
+    workers: int | None = 1,
 ) -> Company:
-    """A home with one operator and one source called ``crm``."""
+    """A home with one operator and one source called ``crm``; ``workers`` None is one for each core."""
     config = Config(
         organisation=name,
         endpoint=endpoint,
         listen=endpoint or "127.0.0.1:8443",
-        workers=1,
+        workers=workers,
         kdf=Kdf(memory_kib=8, iterations=1),
     )
     init_home(Home(root), config, FirstOperator("anna", "marketing"), PASSPHRASE, clock())
