@@ -8,7 +8,7 @@ ARGS   ?=
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle audit check lint format bench bench-compare proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle audit check lint format bench bench-compare docs proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -58,6 +58,10 @@ $(RIVAL)/.tried: bench/secretflow.txt
 	@$(RIVAL)/bin/python -m pip install -qq --disable-pip-version-check -r bench/secretflow.txt || \
 	  echo "SecretFlow has no build for this machine or Python; it will not be measured." >&2
 	@touch $@
+
+docs: $(STAMP) ## Write docs/cli.md and the help in README and docs anew, from the program
+	@$(BIN)/python scripts/generate_cli_docs.py
+	@$(BIN)/python scripts/check_readme.py --update
 
 proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
 	@$(BIN)/python scripts/generate_proto.py

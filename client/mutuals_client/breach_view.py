@@ -1,4 +1,4 @@
-"""How a breach is shown: to a person in order of urgency, to a program as keys (docs/cli.md)."""
+"""How a breach is shown: to a person in order of urgency, to a program as keys (docs/commands-guide.md)."""
 
 from __future__ import annotations
 

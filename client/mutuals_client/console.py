@@ -6,6 +6,7 @@ one object. Prompts appear only on a terminal.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from mutuals.errors import ErrorCode, MutualsError
 
@@ -102,11 +103,25 @@ def _operator_options() -> list[click.Option]:
     ]
 
 
+def _restore_argument_help(command: TyperCommand) -> None:
+    """Give arguments the help that their functions state.
+
+    Since Click 8.4 an argument has a help of its own, by which it forgets the one that Typer before 0.26 gave it.
+    """
+    if command.callback is None:
+        return
+    stated = inspect.signature(command.callback).parameters
+    for parameter in command.params:
+        if isinstance(parameter, TyperArgument) and parameter.help is None and parameter.name in stated:
+            parameter.help = getattr(stated[parameter.name].default, "help", None)
+
+
 class Command(TyperCommand):
     """A command with ``--home``, ``--json`` and ``--yes``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _restore_argument_help(self)
         self.params.extend(_shared_options())
 
 

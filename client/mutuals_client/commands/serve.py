@@ -36,7 +36,7 @@ def serve(
     """Answer partners until Ctrl-C or SIGTERM; calls under way may then finish for 20 seconds.
 
     One line for each call goes to standard error and to log/server.log in the home. With --json, one object
-    tells when the server is ready.
+    tells when the server is ready. Example: mutuals serve --listen 0.0.0.0:8443
     """
     with _server(home_path(), listen, workers) as process, _forwarding_signals(process):
         ready = _announced(process)

@@ -141,7 +141,7 @@ class RunReport:
         return _share(self.run.contacts, self.statistics.eligible if self.statistics else 0)
 
     def facts(self) -> dict[str, Any]:
-        """The report as values for JSON: the keys documented in docs/cli.md."""
+        """The report as values for JSON: the keys documented in docs/commands-guide.md."""
         run, statistics = self.run, self.statistics
         return {
             "run": run.run_id,
