@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import postgres_homes
 from support.assessed import accept, propose
 from support.companies import free_port
 from support.engines import OPENMINED_RUNS
 from support.pairing import Company, TestClock, agreement_between, contact, introduce, make_company
+from support.postgres_homes import Rows, content_of
 from support.toy_engine import ToyEngine
 
 from hostile.wire import HostileServer
@@ -66,21 +68,27 @@ class Saved:
     each.
     """
 
-    store: sqlite3.Connection
+    store: sqlite3.Connection | Rows
     files: dict[Path, bytes]
 
     @classmethod
     def of(cls, company: Company) -> Saved:
         """What ``company`` has now."""
+        files = {path: path.read_bytes() for path in _files_of_runs(company)}
+        if (rows := content_of(company.peer.home.root)) is not None:
+            return cls(rows, files)
         copy = sqlite3.connect(":memory:", check_same_thread=False)
         with closing(sqlite3.connect(_database(company))) as source:
             source.backup(copy)
-        return cls(copy, {path: path.read_bytes() for path in _files_of_runs(company)})
+        return cls(copy, files)
 
     def put_back(self, company: Company) -> None:
         """Let ``company`` have this, and nothing that came later."""
-        with closing(sqlite3.connect(_database(company))) as target:
-            self.store.backup(target)
+        if isinstance(self.store, dict):
+            postgres_homes.put_back(company.peer.home.store_url(company.peer.config), self.store)
+        else:
+            with closing(sqlite3.connect(_database(company))) as target:
+                self.store.backup(target)
         for path in _files_of_runs(company):
             path.unlink()
         for path, data in self.files.items():
