@@ -67,7 +67,7 @@ def called(pair: tuple[Company, Company], monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setattr(
             mutuals_server.service,
             "respond_match",
-            lambda _peer, _partner, stream, _pool, *, cancelled: made.respond(stream, cancelled),
+            lambda _peer, _partner, stream, _pool, *, cancelled, **_: made.respond(stream, cancelled),
         )
         yield made
 
