@@ -476,6 +476,12 @@ def _list_changes(today: date) -> dict[str, dict[str, Any]]:
     }
 
 
+class Short(Lifecycle):
+    """The same for histories of a few steps, which begin where a whole run would lead and need none."""
+
+    whole_run = None  # type: ignore[assignment]  # a rule that is none is not drawn
+
+
 class OnDisk(Lifecycle):
     """The same, with the product's own store, in a file."""
 

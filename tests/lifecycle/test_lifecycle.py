@@ -11,17 +11,17 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from lifecycle.batch import rarely_collecting
 from lifecycle.guards import GUARDS, without
-from lifecycle.machine import SETTINGS, Lifecycle, OnDisk, take_figures
+from lifecycle.machine import SETTINGS, Lifecycle, OnDisk, Short, take_figures
 from lifecycle.world import prepare_stages
 
 
 @pytest.mark.parametrize("number", range(7))
 def test_no_record_leaves_that_must_not(number: int) -> None:
-    """Two hundred short histories and more, shared over the cores; a few of them with stores in files."""
+    """Two hundred short histories, shared over the cores; a few of them with stores in files."""
     prepare_stages()
     take_figures()
-    machine, histories = (OnDisk, 6) if number == 6 else (Lifecycle, 16)
-    short = settings(SETTINGS, max_examples=histories, stateful_step_count=4)
+    machine, histories = (OnDisk, 6) if number == 6 else (Short, 34)
+    short = settings(SETTINGS, max_examples=histories, stateful_step_count=5)
     with rarely_collecting():
         run_state_machine_as_test(seed(number)(machine), settings=short)
     figures = take_figures()
