@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.models.run import Role
+from mutuals.protocol.envelopes import MAX_RECORDS_PER_ENVELOPE
 from mutuals.protocol.messages import (
     MAX_CHUNK_BYTES,
     Approve,
@@ -129,7 +130,7 @@ moment = st.integers(0, 2**37).map(lambda seconds: datetime.fromtimestamp(second
 
 CODECS: list[tuple[Codec[Any], st.SearchStrategy[Any]]] = [
     (PING.request, st.just(Ping())),
-    (PING.response, st.builds(Pong, u32, moment)),
+    (PING.response, st.builds(Pong, u32, moment, st.dictionaries(name, of(32), max_size=3), u32, u32)),
     (SYNC.request, sync),
     (SYNC.response, sync),
     (MATCH.request, match(Role.INITIATOR)),
@@ -224,7 +225,10 @@ BAD: dict[str, tuple[Codec[Any], Any]] = {
     "run id of another size": (EXCHANGE.request, ExchangeStart(b"s" * 31)),
     "header over the limit": (EXCHANGE.request, Envelope(b"h" * 4097, b"s" * 64, ())),
     "envelope without signature": (EXCHANGE.request, Envelope(b"h", b"", ())),
-    "too many records": (EXCHANGE.request, Envelope(b"h", b"s" * 64, (RECORD,) * 201)),
+    "too many records": (
+        EXCHANGE.request,
+        Envelope(b"h", b"s" * 64, (RECORD,) * (MAX_RECORDS_PER_ENVELOPE + 1)),
+    ),
     "ciphertext without tag": (
         EXCHANGE.request,
         Envelope(b"h", b"s" * 64, (replace(RECORD, ciphertext=b"c"),)),
