@@ -33,6 +33,7 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     total, faults = Figures(), []
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a worker for each core, and lists of six people
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
 
         def submit(number: int) -> Future[tuple[Figures, str | None]]:
