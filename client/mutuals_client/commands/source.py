@@ -49,34 +49,52 @@ def add(
     default_country: Annotated[
         str | None, typer.Option(metavar="CC", help="For phone numbers without a country code, as in DE.")
     ] = None,
-    source_format: Annotated[
-        str, typer.Option("--format", help="The file's format (docs/sources.md).")
-    ] = "native",
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Whose export it is, where that is not told from the headings (docs/sources.md)."),
+    ] = None,
+    no_objections: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Why a file without any opt-out column holds nobody who objected."
+        ),
+    ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", help="How days are written: year-first, day-first or month-first."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the source of that name.")] = False,
 ) -> None:
-    """Add a source. The file is read first: one that cannot be used is refused, and nothing is stored.
+    """Add a source: its export is recognised and read first; one that cannot be used is refused, and nothing is stored.
 
-    Example: mutuals source add crm --path contacts.csv --map email="E-Mail Address"
+    Example: mutuals source add crm --path hubspot.csv
     """
     from rich.markup import escape
 
     from mutuals.sources import define_source, read_source
     from mutuals.sources.check import row_refusals, source_hints
+    from mutuals.sources.detect import understand
     from mutuals.store.rows import SourceRow
     from mutuals_client.source_report import count_of, tell_refusals
+    from mutuals_client.source_understood import tell_understood, understood_facts, wishes_of
 
     location = str(path.expanduser().absolute())
-    definition = define_source(name, location, _parse_mapping(mapping or []), default_country, source_format)
+    headings = _parse_mapping(mapping or [])
+    wanted = define_source(name, location, headings, default_country, "csv")
+    wishes = wishes_of(headings, layout, no_objections, dates)
     with open_peer() as peer:
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
+        understood = understand(wanted, wishes)
+        definition = understood.definition
         contacts = read_source(definition)
-        refusals, hints = row_refusals(contacts), source_hints(contacts)
+        refusals, hints = row_refusals(contacts), (*understood.hints, *source_hints(contacts))
         _refuse_useless(contacts, path.name)
         with peer.store.transaction() as tx:
             _refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
     usable, rejected = len(contacts.frame), len({fault.row for fault in contacts.rejected})
+    tell_understood(understood)
     say(f"Added source [bold]{name}[/] with {count_of(usable, 'contact')}.")
     if rejected:
         say(f"{count_of(rejected, 'row')} cannot be used and will take no part.")
@@ -88,6 +106,7 @@ def add(
         contacts=usable,
         rejected_rows=rejected,
         fields=list(contacts.field_names),
+        understood=understood_facts(understood),
         hints=hints,
     )
 
@@ -114,6 +133,8 @@ def show(name: Name) -> None:
     """
     from rich.markup import escape
 
+    from mutuals_client.source_understood import tell_mapping
+
     with open_peer() as peer:
         definition = _definition(_find(peer, name))
         agreements = _bound_agreements(peer, name)
@@ -124,6 +145,8 @@ def show(name: Name) -> None:
     )
     for column, heading in definition.columns.items():
         say(f"{column:>16}  is the column “{escape(heading)}”")
+    if definition.mapping is not None:
+        tell_mapping(definition.mapping)
     say(f"{'used by':>16}  {', '.join(agreements) or 'no agreement'}")
     result(source=_definition_facts(definition), agreements=agreements)
 
@@ -316,4 +339,4 @@ def _definition(row: SourceRow) -> SourceDefinition:
 
 
 def _definition_facts(definition: SourceDefinition) -> dict[str, object]:
-    return definition.model_dump()
+    return definition.model_dump(mode="json")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from mutuals.errors import ErrorCode, MutualsError
 
@@ -40,10 +40,16 @@ def _unreadable(path: Path | str, error: Exception) -> MutualsError:
     return input_fault(f"{path} cannot be read: {why}.")
 
 
+class Stream(Protocol):
+    """What blocks are taken from: as many bytes as asked for, or more or fewer, and none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Blocks:
     """Takes an open file apart. ``taken`` counts the bytes handed out so far."""
 
-    def __init__(self, stream: BinaryIO, name: str, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, stream: Stream, name: str, block_bytes: int = BLOCK_BYTES) -> None:
         self._stream = stream
         self._name = name
         self._size = block_bytes
@@ -91,7 +97,9 @@ class Blocks:
 
     def _check(self, block: bytes) -> None:
         if self._at_start and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise input_fault(f"{self._name} is UTF-16, not UTF-8.", _UTF8_HINT)
+            raise input_fault(
+                f"{self._name} is UTF-16, not UTF-8.", f"{_UTF8_HINT} Or add it again without --format."
+            )
         nul = block.find(b"\0")
         if nul >= 0:
             line = self._lines + block.count(b"\n", 0, nul) + 1

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Slug
 from mutuals.normalisation.phone import checked_country
+from mutuals.sources.mapping import SourceMapping
 
 StandardColumn = Literal[
     "contact_id",
@@ -42,10 +43,19 @@ STANDARD_COLUMNS: tuple[StandardColumn, ...] = (
 )
 
 
+Delimiter = Literal[",", ";", "\t"]
+Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "cp1252"]
+
+
 class SourceDefinition(BaseModel):
     """A named source. ``path`` is absolute; ``columns`` maps a standard column to its heading in the file,
     where the two differ; ``default_country`` (ISO 3166, such as ``DE``) is for phone numbers without a
     country code.
+
+    ``format`` is "native", or what kind of table it is: then ``mapping`` says what its columns mean or, where it is
+    None, they are those of the native format. What was found out about the file when it was added stays as it is:
+    ``delimiter`` and ``encoding`` of a CSV file, the ``sheet`` of a workbook. For format "sql", ``path`` is the
+    database's URL, without a password, and either ``table`` or ``query`` (the text of a SELECT) says what to read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +65,12 @@ class SourceDefinition(BaseModel):
     format: str = "native"
     columns: dict[StandardColumn, str] = Field(default_factory=dict)
     default_country: str | None = None
+    mapping: SourceMapping | None = None
+    delimiter: Delimiter = ","
+    encoding: Encoding = "utf-8"
+    sheet: str | None = None
+    table: str | None = None
+    query: str | None = None
 
     def heading(self, column: StandardColumn) -> str:
         """The heading under which the file keeps ``column``."""

@@ -33,7 +33,7 @@ _EVIDENCE = tuple(column for column in STANDARD_COLUMNS if column in EVIDENCE_SC
 _OPTIONAL: frozenset[StandardColumn] = frozenset({"notified_at", *_EVIDENCE})
 _EITHER: tuple[StandardColumn, StandardColumn] = ("email", "phone")
 _SEVERAL = ";"
-_KEPT = dict.fromkeys(STANDARD_COLUMNS, "contacts") | {
+KEPT_NAMES = dict.fromkeys(STANDARD_COLUMNS, "contacts") | {
     "row": "the row number",
     DATED_CONSENT: "consent",
     WITHDRAWN: "withdrawals",
@@ -155,11 +155,11 @@ def _fields(sheet: SheetFile, taken: set[str]) -> dict[str, str]:
     """Heading -> column of ``sheet.cells`` for the further columns. Columns without a heading are ignored."""
     fields = {h: str(i) for i, h in enumerate(sheet.headings) if h and str(i) not in taken}
     for heading in fields:
-        if heading in _KEPT:
+        if heading in KEPT_NAMES:
             raise input_fault(
                 f"{sheet.name} has a column “{heading}” beside the one mapped to it."
                 if heading in STANDARD_COLUMNS
-                else f"{sheet.name} has a column “{heading}”, a name kept for {_KEPT[heading]}.",
+                else f"{sheet.name} has a column “{heading}”, a name kept for {KEPT_NAMES[heading]}.",
                 "Rename that column in the file.",
             )
     return fields

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-_COMMA, _LINE_END, _RETURN, _QUOTE = b',\n\r"'
+_LINE_END, _RETURN, _QUOTE = b'\n\r"'
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
 
 
 def read_plain(
-    block: bytes, width: int, columns: Sequence[int], row: int
+    block: bytes, width: int, columns: Sequence[int], row: int, delimiter: str = ","
 ) -> tuple[pl.DataFrame, pl.Series, int] | None:
     """The cells of ``columns`` (positions, out of ``width``) of a block of whole lines, the first being ``row``.
 
@@ -32,23 +32,24 @@ def read_plain(
     if width < 2 or not columns or block.startswith(codecs.BOM_UTF8):  # polars would take the mark away
         return None
     data = np.frombuffer(block, np.uint8)
+    separator = ord(delimiter)
     quotes = np.flatnonzero(data == _QUOTE)
-    if len(quotes) and not _well_quoted(data, quotes):
+    if len(quotes) and not _well_quoted(data, quotes, separator):
         return None
     if b"\r" in block:
         returns = np.flatnonzero(data == _RETURN)
         if _inside(quotes, returns).any() or block.count(b"\r\n") != len(returns):
             return None
-        return read_plain(block.replace(b"\r\n", b"\n"), width, columns, row)
+        return read_plain(block.replace(b"\r\n", b"\n"), width, columns, row, delimiter)
     ends = np.flatnonzero(data == _LINE_END)
     if _inside(quotes, ends).any():
         return None
     if not block.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate(([0], ends[:-1] + 1))
-    commas = np.flatnonzero(data == _COMMA)
-    commas = commas[~_inside(quotes, commas)]
-    if not _regular(starts, ends, commas, width) or int((ends - starts).max()) >= csv.field_size_limit():
+    separators = np.flatnonzero(data == separator)
+    separators = separators[~_inside(quotes, separators)]
+    if not _regular(starts, ends, separators, width) or int((ends - starts).max()) >= csv.field_size_limit():
         return None
     marks = np.searchsorted(quotes, ends) - np.searchsorted(quotes, starts)
     blank = ends - starts == width - 1 + marks
@@ -59,6 +60,7 @@ def read_plain(
         has_header=False,
         schema={str(position): pl.String() for position in range(width)},
         columns=sorted(columns),
+        separator=delimiter,
         quote_char='"' if len(quotes) else None,
         empty_string_is_null=False,
     ).select(map(str, columns))
@@ -73,7 +75,7 @@ def read_plain(
     return cells, rows, row + len(ends)
 
 
-def _well_quoted(data: Bytes, quotes: Positions) -> bool:
+def _well_quoted(data: Bytes, quotes: Positions, separator: int) -> bool:
     """True where every other mark opens a cell and the next one closes it, or both are a doubled one inside it."""
     if len(quotes) % 2:
         return False
@@ -81,8 +83,8 @@ def _well_quoted(data: Bytes, quotes: Positions) -> bool:
     before = data[np.maximum(opening - 1, 0)]
     after = data[np.minimum(closing + 1, len(data) - 1)]
     doubled = closing[:-1] + 1 == opening[1:]
-    starts = (opening == 0) | (before == _COMMA) | (before == _LINE_END)
-    ends = (closing == len(data) - 1) | (after == _COMMA) | (after == _LINE_END) | (after == _RETURN)
+    starts = (opening == 0) | (before == separator) | (before == _LINE_END)
+    ends = (closing == len(data) - 1) | (after == separator) | (after == _LINE_END) | (after == _RETURN)
     return bool((starts[0]) and ends[-1] and (starts[1:] | doubled).all() and (ends[:-1] | doubled).all())
 
 
@@ -94,9 +96,9 @@ def _inside(quotes: Positions, positions: Positions) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def _regular(starts: Positions, ends: Positions, commas: Positions, width: int) -> bool:
-    """True where every line has one comma less than ``width``."""
-    if len(commas) != len(ends) * (width - 1):
+def _regular(starts: Positions, ends: Positions, separators: Positions, width: int) -> bool:
+    """True where every line has one separator less than ``width``."""
+    if len(separators) != len(ends) * (width - 1):
         return False
-    by_line = commas.reshape(len(ends), width - 1)
+    by_line = separators.reshape(len(ends), width - 1)
     return bool((by_line[:, 0] >= starts).all() and (by_line[:, -1] < ends).all())

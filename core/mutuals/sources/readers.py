@@ -18,7 +18,9 @@ import polars as pl
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.sources.contacts import DATED_CONSENT, ContactTable, with_rows
 from mutuals.sources.definition import SourceDefinition, StandardColumn
+from mutuals.sources.formats import TABLE_FORMATS
 from mutuals.sources.native import NativeReader
+from mutuals.sources.tables import TableReader
 
 
 class OpenSource(Protocol):
@@ -50,7 +52,10 @@ class Reader(Protocol):
         """The source. Raises MutualsError (INPUT_QUALITY) where its columns cannot be told."""
 
 
-READERS: dict[str, Reader] = {"native": NativeReader()}
+READERS: dict[str, Reader] = {
+    "native": NativeReader(),
+    **dict.fromkeys(TABLE_FORMATS, TableReader()),
+}
 
 
 def open_source(definition: SourceDefinition, fields: Collection[str] | None = None) -> OpenSource:

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import polars as pl
 
 from mutuals.errors import MutualsError
 from mutuals.sources.blocks import BLOCK_BYTES, Blocks, input_fault, open_file
+from mutuals.sources.definition import Encoding
+from mutuals.sources.encodings import Utf8Stream
 from mutuals.sources.plain_csv import read_plain
 
 _RECORDS_AT_ONCE = 10_000
@@ -60,67 +62,94 @@ class SheetFile(Protocol):
 
 
 class CsvFile:
-    """A comma-separated UTF-8 file, with or without BOM, whose headings were read.
+    """A CSV file whose headings were read: separated by commas, in UTF-8 with or without BOM, if nothing else is said.
 
     Raises MutualsError (INPUT_QUALITY) with the file's name where it is not one. ``trimmed`` are the characters taken
-    off both ends of a heading.
+    off both ends of a heading. Where it ``may_end_in_notes``, lines of one cell may follow the first row without any
+    content, and come as rows whose other cells are empty.
     """
 
-    def __init__(self, path: Path, trimmed: str, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trimmed: str,
+        block_bytes: int = BLOCK_BYTES,
+        *,
+        delimiter: str = ",",
+        encoding: Encoding = "utf-8",
+        may_end_in_notes: bool = False,
+    ) -> None:
         self.name = path.name
         self._path = path
         self._block_bytes = block_bytes
+        self._delimiter = delimiter
+        self._encoding = encoding
+        self._may_end_in_notes = may_end_in_notes
         self._read = (0, 0)
         self._size = 0
         with open_file(path) as stream:
-            text = _Text(Blocks(stream, self.name, block_bytes))
+            text = _Text(self._blocks(stream))
             if text.at_end():
                 raise _empty(self.name)
-            self._first = next(_Records(text, self.name))
+            self._first = next(_Records(text, self.name, delimiter))
             if not "".join(self._first).strip() and len(self._first) < 2 and text.is_blank():
                 raise _empty(self.name)
         self.headings = tuple(heading.strip(trimmed) for heading in self._first)
         if not any(self.headings):
             raise input_fault(f"{self.name}: row 1 is blank.", HEADINGS_HINT)
-        if len(self.headings) == 1:
+        if len(self.headings) == 1 and delimiter == ",":
             _refuse_other_separator(self.headings, self.name)
 
     def sheets(self, columns: Sequence[int]) -> Iterator[Sheet]:
         """See ``SheetFile``."""
         with open_file(self._path) as stream:
-            self._size = stream.seek(0, io.SEEK_END)
+            self._size = stream.seek(0, io.SEEK_END) // (2 if self._encoding.startswith("utf-16") else 1)
             stream.seek(0)
-            blocks = Blocks(stream, self.name, self._block_bytes)
+            blocks = self._blocks(stream)
             text = _Text(blocks)
-            records = _Records(text, self.name)
+            records = _Records(text, self.name, self._delimiter)
+            end = _End(self._may_end_in_notes)
             if text.at_end() or next(records) != self._first:
                 raise input_fault(f"{self.name} was changed while it was read.", "Repeat the command.")
-            row = 2
+            row, nothing = 2, True
             while not text.at_end():
                 block = text.rest()
-                plain = read_plain(block, len(self.headings), columns, row)
+                plain = None if end.reached else self._plain(block, columns, row)
                 if plain is not None:
                     cells, rows, row = plain
+                    end.after_blank = not len(rows) or rows[-1] != row - 1
                     self._read = (row - 2, blocks.taken)
+                    nothing = False
                     yield Sheet(cells, rows)
                     continue
                 text.put_back(block)
-                records = _Records(text, self.name, row)
-                for sheet in self._strict(records, columns):
+                records = _Records(text, self.name, self._delimiter, row)
+                for sheet in self._strict(records, columns, end):
                     self._read = (records.row - 2, blocks.taken)
+                    nothing = False
                     yield sheet
                 row = records.row
-        yield _sheet([], [], columns)
+        if nothing:  # a source without contacts has columns all the same
+            yield _sheet([], [], columns)
 
     def expected_rows(self) -> int:
         """See ``SheetFile``."""
         rows, taken = self._read
         return max(rows, rows * self._size // taken) if taken else 0
 
-    def _strict(self, records: _Records, columns: Sequence[int]) -> Iterator[Sheet]:
+    def _blocks(self, stream: BinaryIO) -> Blocks:
+        text = stream if self._encoding == "utf-8" else Utf8Stream(stream, self._encoding, self.name)
+        return Blocks(text, self.name, self._block_bytes)
+
+    def _plain(
+        self, block: bytes, columns: Sequence[int], row: int
+    ) -> tuple[pl.DataFrame, pl.Series, int] | None:
+        return read_plain(block, len(self.headings), columns, row, self._delimiter)
+
+    def _strict(self, records: _Records, columns: Sequence[int], end: _End) -> Iterator[Sheet]:
         """The records of one block, and of those into which its last one reaches."""
         width = len(self.headings)
-        numbered = _numbered(records, width, self.name)
+        numbered = _numbered(records, width, self.name, end)
         while lines := list(islice(numbered, _RECORDS_AT_ONCE)):
             rows, cells = zip(*lines, strict=True)
             yield _sheet(rows, cells, columns)
@@ -176,9 +205,9 @@ class _Text:
 class _Records:
     """The records of the present block of ``text``, read strictly; ``row`` is the number of the next one."""
 
-    def __init__(self, text: _Text, name: str, row: int = 1) -> None:
+    def __init__(self, text: _Text, name: str, delimiter: str, row: int = 1) -> None:
         self._text = text
-        self._reader = csv.reader(text, strict=True)
+        self._reader = csv.reader(text, strict=True, delimiter=delimiter)
         self._name = name
         self.row = row
 
@@ -211,17 +240,35 @@ def _malformed(error: csv.Error, row: int, name: str) -> MutualsError:
     )
 
 
-def _numbered(records: _Records, width: int, name: str) -> Iterator[tuple[int, list[str]]]:
+@dataclass
+class _End:
+    """Where the notes at the end of a file begin, if it may have any."""
+
+    possible: bool
+    after_blank: bool = False
+    reached: bool = False
+
+    def takes(self, record: list[str]) -> bool:
+        """Whether a record of another width than the headings is one of the notes."""
+        self.reached |= self.possible and self.after_blank and len(record) == 1
+        return self.reached and not any(record[1:])
+
+
+def _numbered(records: _Records, width: int, name: str, end: _End) -> Iterator[tuple[int, list[str]]]:
     """The records with content and their rows."""
     for record in records:
         row = records.row - 1
-        if len(record) == width and any(record):
+        blank = not any(record)
+        if not blank and len(record) == width and not (end.reached and any(record[1:])):
             yield row, record
-        elif any(record):
+        elif not blank and end.takes(record):
+            yield row, (record + [""] * width)[:width]
+        elif not blank:
             raise input_fault(
                 f"{name}, row {row} has {_count(len(record))} where the headings have {width}.",
                 _width_hint(len(record), width),
             )
+        end.after_blank = blank
 
 
 def _sheet(rows: Sequence[int], records: Sequence[Sequence[str]], columns: Sequence[int]) -> Sheet:

@@ -1,0 +1,96 @@
+"""How a file was understood, said to a person: whose export it is, and what each column is taken for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.console import say
+
+if TYPE_CHECKING:
+    from mutuals.sources.detect import Understood, Wishes
+    from mutuals.sources.mapping import ObjectionRule, SourceMapping
+
+
+def wishes_of(
+    columns: dict[str, str], layout: str | None, no_objections: str | None, dates: str | None
+) -> Wishes:
+    """What a person said on the command line. Raises MutualsError (USAGE) where it cannot be."""
+    from mutuals.sources.detect import Wishes
+    from mutuals.sources.mapping import DateOrder
+
+    orders: tuple[DateOrder, ...] = get_args(DateOrder)
+    order = next((order for order in orders if order == dates), None)
+    if dates is not None and order is None:
+        raise MutualsError(
+            ErrorCode.USAGE, f"“{dates}” is no order of dates.", hint=f"It is one of {', '.join(orders)}."
+        )
+    if no_objections is not None and not no_objections.strip():
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "--no-objections needs a reason.",
+            hint='As in --no-objections "asked all in May".',
+        )
+    return Wishes(layout=layout, columns=columns, no_objections_because=no_objections or "", dates=order)
+
+
+def understood_facts(understood: Understood) -> dict[str, Any]:
+    """The same as JSON values (docs/sources.md)."""
+    return {
+        "layout": understood.layout,
+        "confidence": understood.confidence,
+        "runner_up": None if understood.runner_up is None else list(understood.runner_up),
+        "sentences": list(understood.sentences),
+    }
+
+
+def tell_understood(understood: Understood) -> None:
+    """Print it; of a native file there is nothing to say."""
+    from rich.markup import escape
+
+    mapping = understood.definition.mapping
+    if mapping is not None:
+        say(*(escape(sentence) for sentence in understood.sentences))
+        tell_mapping(mapping)
+
+
+def tell_mapping(mapping: SourceMapping) -> None:
+    """What each column is taken for, one line each."""
+    lines = [("contact id", f"“{mapping.contact_id}”")]
+    lines += [("e-mail", f"“{heading}”") for heading in mapping.emails]
+    lines += [("phone", f"“{heading}”") for heading in mapping.phones]
+    lines += [("objects", _rule(rule)) for rule in mapping.objections]
+    if mapping.no_objections_because:
+        lines.append(("objects", f"nobody: {mapping.no_objections_because}"))
+    if mapping.dates is not None:
+        lines.append(("dates", mapping.dates))
+    if mapping.duplicates != "refuse":
+        lines.append(("same id", "rows are merged" if mapping.duplicates == "merge" else "rows are left out"))
+    decision = mapping.consent
+    if decision is None:
+        lines.append(("consent", "not decided yet, so nobody takes part. Decide: mutuals source map NAME"))
+    else:
+        for grant in decision.grants:
+            values = " or ".join(f"“{value}”" for value in grant.values)
+            lines.append(("consent", f"{grant.purpose}: “{grant.column}” is {values}"))
+        if decision.file is not None:
+            lines.append(("consent", f"from the register {decision.file.path}"))
+    _tell(lines)
+
+
+def _rule(rule: ObjectionRule) -> str:
+    if rule.objects_if:
+        return (
+            f"“{rule.column}” is {', '.join(rule.objects_if[:4])}{' …' if len(rule.objects_if) > 4 else ''}"
+        )
+    return f"“{rule.column}” is filled"
+
+
+def _tell(lines: list[tuple[str, str]]) -> None:
+    from rich.markup import escape
+
+    say(*(f"{name:>16}  {escape(_printable(text))}" for name, text in lines))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)

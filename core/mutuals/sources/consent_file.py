@@ -1,0 +1,73 @@
+"""A register of consent beside the contacts, as what it says of each: the grants that stand, with their days."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mutuals.normalisation import TRIMMED
+from mutuals.sources.blocks import input_fault
+from mutuals.sources.dates import is_iso, iso_day
+from mutuals.sources.definition import SourceDefinition
+from mutuals.sources.formats import open_table, understand_table
+from mutuals.sources.mapping import ConsentFile
+
+_SLUG = "^[a-z][a-z0-9_-]{0,62}$"  # as a purpose is written in an agreement; any other can be in none
+
+
+def read_register(register: ConsentFile) -> pl.DataFrame:
+    """Columns ``contact_id``, ``consent`` (dated grants, as in mutuals.sources.dated_consent) and ``consent_evidence``.
+
+    Of several lines on one contact and purpose the latest day counts, on the same day a no. A no without a readable day
+    always counts, a yes without one never. Raises MutualsError (INPUT_QUALITY) where the file cannot be used.
+    """
+    file = open_table(understand_table(SourceDefinition(name="consent", path=register.path)))
+    named = {
+        "contact_id": register.contact_id,
+        "purpose": register.purpose,
+        "status": register.status,
+        "date": register.date,
+        "evidence": register.evidence,
+    }
+    at = {}
+    for name, heading in named.items():
+        if heading is not None:
+            if file.headings.count(heading) != 1:
+                how_many = "no column" if heading not in file.headings else "several columns"
+                raise input_fault(
+                    f"{file.name} has {how_many} “{heading}”.", "See: mutuals source map NAME --show"
+                )
+            at[name] = file.headings.index(heading)
+    parts = []
+    for sheet in file.sheets(sorted(set(at.values()))):
+        lines = sheet.cells.select(
+            pl.col(str(position)).str.strip_chars(TRIMMED).alias(name) for name, position in at.items()
+        )
+        parts.append(lines.with_columns(iso_day(lines["date"], register.dates).alias("date")))
+    return _standing(pl.concat(parts), [value.strip().lower() for value in register.granted])
+
+
+def _standing(lines: pl.DataFrame, granted: list[str]) -> pl.DataFrame:
+    evidence = pl.col("evidence") if "evidence" in lines.columns else pl.lit("")
+    dated = is_iso(lines["date"]) & lines["date"].str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    said = lines.with_columns(
+        evidence=evidence.str.replace_all("[;\n\r]", " "),
+        yes=pl.col("status").str.to_lowercase().is_in(granted),
+        dated=dated,
+    ).filter(pl.col("purpose").str.contains(_SLUG) & (pl.col("contact_id") != ""))
+    refused = said.filter(~pl.col("yes") & ~pl.col("dated")).select("contact_id", "purpose").unique()
+    latest = (
+        said.filter("dated")
+        .sort("date", pl.col("yes"), descending=[True, False], maintain_order=True)
+        .unique(["contact_id", "purpose"], keep="first", maintain_order=True)
+        .filter("yes")
+        .join(refused, on=["contact_id", "purpose"], how="anti")
+    )
+    grants = latest.sort("contact_id", "purpose").group_by("contact_id", maintain_order=True)
+    return grants.agg(
+        pl.concat_str("purpose", "date", separator="@").str.join(";").alias("consent"),
+        pl.col("evidence")
+        .filter(pl.col("evidence") != "")
+        .unique(maintain_order=True)
+        .str.join("; ")
+        .alias("consent_evidence"),
+    )
