@@ -190,7 +190,7 @@ def test_records_past_their_retention_are_not_exported(
         tx.received.put([row for row in rows if row.retention_days == 30])
     assert len(open_received(pair.right.peer, snapshot.run_id, sales).rows) == 7
     pair.right.clock.now += timedelta(days=30)
-    assert open_received(pair.right.peer, snapshot.run_id, sales).rows == []
+    assert not open_received(pair.right.peer, snapshot.run_id, sales).rows
     with (
         pair.right.peer.store.transaction() as tx
     ):  # put off by hand: the class is authenticated, the day is logged
@@ -201,7 +201,7 @@ def test_records_past_their_retention_are_not_exported(
             replace(row, received_at=row.received_at + later, delete_after=row.delete_after + later)
             for row in rows
         )
-    assert open_received(pair.right.peer, snapshot.run_id, sales).rows == []
+    assert not open_received(pair.right.peer, snapshot.run_id, sales).rows
 
 
 def test_every_export_is_recorded_with_file_and_operator(

@@ -16,14 +16,13 @@ e-mail address, another by phone), the row is that of the lowest rank: fields of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from mutuals.agreement.active import ActiveAgreement, load_readable
 from mutuals.agreement.document import agreement_id
-from mutuals.canonical import parse_canonical
 from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, frame
@@ -39,16 +38,20 @@ from mutuals.runs.export_approval import require_approval, use_approvals
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.log_faults import check_logs_accepted
+from mutuals.runs.opened import ContentFault, Opening
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.permitted import Reading, RefusedField, readable_fields, require_readable
 from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, write_table
-from mutuals.runs.transforms import Value, check_value, column_of
+from mutuals.runs.transforms import Value, column_of
 from mutuals.store.database import Transaction
 from mutuals.store.rows import ExportRow, IncomingRow, OperatorRow, ReceivedRow
 
 EXCHANGED = "run.exchanged"
 """The entry of the log when an exchange is complete."""
+
+PAGE = 8_192
+"""The records of so many ranks are read from the store at once."""
 
 EXPORTED = "records.export"
 """The act that an operator signs under an export; its subject is the run."""
@@ -67,7 +70,7 @@ class ReceivedRecords:
     active: ActiveAgreement
     fields: tuple[SharedField, ...]
     refused: tuple[RefusedField, ...]
-    rows: list[tuple[str, dict[str, Value]]] = field(repr=False)
+    rows: Sequence[tuple[str, dict[str, Value]]] = field(repr=False)
     expired: int
     ambiguous: int
     opened: int
@@ -109,26 +112,35 @@ def open_received(
         private = open_receiving_key(tx, run.run_id, run.own_receiving_key, keys, shares)
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
-        stored = tx.received.list(run.run_id)
         exchanged_at = _exchanged_at(tx, run)
     shared = active.agreement.sends(active.own_side.other)
     overlap = _open_overlap(run, private, sealed_overlap)
-    try:
-        records = _open_records(run, shared, private, envelopes, stored)
-    except _ContentFault as fault:
-        raise _report(peer, run, fault) from fault
     now = peer.clock()
-    alive = [(row, values) for row, values in records if _delete_after(row, exchanged_at) > now]
-    rows, ambiguous = _join(overlap, alive, {item.name for item in visible})
+    shared = active.agreement.sends(active.own_side.other)
+    names = {item.name for item in visible}
+    try:
+        keys_of_run = _record_keys(run, private, envelopes)
+        opening = Opening(
+            shared, names, keys_of_run, envelopes, lambda row: _delete_after(row, exchanged_at) > now
+        )
+        for first in range(
+            0, overlap.count, PAGE
+        ):  # what is deleted meanwhile, the count tells in write_export
+            with peer.store.transaction() as tx:
+                page = tx.received.between(run.run_id, first, first + PAGE)
+            opening.take(page)
+        rows, ambiguous = opening.joined(overlap)
+    except ContentFault as fault:
+        raise _report(peer, run, fault) from fault
     return ReceivedRecords(
         run=run,
         active=active,
         fields=visible,
         refused=refused,
         rows=rows,
-        expired=len(records) - len(alive),
+        expired=opening.expired,
         ambiguous=ambiguous,
-        opened=len(records),
+        opened=opening.opened,
         reading=reading,
     )
 
@@ -266,14 +278,6 @@ def _heading(name: str) -> str:
     return f"partner_{name}" if name == CONTACT_ID else name
 
 
-class _ContentFault(ValueError):
-    """What an opened record or envelope has that it must not have; ``envelope`` where it is known."""
-
-    def __init__(self, what: str, envelope: IncomingRow | None = None) -> None:
-        super().__init__(what)
-        self.envelope = envelope
-
-
 def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
     if sealed is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"The overlap of run {run.run_id} was destroyed.")
@@ -283,79 +287,19 @@ def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
         raise MutualsError(ErrorCode.LOCAL, f"The stored overlap of run {run.run_id} is damaged.") from error
 
 
-def _open_records(
-    run: Run,
-    shared: Sequence[SharedField],
-    private: bytes,
-    envelopes: Sequence[IncomingRow],
-    stored: Sequence[ReceivedRow],
-) -> list[tuple[ReceivedRow, dict[str, Value]]]:
-    if not envelopes:
-        return []
-    headers = [EnvelopeHeader.from_bytes(envelope.header) for envelope in envelopes]
-    try:
-        secret = open_secret(private, run.sid, run.role.other, headers[0].sealed_secret)
-    except ValueError as error:
-        raise _ContentFault("a sealed secret that does not open", envelopes[0]) from error
-    keys = RecordKeys(run.sid, run.role.other, secret)
-    plaintexts = [_open(keys, row) for row in stored]
-    # An envelope of which retention or a revocation deleted records cannot be compared any more, and only that one:
-    # else a partner could have one record deleted to hide what it signed for the others. Each record still opened
-    # under its own key.
-    batches: dict[int | None, list[bytes]] = {}
-    for row, plaintext in zip(stored, plaintexts, strict=True):
-        batches.setdefault(row.envelope, []).append(plaintext)
-    for envelope, header in zip(envelopes, headers, strict=True):
-        batch = batches.get(header.number, [])
-        if len(batch) >= header.count and keys.plaintext_digest(header.number, batch) != header.plaintext:
-            raise _ContentFault("records that differ from the digest it signed", envelope)
-    return [(row, _values(shared, row, plaintext)) for row, plaintext in zip(stored, plaintexts, strict=True)]
+def _record_keys(run: Run, private: bytes, envelopes: Sequence[IncomingRow]) -> RecordKeys:
+    """The keys of the partner's records, from the secret in its first envelope; without envelopes they open nothing."""
+    secret = b""
+    if envelopes:
+        try:
+            sealed = EnvelopeHeader.from_bytes(envelopes[0].header).sealed_secret
+            secret = open_secret(private, run.sid, run.role.other, sealed)
+        except ValueError as error:
+            raise ContentFault("a sealed secret that does not open", envelopes[0]) from error
+    return RecordKeys(run.sid, run.role.other, secret)
 
 
-def _open(keys: RecordKeys, row: ReceivedRow) -> bytes:
-    try:
-        return keys.open(row.rank, row.retention_days, row.ciphertext)
-    except ValueError as error:
-        raise _ContentFault("a record that does not open") from error
-
-
-def _values(shared: Sequence[SharedField], row: ReceivedRow, plaintext: bytes) -> dict[str, Value]:
-    agreed = {item.name: item for item in shared if item.retention_days == row.retention_days}
-    try:
-        values: dict[str, Value] = parse_canonical(plaintext)
-        if not values.keys() <= agreed.keys():
-            raise ValueError("a field is not agreed")
-        for name, value in values.items():
-            check_value(agreed[name], value)
-    except ValueError as error:
-        raise _ContentFault("a record with content that was not agreed") from error
-    return values
-
-
-def _join(
-    overlap: Overlap,
-    records: Iterable[tuple[ReceivedRow, dict[str, Value]]],
-    visible: set[str],
-) -> tuple[list[tuple[str, dict[str, Value]]], int]:
-    """One row per own contact that has a record, by lowest rank; how many contacts had records of several."""
-    by_lowest: dict[int, dict[str, Value]] = {}
-    lowest_of: dict[int, int] = {}
-    for row, values in records:
-        by_lowest.setdefault(row.rank, {}).update(
-            {name: value for name, value in values.items() if name in visible}
-        )
-        for rank in (row.rank, *row.also):
-            lowest_of[rank] = row.rank
-    known_as: dict[str, list[int]] = {}
-    for rank, contacts in enumerate(overlap.pairs):
-        if rank in lowest_of:
-            for contact in contacts:
-                known_as.setdefault(contact, []).append(lowest_of[rank])
-    rows = [(contact, by_lowest[min(lowest)]) for contact, lowest in known_as.items()]
-    return rows, sum(len(set(lowest)) > 1 for lowest in known_as.values())
-
-
-def _report(peer: Peer, run: Run, fault: _ContentFault) -> PartnerFault:
+def _report(peer: Peer, run: Run, fault: ContentFault) -> PartnerFault:
     """Keep the evidence: the signed header, never the content."""
     with peer.store.transaction() as tx:
         log_run(

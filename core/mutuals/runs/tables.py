@@ -110,9 +110,14 @@ def _write_parquet(stream: IO[bytes], columns: Columns, rows: Rows, _raw: bool) 
         Column.DATE: pl.Date,
         Column.BOOLEAN: pl.Boolean,
     }
-    data = {CONTACT_ID: pl.Series([contact for contact, _ in rows], dtype=pl.String)}
-    for heading, name, kind in columns:
-        data[heading] = pl.Series([_typed(values.get(name), kind) for _, values in rows], dtype=kinds[kind])
+    names = [CONTACT_ID, *(heading for heading, _, _ in columns)]
+    cells: list[list[Any]] = [[] for _ in names]
+    for contact, values in rows:
+        cells[0].append(contact)
+        for column, (_, name, kind) in zip(cells[1:], columns, strict=True):
+            column.append(_typed(values.get(name), kind))
+    types = [pl.String, *(kinds[kind] for _, _, kind in columns)]
+    data = [pl.Series(*column) for column in zip(names, cells, types, strict=True)]
     pl.DataFrame(data).write_parquet(stream)
 
 

@@ -30,6 +30,15 @@ class Received:
             received.c.run_id == run_id, order=(received.c.rank, received.c.retention_days)
         )
 
+    def between(self, run_id: str, first: int, end: int) -> builtins.list[ReceivedRow]:
+        """The run's records from rank ``first`` to before ``end``, by rank and class."""
+        return self._table.all(
+            received.c.run_id == run_id,
+            received.c.rank >= first,
+            received.c.rank < end,
+            order=(received.c.rank, received.c.retention_days),
+        )
+
     def count(self, run_id: str) -> int:
         """How many records the run has; a contact with fields of two classes counts twice."""
         query = select(func.count()).select_from(received).where(received.c.run_id == run_id)
