@@ -7,12 +7,14 @@ servicer: gRPC would parse requests before the guard, and answer a malformed one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import grpc
 
 from mutuals.agreement.ending import TERMINATION
 from mutuals.engines.workers import Pool
+from mutuals.identity.partners import partner_card
 from mutuals.models.run import Run
 from mutuals.obligations.certificates import CERTIFICATE
 from mutuals.obligations.certificates_due import REMINDER
@@ -31,6 +33,14 @@ from mutuals_server.runs import RunAnswer, RunPlaces
 
 ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER, RUN_ENDED})
 """Kinds of documents after which something may have to be destroyed or certified at once."""
+
+
+@cache
+def _profiles() -> dict[str, bytes]:
+    """The digest of every profile by name; looking up the libraries' versions takes longer than answering."""
+    from mutuals.normalisation.profile import PROFILES
+
+    return {name: profile.digest() for name, profile in PROFILES.items()}
 
 
 class PeerService:
@@ -67,9 +77,17 @@ class PeerService:
         )
 
     def ping(self, data: bytes, call: Any) -> bytes:
-        """Version and time."""
+        """What the two sides should have alike, for the caller to compare."""
         PING.request.decode(data)
-        return PING.response.encode(Pong(VERSION, self._peer.clock()))
+        own = Peer.open(self._peer.home.root, self._peer.clock).card.card  # it may have been renewed since
+        pong = Pong(
+            VERSION,
+            self._peer.clock(),
+            profiles=_profiles(),
+            card=own.serial,
+            your_card=partner_card(call.partner).serial,
+        )
+        return PING.response.encode(pong)
 
     def sync(self, data: bytes, call: Any) -> bytes:
         """Documents and receipts, both ways."""

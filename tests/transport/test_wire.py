@@ -47,7 +47,7 @@ from mutuals.transport.wire import (
     Pong,
     SyncMessage,
 )
-from mutuals.transport.wire.documents import MAX_DOCUMENTS
+from mutuals.transport.wire.documents import MAX_DOCUMENTS, MAX_PROFILES
 from mutuals.v1 import document_pb2, exchange_pb2, match_pb2, peer_pb2, reveal_pb2
 
 WIRE_CLASSES: dict[str, tuple[type[Message], type[Message]]] = {
@@ -184,6 +184,7 @@ def test_altered_messages_are_messages_or_the_partners_fault(
     check()
 
 
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OPEN = Hello(
     role=Role.INITIATOR,
     agreement=b"a" * 32,
@@ -234,6 +235,13 @@ BAD: dict[str, tuple[Codec[Any], Any]] = {
         Envelope(b"h", b"s" * 64, (replace(RECORD, ciphertext=b"c"),)),
     ),
     "kept for ever": (EXCHANGE.request, Envelope(b"h", b"s" * 64, (replace(RECORD, retention_days=0),))),
+    "profile with a control character": (PING.response, Pong(1, NOON, {"uid2\x1b[2J": b"d" * 32})),
+    "profile with a short digest": (PING.response, Pong(1, NOON, {"uid2-v1": b"d" * 31})),
+    "too many profiles": (
+        PING.response,
+        Pong(1, NOON, {f"p{i}": b"d" * 32 for i in range(MAX_PROFILES + 1)}),
+    ),
+    "card beyond all numbers": (PING.response, Pong(1, NOON, card=2**63)),
     "document without body": (SYNC.request, SyncMessage((Document("proposal", b"", b"s" * 64),))),
     "document of no kind": (SYNC.request, SyncMessage((Document("", b"{}", b"s" * 64),))),
     "too many documents": (
@@ -247,6 +255,12 @@ BAD: dict[str, tuple[Codec[Any], Any]] = {
         SyncMessage((), (Receipt(b"d" * 32, False, "jane@example.com", b"s" * 64),)),
     ),
 }
+
+
+def test_a_profile_named_twice_is_the_partners_fault() -> None:
+    one = peer_pb2.ProfileDigest(name="uid2-v1", digest=b"d" * 32)
+    with pytest.raises(PartnerFault):
+        PING.response.decode(peer_pb2.PingResponse(version=1, profiles=[one, one]).SerializeToString())
 
 
 @pytest.mark.parametrize("case", BAD)

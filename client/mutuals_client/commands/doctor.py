@@ -13,10 +13,17 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", cls=Command)(doctor)
 
 
-def doctor() -> None:
-    """Check this machine and this peer: versions, engines, cores, keys, store, certificate, port, clock.
+def doctor(
+    partner: str | None = typer.Argument(
+        None, metavar="[PARTNER]", help="Name or fingerprint. [default: all that can be called]"
+    ),
+    offline: bool = typer.Option(False, "--offline", help="Call no partner."),
+) -> None:
+    """Check this machine, this peer and the way to its partners, and say what to do.
 
-    Needs no passphrase, calls no partner. Ends with 10 where something must be put right. Example: mutuals doctor
+    Versions, engines, cores, keys, store, certificate, port and clock; of each partner whether it answers, and whether
+    clock, cards, protocol and profiles fit yours. Needs no passphrase, changes nothing. Ends with 10 where something
+    must be put right; a partner that is down counts only if you name it. Example: mutuals doctor "Beta SA"
     """
     from rich.text import Text
 
@@ -29,7 +36,8 @@ def doctor() -> None:
         Verdict.FAIL: ("FAIL", "bold red"),
     }
     found = []
-    for name, finding in examine(Home(home_path().expanduser().absolute())):
+    home = Home(home_path().expanduser().absolute())
+    for name, finding in examine(home, partner=partner, offline=offline):
         say(Text.assemble(marks[finding.verdict], "  ", finding.sentence))
         if finding.advice:
             say(Text(f"      {finding.advice}", "dim" if finding.verdict is Verdict.OK else ""))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from mutuals.errors import MutualsError, place_of
 from mutuals.identity.home import Home
 from mutuals_client.doctor import machine, peer
+from mutuals_client.doctor import partner as partner_checks
 from mutuals_client.doctor.finding import Check, Finding, Patient, Verdict
 
 __all__ = ["CHECKS", "Finding", "Verdict", "examine"]
@@ -28,13 +29,16 @@ CHECKS: dict[str, Check] = {
     "port": peer.port,
     "clock": peer.clock,
     "profiles": peer.profiles,
+    "partners": partner_checks.partners,  # last: no process may be started after a call (DESIGN §11)
 }
 """The checks by name, in the order in which they are told."""
 
 
-def examine(home: Home) -> Iterator[tuple[str, Finding]]:
-    """Every finding with the name of its check. Raises nothing that a check raises."""
-    with Patient(home) as patient:
+def examine(
+    home: Home, *, partner: str | None = None, offline: bool = False
+) -> Iterator[tuple[str, Finding]]:
+    """Every finding with the name of its check. Raises nothing that a check raises; else as ``Patient`` does."""
+    with Patient(home, partner=partner, offline=offline) as patient:
         for name, check in CHECKS.items():
             try:
                 for finding in check(patient):

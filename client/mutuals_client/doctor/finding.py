@@ -13,6 +13,7 @@ from mutuals.peer import Peer
 
 if TYPE_CHECKING:
     from mutuals.agreement.active import ActiveAgreement
+    from mutuals.store.rows import PartnerRow
 
 
 class Verdict(StrEnum):
@@ -34,10 +35,16 @@ class Finding:
 
 
 class Patient:
-    """The peer that is looked at, as far as it can be opened. Use it as a context manager."""
+    """The peer that is looked at, as far as it can be opened. Use it as a context manager.
 
-    def __init__(self, home: Home) -> None:
+    ``partner`` (name or fingerprint) is the one to call, instead of all; with ``offline`` none is called. Raises
+    MutualsError (USAGE) where there is no such partner.
+    """
+
+    def __init__(self, home: Home, *, partner: str | None = None, offline: bool = False) -> None:
         self.home = home
+        self.offline = offline
+        self.partners: list[PartnerRow] | None = None
         self.config: Config | None = None
         self.peer: Peer | None = None
         self.fault: MutualsError | None = None
@@ -46,6 +53,11 @@ class Patient:
             self.peer = Peer.open(home.root)
         except MutualsError as error:
             self.fault = error
+        if partner is not None and self.peer is not None:
+            from mutuals.identity.partners import find_partner
+
+            with self.peer.store.transaction() as tx:
+                self.partners = [find_partner(tx, partner)]
 
     def active(self) -> list[ActiveAgreement]:
         """The agreements that can be matched under; none where peer or store cannot be opened."""

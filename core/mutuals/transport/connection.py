@@ -28,7 +28,7 @@ from mutuals.transport.credentials import channel_credentials, server_name
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, channel_options
 from mutuals.transport.status import from_rpc_error
 from mutuals.transport.streams import ClientStream
-from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SYNC, Method, Ping, SyncMessage
+from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SYNC, Method, Ping, Pong, SyncMessage
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -36,11 +36,20 @@ Response = TypeVar("Response")
 
 @dataclass(frozen=True)
 class PingReply:
-    """Who answered: protocol version, the partner's time (aware), and how long the call took in seconds."""
+    """Who answered, and how long the call took in seconds."""
 
-    version: int
-    now: datetime
+    pong: Pong
     seconds: float
+
+    @property
+    def version(self) -> int:
+        """The partner's protocol version."""
+        return self.pong.version
+
+    @property
+    def now(self) -> datetime:
+        """The partner's time when it answered (aware)."""
+        return self.pong.now
 
 
 class PartnerConnection:
@@ -59,7 +68,7 @@ class PartnerConnection:
         """Ask who is there."""
         start = time.perf_counter()
         pong = self._unary(PING, Ping())
-        return PingReply(pong.version, pong.now, time.perf_counter() - start)
+        return PingReply(pong, time.perf_counter() - start)
 
     def sync(self, message: SyncMessage) -> SyncMessage:
         """Hand over documents and receipts; what the partner has in return (``mutuals.transport.sync``)."""

@@ -28,7 +28,7 @@ from mutuals.v1 import match_pb2 as mutuals_dot_v1_dot_match__pb2
 from mutuals.v1 import reveal_pb2 as mutuals_dot_v1_dot_reveal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mutuals/v1/peer.proto\x12\nmutuals.v1\x1a\x19mutuals/v1/document.proto\x1a\x19mutuals/v1/exchange.proto\x1a\x16mutuals/v1/match.proto\x1a\x17mutuals/v1/reveal.proto\"\r\n\x0bPingRequest\",\n\x0cPingResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0b\n\x03now\x18\x02 \x01(\x04\x32\xd5\x02\n\x0bPeerService\x12\x39\n\x04Ping\x12\x17.mutuals.v1.PingRequest\x1a\x18.mutuals.v1.PingResponse\x12\x39\n\x04Sync\x12\x17.mutuals.v1.SyncRequest\x1a\x18.mutuals.v1.SyncResponse\x12@\n\x05Match\x12\x18.mutuals.v1.MatchRequest\x1a\x19.mutuals.v1.MatchResponse(\x01\x30\x01\x12\x43\n\x06Reveal\x12\x19.mutuals.v1.RevealRequest\x1a\x1a.mutuals.v1.RevealResponse(\x01\x30\x01\x12I\n\x08\x45xchange\x12\x1b.mutuals.v1.ExchangeRequest\x1a\x1c.mutuals.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mutuals/v1/peer.proto\x12\nmutuals.v1\x1a\x19mutuals/v1/document.proto\x1a\x19mutuals/v1/exchange.proto\x1a\x16mutuals/v1/match.proto\x1a\x17mutuals/v1/reveal.proto\"\r\n\x0bPingRequest\"z\n\x0cPingResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0b\n\x03now\x18\x02 \x01(\x04\x12+\n\x08profiles\x18\x03 \x03(\x0b\x32\x19.mutuals.v1.ProfileDigest\x12\x0c\n\x04\x63\x61rd\x18\x04 \x01(\x04\x12\x11\n\tyour_card\x18\x05 \x01(\x04\"-\n\rProfileDigest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x32\xd5\x02\n\x0bPeerService\x12\x39\n\x04Ping\x12\x17.mutuals.v1.PingRequest\x1a\x18.mutuals.v1.PingResponse\x12\x39\n\x04Sync\x12\x17.mutuals.v1.SyncRequest\x1a\x18.mutuals.v1.SyncResponse\x12@\n\x05Match\x12\x18.mutuals.v1.MatchRequest\x1a\x19.mutuals.v1.MatchResponse(\x01\x30\x01\x12\x43\n\x06Reveal\x12\x19.mutuals.v1.RevealRequest\x1a\x1a.mutuals.v1.RevealResponse(\x01\x30\x01\x12I\n\x08\x45xchange\x12\x1b.mutuals.v1.ExchangeRequest\x1a\x1c.mutuals.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PINGREQUEST']._serialized_start=140
   _globals['_PINGREQUEST']._serialized_end=153
   _globals['_PINGRESPONSE']._serialized_start=155
-  _globals['_PINGRESPONSE']._serialized_end=199
-  _globals['_PEERSERVICE']._serialized_start=202
-  _globals['_PEERSERVICE']._serialized_end=543
+  _globals['_PINGRESPONSE']._serialized_end=277
+  _globals['_PROFILEDIGEST']._serialized_start=279
+  _globals['_PROFILEDIGEST']._serialized_end=324
+  _globals['_PEERSERVICE']._serialized_start=327
+  _globals['_PEERSERVICE']._serialized_end=668
 # @@protoc_insertion_point(module_scope)

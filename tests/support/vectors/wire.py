@@ -45,7 +45,8 @@ def _hello(role: Role) -> messages.Hello:
 # Method, whether it is a request, and the message.
 _EXAMPLES: dict[str, tuple[str, bool, Any]] = {
     "ping": ("Ping", True, Ping()),
-    "pong": ("Ping", False, Pong(1, datetime(2026, 5, 1, 12, tzinfo=UTC))),
+    "pong": ("Ping", False, Pong(1, datetime(2026, 5, 1, 12, tzinfo=UTC), {"strict-v1": _DIGEST}, 3, 2)),
+    "pong that does not say more": ("Ping", False, Pong(1, datetime(2026, 5, 1, 12, tzinfo=UTC))),
     "sync request": ("Sync", True, SyncMessage((_DOCUMENT,), (_RECEIPT,))),
     "sync response": ("Sync", False, SyncMessage((_DOCUMENT,), (_RECEIPT,))),
     "sync request, with heads of logs": ("Sync", True, SyncMessage((), (), (_HEAD,))),
@@ -101,6 +102,8 @@ def _shown(value: Any) -> Any:
         return {item.name: _shown(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, dict):
+        return {name: _shown(member) for name, member in value.items()}
     if isinstance(value, tuple):
         return [_shown(member) for member in value]
     return int(value.timestamp()) if isinstance(value, datetime) else value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ MAX_DOCUMENTS = 64
 MAX_HEADS = 64
 MAX_NOTE_BYTES = 2048
 MAX_PROOF = 128
+MAX_PROFILES = 64
 
 MAX_SIZE = 2**63 - 1
 
@@ -39,10 +41,17 @@ class Ping:
 
 @dataclass(frozen=True)
 class Pong:
-    """The partner's protocol version and time (aware, to the second)."""
+    """The partner's protocol version and time (aware, to the second), and what is to be compared with it.
+
+    ``profiles`` are digests (32 bytes) by name, as in Hello; ``card`` is the serial of its card now, ``your_card`` of
+    the caller's as it has it. Empty, or 0, where it does not say.
+    """
 
     version: int
     now: datetime
+    profiles: Mapping[str, bytes] = field(default_factory=dict)
+    card: int = 0
+    your_card: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,12 +156,33 @@ def _read_receipt(wire: document_pb2.Receipt) -> Receipt:
 
 
 def _write_pong(message: Pong) -> dict[str, Any]:
-    return {"version": message.version, "now": int(message.now.timestamp())}
+    return {
+        "version": message.version,
+        "now": int(message.now.timestamp()),
+        "profiles": [
+            peer_pb2.ProfileDigest(name=key, digest=value) for key, value in message.profiles.items()
+        ],
+        "card": message.card,
+        "your_card": message.your_card,
+    }
 
 
 def _read_pong(wire: peer_pb2.PingResponse) -> Pong:
     seconds = within(wire.now, 0, MAX_TIMESTAMP, "Ping", "now")
-    return Pong(version=wire.version, now=datetime.fromtimestamp(seconds, UTC))
+    check_length(wire.profiles, 0, MAX_PROFILES, "Ping", "profiles")
+    profiles = {
+        name(one.name, "Ping", "profiles"): exactly(one.digest, DIGEST_BYTES, "Ping", "profiles")
+        for one in wire.profiles
+    }
+    if len(profiles) != len(wire.profiles):
+        raise fault("Ping", "two of its profiles are the same")
+    return Pong(
+        version=wire.version,
+        now=datetime.fromtimestamp(seconds, UTC),
+        profiles=profiles,
+        card=within(wire.card, 0, MAX_SIZE, "Ping", "card"),
+        your_card=within(wire.your_card, 0, MAX_SIZE, "Ping", "your_card"),
+    )
 
 
 PING_REQUEST = fields_codec(peer_pb2.PingRequest, "Ping", lambda _: {}, lambda _: Ping())
