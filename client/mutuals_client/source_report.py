@@ -20,6 +20,7 @@ REASONS = {
     "empty": "empty",
     "not_a_date": "not a date written as YYYY-MM-DD",
     "not_true_or_false": "neither true nor false",
+    "repeated": "the id of another row, too",
     "not_valid": "not valid",
     "reserved_domain": "a domain that exists only inside a network, such as .local",
     "not_a_number": "not a phone number",

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import say
 
 if TYPE_CHECKING:
+    from mutuals.sources.definition import Delimiter
     from mutuals.sources.detect import Understood, Wishes
     from mutuals.sources.mapping import ObjectionRule, SourceMapping
 
 
+_DELIMITERS: dict[str, Delimiter] = {"comma": ",", "semicolon": ";", "tab": "\t"}
+
+
 def wishes_of(
-    columns: dict[str, str], layout: str | None, no_objections: str | None, dates: str | None
+    columns: dict[str, str],
+    layout: str | None,
+    no_objections: str | None,
+    dates: str | None,
+    duplicates: str | None,
+    delimiter: str | None,
+    mapping_file: Path | None,
 ) -> Wishes:
     """What a person said on the command line. Raises MutualsError (USAGE) where it cannot be."""
     from mutuals.sources.detect import Wishes
-    from mutuals.sources.mapping import DateOrder
+    from mutuals.sources.mapping import DateOrder, Duplicates
+    from mutuals.sources.mapping_file import read_mapping
 
     orders: tuple[DateOrder, ...] = get_args(DateOrder)
-    order = next((order for order in orders if order == dates), None)
-    if dates is not None and order is None:
+    ways: tuple[Duplicates, ...] = get_args(Duplicates)
+    if mapping_file is not None and (columns or any((layout, no_objections, dates, duplicates))):
         raise MutualsError(
-            ErrorCode.USAGE, f"“{dates}” is no order of dates.", hint=f"It is one of {', '.join(orders)}."
+            ErrorCode.USAGE,
+            "--mapping says all that --map, --layout, --no-objections, --dates and --duplicates could say.",
+            hint="Write it into that file.",
         )
     if no_objections is not None and not no_objections.strip():
         raise MutualsError(
@@ -31,7 +46,25 @@ def wishes_of(
             "--no-objections needs a reason.",
             hint='As in --no-objections "asked all in May".',
         )
-    return Wishes(layout=layout, columns=columns, no_objections_because=no_objections or "", dates=order)
+    return Wishes(
+        layout=layout,
+        columns=columns,
+        no_objections_because=no_objections or "",
+        dates=None if dates is None else orders[_chosen(dates, orders, "order of dates")],
+        duplicates="refuse" if duplicates is None else ways[_chosen(duplicates, ways, "way with duplicates")],
+        delimiter=None
+        if delimiter is None
+        else _DELIMITERS[tuple(_DELIMITERS)[_chosen(delimiter, tuple(_DELIMITERS), "delimiter")]],
+        mapping=None if mapping_file is None else read_mapping(mapping_file.expanduser()),
+    )
+
+
+def _chosen(given: str, among: Sequence[str], what: str) -> int:
+    if given not in among:
+        raise MutualsError(
+            ErrorCode.USAGE, f"“{given}” is no {what}.", hint=f"It is one of {', '.join(among)}."
+        )
+    return among.index(given)
 
 
 def understood_facts(understood: Understood) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mutuals.sources.contacts import ContactTable, Rejected, RowFault
 from mutuals.sources.definition import SourceDefinition, define_source
 from mutuals.sources.eligibility import Exclusion, field_cells, still_eligible
 from mutuals.sources.participants import Participants, Withheld, select_participants
-from mutuals.sources.readers import READERS, Reader, read_source
+from mutuals.sources.readers import READERS, Reader, open_source, read_source
 
 __all__ = [
     "READERS",
@@ -25,6 +25,7 @@ __all__ = [
     "Withheld",
     "define_source",
     "field_cells",
+    "open_source",
     "read_source",
     "select_participants",
     "still_eligible",

@@ -92,7 +92,7 @@ def check_source(
     identifiers = {kind: _identifier_check(collected, kind) for kind in IDENTIFIER_TYPES}
     rejected_rows = len({rejected.row for rejected in table.rejected})
     return SourceCheck(
-        rows=len(table.frame) + rejected_rows,
+        rows=len(table.frame) + rejected_rows + sum(len(rows) - 1 for rows in table.merged),
         contacts=len(table.frame),
         rejected_rows=rejected_rows,
         rejected=row_refusals(table),

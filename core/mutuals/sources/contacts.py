@@ -44,6 +44,7 @@ class RowFault(StrEnum):
     EMPTY = "empty"
     NOT_A_DATE = "not_a_date"
     NOT_TRUE_OR_FALSE = "not_true_or_false"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class ContactTable:
     DATED_CONSENT and WITHDRAWN, then every further column as text under its heading (``field_names``, in the
     file's order), as written. ``rejected`` lists the faults of the rows left
     out, and ``rejected_identifiers`` (IDENTIFIER_SCHEMA) what those rows hold: an identifier of theirs still
-    counts as held when it is asked who shares it. ``absent`` names the standard columns the file does not have.
+    counts as held when it is asked who shares it. ``absent`` names the standard columns the file does not have, and
+    ``merged`` the rows that were made one contact, whose row is the first of them.
     """
 
     frame: pl.DataFrame
@@ -75,6 +77,7 @@ class ContactTable:
     field_names: tuple[str, ...]
     rejected_identifiers: pl.DataFrame = field(default_factory=_no_identifiers)
     absent: tuple[str, ...] = ()
+    merged: tuple[tuple[int, ...], ...] = ()
 
 
 def with_rows(table: ContactTable, chosen: pl.Series) -> ContactTable:

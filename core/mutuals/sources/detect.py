@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.sources.blocks import input_fault
 from mutuals.sources.dates import DatesSeen, look_at_dates
-from mutuals.sources.definition import SourceDefinition
+from mutuals.sources.definition import Delimiter, SourceDefinition
 from mutuals.sources.encodings import CALLED as ENCODINGS
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.formats.delimiters import CALLED as DELIMITERS
 from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, Layout, matching, objections
+from mutuals.sources.mapped import MappedFile
 from mutuals.sources.mapping import DateOrder, Duplicates, SourceMapping
 from mutuals.sources.sheet import SheetFile
 
@@ -39,6 +40,7 @@ class Wishes:
     dates: DateOrder | None = None
     duplicates: Duplicates = "refuse"
     mapping: SourceMapping | None = None
+    delimiter: Delimiter | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,16 @@ class Understood:
 
 
 def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
-    """The source of ``definition``, whose format is "auto" or "sql".
+    """What the file of ``definition`` is; only if its format is "sql" is that known before.
 
     Raises MutualsError: INPUT_QUALITY where the file cannot be read or its columns cannot be told, USAGE where the
     wishes cannot be met.
     """
-    table = understand_table(definition)
+    table = understand_table(definition, wishes.delimiter)
     file = open_table(table)
     about = [f"{file.name}: {_kind(table)}."]
     if wishes.mapping is not None:
+        MappedFile(file, wishes.mapping)
         kept = table.model_copy(update={"mapping": wishes.mapping, "columns": {}})
         return Understood(kept, wishes.mapping.layout, None, None, tuple(about), ())
     if wishes.layout == "native" or (wishes.layout is None and _is_native(file.headings, wishes.columns)):

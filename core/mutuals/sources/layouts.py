@@ -85,8 +85,9 @@ SALESFORCE_API = Layout(
     marks=_headings(
         "AccountId, FirstName, LastName, MobilePhone, HomePhone, OtherPhone, AssistantPhone, MailingStreet",
         "MailingCity, MailingState, MailingPostalCode, MailingCountry, OtherStreet, HasOptedOutOfEmail",
-        "HasOptedOutOfFax, DoNotCall, IndividualId, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, LeadSource, ReportsToId",
-        "IsDeleted, MasterRecordId, EmailBouncedDate, EmailBouncedReason, CreatedById, LastModifiedById, LastActivityDate",
+        "HasOptedOutOfFax, DoNotCall, IndividualId, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, LeadSource",
+        "ReportsToId, IsDeleted, MasterRecordId, EmailBouncedDate, EmailBouncedReason, CreatedById, LastModifiedById",
+        "LastActivityDate",
     ),
     known=_headings("Id, Email, Phone, Fax, Title, Department, Birthdate, Salutation, Name, Description"),
     ids=("id", "contact\\.id", "contactid"),

@@ -53,13 +53,19 @@ class ContactBatches:
     """The contacts of a file whose columns were found; see ``mutuals.sources.readers.OpenSource``.
 
     Any reader that can produce a SheetFile can use it. Raises MutualsError (INPUT_QUALITY) where headings are missing
-    or repeated, and after the last batch where contact ids are repeated.
+    or repeated and, where they must be ``unique``, after the last batch where contact ids are repeated.
     """
 
     def __init__(
-        self, file: SheetFile, definition: SourceDefinition, fields: Collection[str] | None = None
+        self,
+        file: SheetFile,
+        definition: SourceDefinition,
+        fields: Collection[str] | None = None,
+        *,
+        unique: bool = True,
     ) -> None:
         self._file = file
+        self._unique = unique
         try:
             self._positions = _positions(file, definition)
         except MutualsError:
@@ -81,7 +87,8 @@ class ContactBatches:
         ids = ContactIds()
         for sheet in self._file.sheets(wanted):
             yield self._contacts(sheet, ids)
-        ids.refuse_repeated(self._file.name)
+        if self._unique:
+            ids.refuse_repeated(self._file.name)
 
     def _contacts(self, sheet: Sheet, ids: ContactIds) -> ContactTable:
         positions = self._positions

@@ -113,4 +113,5 @@ def read_source(
         field_names=batches[0].field_names,
         rejected_identifiers=pl.concat([batch.rejected_identifiers for batch in batches]),
         absent=batches[0].absent,
+        merged=tuple(rows for batch in batches for rows in batch.merged),
     )

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mutuals.sources.definition import SourceDefinition
+from mutuals.sources.duplicates import MergedBatches
 from mutuals.sources.formats import open_table
 from mutuals.sources.layouts import BY_NAME
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.native import ContactBatches
+from mutuals.sources.notes import WithoutNotes
 
 
 class TableReader:
     """See ``mutuals.sources.readers.Reader``."""
 
-    def open(self, definition: SourceDefinition, fields: Collection[str] | None = None) -> ContactBatches:
+    def open(
+        self, definition: SourceDefinition, fields: Collection[str] | None = None
+    ) -> ContactBatches | MergedBatches:
         """See ``Reader.open``."""
         mapping = definition.mapping
         if mapping is None:
             return ContactBatches(open_table(definition), definition, fields)
         layout = BY_NAME.get(mapping.layout)
         notes = layout is not None and layout.may_end_in_notes
-        file = MappedFile(open_table(definition, may_end_in_notes=notes), mapping)
+        table = open_table(definition, may_end_in_notes=notes)
+        file = MappedFile(WithoutNotes(table) if notes else table, mapping)
         native = definition.model_copy(update={"columns": {}})
-        return ContactBatches(file, native, fields)
+        if mapping.duplicates == "refuse":
+            return ContactBatches(file, native, fields)
+        return MergedBatches(file, native, fields, merge=mapping.duplicates == "merge")

@@ -14,7 +14,7 @@ from typing import Any
 
 from mutuals.normalisation import TRIMMED
 from mutuals.sources.blocks import open_file
-from mutuals.sources.definition import SourceDefinition
+from mutuals.sources.definition import Delimiter, SourceDefinition
 from mutuals.sources.encodings import detect_encoding
 from mutuals.sources.formats.delimiters import detect_delimiter
 from mutuals.sources.formats.excel import ExcelFile
@@ -43,8 +43,8 @@ def open_table(definition: SourceDefinition, *, may_end_in_notes: bool = False) 
     )
 
 
-def understand_table(definition: SourceDefinition) -> SourceDefinition:
-    """``definition`` with the format, encoding and delimiter that its file shows.
+def understand_table(definition: SourceDefinition, delimiter: Delimiter | None = None) -> SourceDefinition:
+    """``definition`` with the format, encoding and delimiter that its file shows, if ``delimiter`` is not given.
 
     Raises MutualsError (INPUT_QUALITY) where the file cannot be read, or its delimiter cannot be told.
     """
@@ -54,7 +54,7 @@ def understand_table(definition: SourceDefinition) -> SourceDefinition:
     found: dict[str, Any] = {"format": _kind(path)}
     if found["format"] == "csv":
         found["encoding"] = detect_encoding(path)
-        found["delimiter"] = detect_delimiter(path, found["encoding"])
+        found["delimiter"] = delimiter or detect_delimiter(path, found["encoding"])
     return definition.model_copy(update=found)
 
 

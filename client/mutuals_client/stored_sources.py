@@ -1,0 +1,48 @@
+"""The sources of a peer as the commands look them up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mutuals.errors import ErrorCode, MutualsError
+
+if TYPE_CHECKING:
+    from mutuals.peer import Peer
+    from mutuals.sources.definition import SourceDefinition
+    from mutuals.store.rows import SourceRow
+
+
+def find_source(peer: Peer, name: str) -> SourceRow:
+    """The source of this name. Raises MutualsError (USAGE) where there is none."""
+    with peer.store.transaction() as tx:
+        row = tx.sources.get(name)
+        known = [other.name for other in tx.sources.list()]
+    if row is None:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"There is no source named “{name}”.",
+            hint=f"Yours: {', '.join(known)}." if known else "Add one: mutuals source add NAME --path FILE",
+        )
+    return row
+
+
+def refuse_existing(row: SourceRow | None, name: str, replace: bool) -> None:
+    """Raise MutualsError (USAGE) where there is a source of that name which is not to be replaced."""
+    if row is not None and not replace:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"There is a source {name} already.",
+            hint="Choose another name, or add --replace.",
+        )
+
+
+def definition_of(row: SourceRow) -> SourceDefinition:
+    """What a row of the store says of a source."""
+    from mutuals.sources.definition import SourceDefinition
+
+    return SourceDefinition.model_validate_json(row.definition)
+
+
+def definition_facts(definition: SourceDefinition) -> dict[str, object]:
+    """The same as JSON values."""
+    return definition.model_dump(mode="json")
