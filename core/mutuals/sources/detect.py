@@ -6,7 +6,6 @@ understood.definition.mapping      # proposed; nobody consents until a person de
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ from mutuals.sources.sheet import SheetFile
 
 NATIVE_HEADINGS = ("contact_id", "email", "phone", "consent", "consent_at", "notified_at", "suppressed")
 _NATIVE_MARKS = frozenset({"contact_id", "consent", "consent_at", "suppressed"})
-_MARK_WEIGHT, _ALWAYS_WEIGHT = 3, 3
+_OWN_WEIGHT, _ALWAYS_WEIGHT = 3, 3
 _CONFIDENT = 60
 _AHEAD = 15
 _ROWS_OF_HEAD = 5000
@@ -78,8 +77,9 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
     about = [f"{file.name}: {_kind(table)}."]
     if wishes.mapping is not None:
         MappedFile(file, wishes.mapping)
-        kept = table.model_copy(update={"mapping": wishes.mapping, "columns": {}})
-        return Understood(kept, wishes.mapping.layout, None, None, tuple(about), ())
+        undecided = wishes.mapping.model_copy(update={"consent": None})
+        kept = table.model_copy(update={"mapping": undecided, "columns": {}})
+        return Understood(kept, undecided.layout, None, None, tuple(about), _decision_hints(wishes.mapping))
     if wishes.layout == "native" or (wishes.layout is None and _is_native(file.headings, wishes.columns)):
         plain = table.format == "csv" and (table.encoding, table.delimiter) == ("utf-8", ",")
         kept = table.model_copy(update={"columns": wishes.columns, **({"format": "native"} if plain else {})})
@@ -109,28 +109,27 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
 def rank(headings: Sequence[str]) -> list[Score]:
     """Every CRM's layout by how well it fits ``headings``, best first.
 
-    The confidence is the share of the headings known to any CRM that this one knows, where a heading that is a CRM's
-    own weighs three; headings nobody knows do not count. Where none of those is there that the CRM writes into every
+    The confidence is the share of the headings known to any CRM that this one knows, where a heading that is one CRM's
+    alone weighs three; headings nobody knows do not count. Where none of those is there that the CRM writes into every
     export, that weighs three against it.
     """
     there = set(headings)
-    weights = {layout.name: _weights(layout, there) for layout in LAYOUTS}
-    known = Counter[str]()
-    for found in weights.values():
-        for heading, weight in found.items():
-            known[heading] = max(known[heading], weight)
+    knowing = {
+        heading: [layout for layout in LAYOUTS if heading in layout.marks | layout.known] for heading in there
+    }
+    weights = {
+        heading: _OWN_WEIGHT if len(layouts) == 1 and heading in layouts[0].marks else 1
+        for heading, layouts in knowing.items()
+        if layouts
+    }
     scores = []
     for layout in LAYOUTS:
         lacking = _ALWAYS_WEIGHT if layout.always and not layout.always & there else 0
-        share = sum(weights[layout.name].values()) / max(known.total() + lacking, 1)
+        found = sum(weight for heading, weight in weights.items() if layout in knowing[heading])
+        share = found / max(sum(weights.values()) + lacking, 1)
         marks = tuple(h for h in headings if h in layout.marks)
         scores.append(Score(layout, round(100 * share), marks))
     return sorted(scores, key=lambda score: -score.confidence)
-
-
-def _weights(layout: Layout, there: set[str]) -> dict[str, int]:
-    known = dict.fromkeys(layout.known & there, 1)
-    return known | dict.fromkeys(layout.marks & there, _MARK_WEIGHT)
 
 
 def _is_native(headings: Sequence[str], columns: dict[str, str]) -> bool:
@@ -264,6 +263,15 @@ def dates_in(file: SheetFile, columns: Sequence[str] | None = None) -> DatesSeen
             return dates_in(file, [file.headings[p] for p in dated]) if dated else seen
         seen = sum((look_at_dates(sheet.cells[str(position)]) for position in positions), seen)
     return seen
+
+
+def _decision_hints(mapping: SourceMapping) -> tuple[str, ...]:
+    """What a file says of consent is nobody's decision until somebody here takes and signs it."""
+    if mapping.consent is None:
+        return ()
+    return (
+        "What the mapping says of consent was not taken over: it counts when an operator decides it here.",
+    )
 
 
 def _date_hints(seen: DatesSeen) -> list[str]:

@@ -1,4 +1,4 @@
-"""Several rows with the same contact id: made one contact or left out, as a person chose; never silently one of them."""
+"""Several rows with the same contact id: made one contact or left out, as a person chose; never just one of them."""
 
 from __future__ import annotations
 

@@ -214,8 +214,9 @@ BY_NAME = {layout.name: layout for layout in (*LAYOUTS, GENERIC)}
 # Columns that a company made for itself, in any CRM.
 COMMON = Objection(
     r"(person - )?("
-    r".*\bopt(ed)?[ _-]?outs?\b.*|.*_opt(ed)?_out(_.*)?|hasoptedout.*"
-    r"|do[ _-]?not[ _-]?(contact|use|share|sell|(send[ _-]?)?e-?mails?|call|phone|text|sms|mail|market|process)\b.*"
+    r"(.*[^a-z])?opt(ed)?[ _-]?outs?(?![a-z]).*|.*_opt(ed)?_out(_.*)?|hasoptedout.*"
+    r"|do[ _-]?not[ _-]?(contact|use|share|sell|(send[ _-]?)?e-?mails?|call|phone|text|sms|mail|market"
+    r"|process|disturb)(?![a-z]).*"
     r"|donot(contact|call|e?mail|share|sell).*"
     r"|(is[ _-]?)?unsubscribed?|unsubscribed?[ _-](from|at|on|date|time|mode)\b.*"
     r"|abgemeldet|werbesperre|.*widerspr(uch|ochen).*"

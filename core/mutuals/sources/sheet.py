@@ -263,6 +263,11 @@ def _numbered(records: _Records, width: int, name: str, end: _End) -> Iterator[t
             yield row, record
         elif not blank and end.takes(record):
             yield row, (record + [""] * width)[:width]
+        elif end.reached and not blank:
+            raise input_fault(
+                f"{name}, row {row} holds contacts again, below notes that begin after a blank row.",
+                "Remove the notes, or the blank row.",
+            )
         elif not blank:
             raise input_fault(
                 f"{name}, row {row} has {_count(len(record))} where the headings have {width}.",
