@@ -29,19 +29,22 @@ def bind_source(
 
 
 def source_definition(peer: Peer, source: str) -> SourceDefinition:
-    """The own source of that name. Raises MutualsError (USAGE)."""
-    from mutuals.sources import SourceDefinition
+    """The own source of that name, without a decision on consent that does not stand. Raises MutualsError (USAGE)."""
+    from mutuals.consent.decision import decided_definition
 
+    definition = None
     with peer.store.transaction() as tx:
         row = tx.sources.get(source)
         known = [other.name for other in tx.sources.list()]
-    if row is None:
+        if row is not None:
+            definition = decided_definition(tx, row)
+    if definition is None:
         raise MutualsError(
             ErrorCode.USAGE,
             f"There is no source named {source!r}.",
             hint=f"Yours: {', '.join(known)}." if known else "Add one: mutuals source add NAME --path FILE",
         )
-    return SourceDefinition.model_validate_json(row.definition)
+    return definition
 
 
 def map_fields(

@@ -21,12 +21,15 @@ SOON_DAYS = 30
 
 
 def look_at_sources(
-    definitions: Mapping[str, str], wanted: Mapping[str, tuple[str, ConsentRule]], today: date
+    definitions: Mapping[str, str | MutualsError],
+    wanted: Mapping[str, tuple[str, ConsentRule]],
+    today: date,
 ) -> dict[str, ConsentFacts]:
     """For each agreement (digest → source name and rule) what its source holds today.
 
-    ``definitions`` are the JSON definitions by source name. Each source is read once. Only consent, notice and the
-    source's own suppression column are looked at: identifiers, which take long to normalise, are not.
+    ``definitions`` are the JSON definitions by source name, or why one cannot be relied on. Each source is read once.
+    Only consent, notice and the source's own suppression column are looked at: identifiers, which take long to
+    normalise, are not.
     """
     from mutuals.sources import SourceDefinition, read_source  # polars is slow to load
 
@@ -35,7 +38,10 @@ def look_at_sources(
     for digest, (name, rule) in wanted.items():
         if name not in tables:
             try:
-                tables[name] = read_source(SourceDefinition.model_validate_json(definitions[name]), fields=())
+                known = definitions[name]
+                if isinstance(known, MutualsError):
+                    raise known
+                tables[name] = read_source(SourceDefinition.model_validate_json(known), fields=())
             except MutualsError as error:
                 tables[name] = error.message
             except (KeyError, ValidationError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from mutuals.agreement.active import find_agreement, utc_date
 from mutuals.crypto.tls import BadCertificate, valid_until
 from mutuals.errors import MutualsError
@@ -31,6 +33,7 @@ from mutuals.peer import Peer
 from mutuals.policy.consent_age import own_rule
 from mutuals.policy.current import current_policy
 from mutuals.store.database import Transaction
+from mutuals.store.rows import SourceRow
 
 Bound = tuple[str, ConsentRule]
 
@@ -138,8 +141,12 @@ def _cards(tx: Transaction, peer: Peer) -> tuple[CardFacts, ...]:
     return tuple(cards)
 
 
-def _bound_sources(tx: Transaction, shown: list[Chain]) -> tuple[dict[str, Bound], dict[str, str]]:
-    """Source and consent rule of each agreement that may still match, and the definitions of these sources."""
+def _bound_sources(
+    tx: Transaction, shown: list[Chain]
+) -> tuple[dict[str, Bound], dict[str, str | MutualsError]]:
+    """Source and consent rule of each agreement that may still match, and the definitions of these sources, or why they
+    cannot be relied on.
+    """
     wanted: dict[str, Bound] = {}
     try:
         policy = current_policy(tx)
@@ -150,4 +157,17 @@ def _bound_sources(tx: Transaction, shown: list[Chain]) -> tuple[dict[str, Bound
         if verified is not None and row.source is not None:
             wanted[row.digest] = (row.source, own_rule(policy, verified.agreement.consent))
     names = {name for name, _ in wanted.values()}
-    return wanted, {row.name: row.definition for row in tx.sources.list() if row.name in names}
+    return wanted, {row.name: _decided(tx, row) for row in tx.sources.list() if row.name in names}
+
+
+def _decided(tx: Transaction, row: SourceRow) -> str | MutualsError:
+    from mutuals.consent.decision import require_decision  # polars is slow to load
+    from mutuals.sources import SourceDefinition
+
+    try:
+        require_decision(tx, SourceDefinition.model_validate_json(row.definition))
+    except MutualsError as error:
+        return error
+    except ValidationError:  # said where the source is read
+        pass
+    return row.definition

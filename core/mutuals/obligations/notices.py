@@ -16,6 +16,7 @@ import polars as pl
 
 from mutuals.agreement.active import utc_date
 from mutuals.consent import mark_withdrawn
+from mutuals.consent.decision import decided_definition
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Agreement, SharedField, Side
 from mutuals.models.card import Card
@@ -23,7 +24,7 @@ from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import carried_out
 from mutuals.policy.current import current_policy
-from mutuals.sources import SourceDefinition, read_source, select_participants
+from mutuals.sources import read_source, select_participants
 from mutuals.sources.eligibility import NOTICE_IS_MISSING, consent_exclusions
 from mutuals.wording import counted
 
@@ -59,11 +60,11 @@ def contacts_to_notify(peer: Peer, agreement: Agreement, digest: str, source: st
     with peer.store.transaction() as tx:
         row = tx.sources.get(source)
         agreement = carried_out(current_policy(tx), agreement)
-    if row is None:
+        definition = None if row is None else decided_definition(tx, row)
+    if definition is None:
         raise MutualsError(
             ErrorCode.USAGE, f"There is no source named “{source}”.", hint="See them: mutuals source list"
         )
-    definition = SourceDefinition.model_validate_json(row.definition)
     table = mark_withdrawn(peer, read_source(definition, fields=()), definition.default_country, digest)
     today = utc_date(peer.clock())
     unnotified = agreement.consent.model_copy(update={"notice_required": False})

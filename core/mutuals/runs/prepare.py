@@ -17,6 +17,7 @@ import polars as pl
 
 from mutuals.agreement.active import ActiveAgreement, utc_date
 from mutuals.consent import open_withdrawals
+from mutuals.consent.decision import require_decision
 from mutuals.engines.workers import Pool, WorkerPool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.agreement import Matching
@@ -144,16 +145,23 @@ def spread_over(pool: Pool) -> Spread:
 
 
 def bound_source(peer: Peer, active: ActiveAgreement) -> SourceDefinition:
-    """The source bound to the agreement. Raises MutualsError (INPUT_QUALITY) where there is none."""
+    """The source bound to the agreement.
+
+    Raises MutualsError (INPUT_QUALITY) where there is none, or no decision stands on what of it grants consent.
+    """
+    definition = None
     with peer.store.transaction() as tx:
         row = tx.sources.get(active.source) if active.source else None
-    if row is None:
+        if row is not None:
+            definition = SourceDefinition.model_validate_json(row.definition)
+            require_decision(tx, definition)
+    if definition is None:
         raise MutualsError(
             ErrorCode.INPUT_QUALITY,
             f"No source is bound to agreement {active.agreement_id}, or it was removed.",
             hint="Add it again under the same name: mutuals source add",
         )
-    return SourceDefinition.model_validate_json(row.definition)
+    return definition
 
 
 def read_bound_source(

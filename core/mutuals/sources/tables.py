@@ -11,6 +11,15 @@ from mutuals.sources.layouts import BY_NAME
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.native import ContactBatches
 from mutuals.sources.notes import WithoutNotes
+from mutuals.sources.sheet import SheetFile
+
+
+def open_rows(definition: SourceDefinition) -> SheetFile:
+    """The table of ``definition`` under its own headings, without notes below it. Raises as ``open_table`` does."""
+    layout = None if definition.mapping is None else BY_NAME.get(definition.mapping.layout)
+    notes = layout is not None and layout.may_end_in_notes
+    table = open_table(definition, may_end_in_notes=notes)
+    return WithoutNotes(table) if notes else table
 
 
 class TableReader:
@@ -23,10 +32,7 @@ class TableReader:
         mapping = definition.mapping
         if mapping is None:
             return ContactBatches(open_table(definition), definition, fields)
-        layout = BY_NAME.get(mapping.layout)
-        notes = layout is not None and layout.may_end_in_notes
-        table = open_table(definition, may_end_in_notes=notes)
-        file = MappedFile(WithoutNotes(table) if notes else table, mapping)
+        file = MappedFile(open_rows(definition), mapping)
         native = definition.model_copy(update={"columns": {}})
         if mapping.duplicates == "refuse":
             return ContactBatches(file, native, fields)
