@@ -163,7 +163,7 @@ data_subject_requests = "The party that a person asks answers, and tells the oth
 _MATCHING = """\
 [matching]   # all enforced, by both sides
 identifiers = ["email", "phone"]   # either or both
-profile = {profile}   # the rules by which addresses and numbers are normalised: "uid2-v1" or "strict-v1"
+profile = {profile}   # how addresses and numbers are normalised: "uid2-v1", "strict-v1", "google-v1" or "meta-v1"
 engine = {engine}   # the cipher: "x25519", or "openmined", which costs more and does not run everywhere
 # Sizes count identifiers, not contacts. A small set, or a small overlap, would single persons out.
 min_set_size = 1000

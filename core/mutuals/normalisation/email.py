@@ -39,7 +39,10 @@ def normalise_emails(raw: pl.Series, rules: EmailRules, trimmed: str, spread: Sp
     import polars as pl
 
     text = pl.col("text")
-    frame = pl.DataFrame({"text": raw.cast(pl.String).str.strip_chars(trimmed)}).select(
+    written = raw.cast(pl.String).str.strip_chars(trimmed)
+    if rules.inner_white_space == "remove":
+        written = written.str.replace_many([*trimmed], [""] * len(trimmed))
+    frame = pl.DataFrame({"text": written}).select(
         text,
         plain=text.str.contains(PLAIN_ADDRESS)
         & (text.str.len_chars() <= rules.max_length)

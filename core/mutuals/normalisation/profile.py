@@ -12,7 +12,7 @@ from mutuals.framing import Context, digest
 from mutuals.normalisation.email import normalise_emails
 from mutuals.normalisation.phone import normalise_phones
 from mutuals.normalisation.result import Normalised, Spread
-from mutuals.normalisation.rules import STRICT_V1, UID2_V1, Rules
+from mutuals.normalisation.rules import GOOGLE_V1, META_V1, STRICT_V1, UID2_V1, Rules
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,7 @@ class Profile:
         return self.examine_emails(raw).values
 
     def normalise_phones(self, raw: pl.Series, default_country: str | None) -> pl.Series:
-        """The numbers of ``raw`` in E.164, as long as ``raw``; null where refused.
+        """The numbers of ``raw`` in E.164 as the rules write it, as long as ``raw``; null where refused.
 
         ``default_country`` (ISO 3166, such as ``DE``) is for numbers without a country code. Raises
         MutualsError (USAGE) where it is unknown.
@@ -64,7 +64,9 @@ class Profile:
         return normalise_phones(raw, default_country, self.rules.phone, self.rules.trimmed, spread)
 
 
-PROFILES: dict[str, Profile] = {rules.name: Profile(rules) for rules in (UID2_V1, STRICT_V1)}
+PROFILES: dict[str, Profile] = {
+    rules.name: Profile(rules) for rules in (UID2_V1, STRICT_V1, GOOGLE_V1, META_V1)
+}
 
 
 def get_profile(name: str) -> Profile:
@@ -72,7 +74,8 @@ def get_profile(name: str) -> Profile:
     try:
         return PROFILES[name]
     except KeyError:
-        known = " and ".join(PROFILES)
+        *others, last = PROFILES
+        known = f"{', '.join(others)} and {last}"
         raise MutualsError(
             ErrorCode.USAGE,
             f"There is no normalisation profile “{name}”.",

@@ -23,7 +23,8 @@ class EmailRules:
 
     Of ``alias_domains`` the dots and the ``+tag`` of the local part are dropped, since they all name one
     mailbox. ``special_use_domains`` (``.local``, ``.test``, …) name a different mailbox in every company, so
-    they are refused. ``max_length`` is in characters (RFC 5321).
+    they are refused. ``max_length`` is in characters (RFC 5321). ``inner_white_space`` are the trimmed characters
+    where they stand inside a value.
     """
 
     alias_domains: tuple[str, ...] = ()
@@ -35,11 +36,12 @@ class EmailRules:
     special_use_domains: Literal["refuse"] = "refuse"
     quoted_local_part: Literal["refuse"] = "refuse"
     max_length: int = 254
+    inner_white_space: Literal["keep", "remove"] = "keep"
 
 
 @dataclass(frozen=True)
 class PhoneRules:
-    """How a phone number is normalised, always to E.164 with its ``+``.
+    """How a phone number is normalised, always to E.164, with or without its ``+``.
 
     ``international`` numbers carry their country code, behind ``+`` or an international prefix such as
     ``00``; they must be ``possible`` (length) or ``valid`` (assigned range). ``national`` numbers are read
@@ -50,7 +52,7 @@ class PhoneRules:
     international: Literal["possible", "valid"]
     national: Literal["valid"] = "valid"
     extension: Literal["refuse"] = "refuse"
-    form: Literal["E.164 with +"] = "E.164 with +"
+    form: Literal["E.164 with +", "E.164 without +"] = "E.164 with +"
     max_digits: int = 15
 
 
@@ -64,8 +66,19 @@ class Rules:
     trimmed: str = TRIMMED
 
     def as_json(self) -> dict[str, Any]:
-        """The rules as JSON values, for the digest."""
-        return asdict(self)
+        """The rules as JSON values, for the digest.
+
+        A rule that is younger than the first profiles is left out where it says what they always did: the digest
+        of a published profile never changes.
+        """
+        rules = asdict(self)
+        for part, name, always in _YOUNGER:
+            if rules[part][name] == always:
+                del rules[part][name]
+        return rules
+
+
+_YOUNGER = (("email", "inner_white_space", "keep"),)
 
 
 UID2_V1 = Rules(
@@ -78,4 +91,20 @@ STRICT_V1 = Rules(
     name="strict-v1",
     email=EmailRules(),
     phone=PhoneRules(international="valid"),
+)
+
+# Google, “Format user data” (Customer Match, Data Manager API): white space goes wherever it stands; of gmail.com and
+# googlemail.com the dots, and the tag. The two domains stay two.
+GOOGLE_V1 = Rules(
+    name="google-v1",
+    email=EmailRules(alias_domains=("gmail.com", "googlemail.com"), inner_white_space="remove"),
+    phone=PhoneRules(international="possible"),
+)
+
+# Meta, “Customer information parameters” (Conversions API): trimmed and in lower case, no rule for Gmail; numbers as
+# digits with their country code, no symbols and no leading zeros.
+META_V1 = Rules(
+    name="meta-v1",
+    email=EmailRules(),
+    phone=PhoneRules(international="possible", form="E.164 without +"),
 )
