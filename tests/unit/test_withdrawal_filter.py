@@ -12,6 +12,7 @@ import pytest
 from support.homes import NOW, make_peer, open_peer
 
 from mutuals.consent import Suppressor, mark_withdrawn, open_suppressor
+from mutuals.consent.filter import collect_spellings
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
 from mutuals.models.agreement import ConsentRule
@@ -63,6 +64,19 @@ def withdraw(peer: Peer, named: list[tuple[str, str]], agreement: str | None = N
 def out(peer: Peer, table: ContactTable, agreement: str | None = AGREEMENT) -> set[str]:
     frame = mark_withdrawn(peer, table, "DE", agreement).frame
     return set() if WITHDRAWN not in frame.columns else set(frame.filter(WITHDRAWN)["contact_id"].to_list())
+
+
+def test_spellings_that_any_profile_joins_stay_out_together(peer: Peer, tmp_path: Path) -> None:
+    table = contacts(
+        tmp_path,
+        ("C-1", "Jane.Doe+x@googlemail.com", ""),
+        ("C-2", "j.anedoe@googlemail.com", ""),
+        ("C-3", "ben @example.com", ""),
+        ("C-4", "jane.doe@example.com", ""),
+    )
+    forms = collect_spellings(table, "DE").filter(contact=0)
+    withdraw(peer, [*forms.select("type", "value").iter_rows(), ("email", "ben@example.com")])
+    assert out(peer, table) == {"C-1", "C-2", "C-3"}
 
 
 def test_the_next_list_does_not_bring_a_contact_back(peer: Peer, tmp_path: Path) -> None:

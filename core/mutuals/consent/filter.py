@@ -15,6 +15,7 @@ import polars as pl
 from mutuals.consent.suppressions import (
     KEY_CHECK,
     PROFILE,
+    WIDER,
     Suppressor,
     first_version,
     scope_bytes,
@@ -25,6 +26,12 @@ from mutuals.peer import Peer
 from mutuals.sources.check import IDENTIFIER_TYPES
 from mutuals.sources.contacts import WITHDRAWN, ContactTable
 from mutuals.sources.identifiers import collect_identifiers
+
+
+def collect_spellings(table: ContactTable, default_country: str | None, spread: Spread = map) -> pl.DataFrame:
+    """As ``collect_identifiers``, with every form under which an identifier may have been withdrawn."""
+    collected = collect_identifiers(table, IDENTIFIER_TYPES, PROFILE, default_country, spread)
+    return pl.concat([collected, collect_identifiers(table, ("email",), WIDER, default_country, spread)])
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Withdrawals:
         if self.suppressor is None:
             return table
         if collected is None:
-            collected = collect_identifiers(table, IDENTIFIER_TYPES, PROFILE, default_country, spread)
+            collected = collect_spellings(table, default_country, spread)
         held = collected.filter(pl.col("contact").is_not_null() & pl.col("value").is_not_null())
         withdrawn = np.zeros(len(table.frame), dtype=np.bool_)
         for scope, wanted in self.hashes.items():

@@ -7,8 +7,8 @@
 A hash is HMAC-SHA256 under the key in ``keys/suppression.key`` over ``frame(SUPPRESSION, scope, kind, value)``. A plain
 hash of a phone number is found by trying all numbers; without the key there is nothing to try. The scope is the digest
 of the agreement's first version, which its amendments share, or empty for every agreement. Identifiers are hashed as
-``PROFILE`` writes them, whatever profile an agreement names: of the published ones it takes the most spellings for one
-person, and a published profile never changes.
+``PROFILE`` writes them, and addresses as ``WIDER`` does, too, whatever profile an agreement names: together they take
+the most spellings for one person of all published ones, and a published profile never changes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["contact", "email", "phone"]
 PROFILE = get_profile("uid2-v1")
+WIDER = get_profile("google-v1")
+"""Takes as one what ``PROFILE`` tells apart: addresses at googlemail.com or with white space. Numbers are the same."""
 EVERY_AGREEMENT = b""
 
 KEY_CHECK = "key-check"

@@ -20,7 +20,7 @@ import polars as pl
 
 from mutuals.agreement.active import find_agreement
 from mutuals.consent import first_version, open_suppressor
-from mutuals.consent.suppressions import PROFILE
+from mutuals.consent.filter import collect_spellings
 from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
@@ -33,8 +33,6 @@ from mutuals.runs.ledger import open_ledger
 from mutuals.runs.lifecycle import log_run
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.sources import SourceDefinition, read_source
-from mutuals.sources.check import IDENTIFIER_TYPES
-from mutuals.sources.identifiers import collect_identifiers
 from mutuals.store.rows import RevocationRow
 
 if TYPE_CHECKING:
@@ -289,7 +287,7 @@ class _Found:
         ids = table.frame.select("contact_id", contact=pl.int_range(pl.len(), dtype=pl.Int32))
         own = ids.filter(pl.col("contact_id").is_in(list(wanted)))
         self.contacts.update(own["contact_id"].to_list())
-        held = collect_identifiers(table, IDENTIFIER_TYPES, PROFILE, definition.default_country)
+        held = collect_spellings(table, definition.default_country)
         held = held.drop_nulls(["contact", "value"]).select("contact", "type", "value")
         theirs = held.join(own, on="contact", how="semi").select("type", "value").unique()
         self.identifiers.update(theirs.iter_rows())
