@@ -10,12 +10,14 @@ from mutuals.errors import ErrorCode, MutualsError
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
+    from mutuals.store.rows import PartnerRow
     from mutuals.transport.connection import PartnerConnection
+    from mutuals_client.patience import Patience
 
 
 @contextmanager
 def partner_connection(
-    peer: Peer, fingerprint: str, *, to_match: str | None = None
+    peer: Peer, fingerprint: str, *, to_match: str | None = None, patience: Patience | None = None
 ) -> Iterator[PartnerConnection]:
     """A connection to the partner with this fingerprint (hex), after documents were exchanged both ways.
 
@@ -23,11 +25,11 @@ def partner_connection(
     work, the next contact makes up for it.
 
     ``to_match`` is the agreement whose match this side wants to start; else it carries on a run it has started.
+    ``patience`` is how long to wait for a partner that does not answer.
 
     Raises MutualsError: PEER_IDENTITY where the partner was removed, UNREACHABLE where it has no endpoint or does
     not answer.
     """
-    from mutuals.transport.connection import connect
     from mutuals.transport.sync import sync_partner
 
     with peer.store.transaction() as tx:
@@ -46,11 +48,34 @@ def partner_connection(
         otherwise = (
             f"Keep “mutuals serve” running, and ask {partner.name} to start it: mutuals match {to_match}"
         )
-    connection = connect(peer, partner, otherwise=otherwise)
+    connection = _reach(peer, partner, otherwise, patience)
     try:
-        sync_partner(peer, connection)
         yield connection
         with suppress(MutualsError):
             sync_partner(peer, connection)
     finally:
         connection.close()
+
+
+def _reach(peer: Peer, partner: PartnerRow, otherwise: str, patience: Patience | None) -> PartnerConnection:
+    """A connection over which documents were exchanged; until then nothing has begun that cannot be repeated."""
+    from mutuals.transport.connection import connect
+    from mutuals.transport.sync import sync_partner
+    from mutuals_client.delivery import can_be_called
+
+    if patience is not None and not can_be_called(partner):
+        patience.end()
+    while True:
+        connection = connect(peer, partner, otherwise=otherwise)
+        try:
+            sync_partner(peer, connection)
+        except MutualsError as error:
+            connection.close()
+            if patience is None:
+                raise
+            patience.pause(error)
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection

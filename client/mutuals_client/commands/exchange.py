@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
     from mutuals.runs.preview import Preview
+    from mutuals_client.patience import Patience
 
 POLL_SECONDS = 5.0
 
@@ -32,6 +33,11 @@ def exchange(
         False, "-n", "--dry-run", help="Show what would be sent; sign and send nothing."
     ),
     wait: bool = typer.Option(False, "--wait", help="Wait until the partner has authorised its side too."),
+    wait_for_partner: str | None = typer.Option(
+        None,
+        metavar="DURATION",
+        help="Keep calling a partner that is down or busy for so long: 90s, 30m, 2h.",
+    ),
 ) -> None:
     """Exchange the agreed fields of the shared contacts.
 
@@ -42,7 +48,9 @@ def exchange(
     from mutuals.models.run import Role, RunState
     from mutuals.runs.lifecycle import expire_runs
     from mutuals.runs.preview import preview_exchange, wrong_state
+    from mutuals_client.patience import Patience
 
+    patience = Patience.of(wait_for_partner)
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
@@ -60,7 +68,7 @@ def exchange(
         elif dry_run or run.state is not RunState.EXCHANGING:
             raise wrong_state(run)
         if run.role is Role.INITIATOR:
-            _carry_out(peer, run, wait)
+            _carry_out(peer, run, wait, patience)
         elif wait:
             _await_partner(peer, run)
         else:
@@ -155,19 +163,23 @@ def _authorise(peer: Peer, preview: Preview) -> None:
     authorisation_for(peer, preview)  # where the policy asks for four eyes, a second operator must, too
 
 
-def _carry_out(peer: Peer, run: Run, wait: bool) -> None:
+def _carry_out(peer: Peer, run: Run, wait: bool, patience: Patience) -> None:
     from mutuals.runs.exchange import initiate_exchange
     from mutuals_client.calls import partner_connection
 
     while True:
         try:
-            with partner_connection(peer, run.partner) as connection, progress_bars() as progress:
+            with (
+                partner_connection(peer, run.partner, patience=patience) as connection,
+                progress_bars() as progress,
+            ):
                 with connection.exchange() as stream:
                     initiate_exchange(peer, run.run_id, stream, progress=progress)
                 return
         except MutualsError as error:
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
-                raise
+                patience.pause(error)  # a line that broke is taken up where it ended
+                continue
         time.sleep(POLL_SECONDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
     from mutuals.store.rows import AgreementRow
+    from mutuals_client.patience import Patience
 
 
 def register(app: typer.Typer) -> None:
@@ -28,17 +30,32 @@ def match(
     count_only: bool = typer.Option(
         False, "--count-only", help="End with the count; destroy all else at once."
     ),
+    unless_since: str | None = typer.Option(
+        None,
+        metavar="DURATION",
+        help="Start none if there is one with a result of the last so many hours (20h) or days; show that one.",
+    ),
+    wait_for_partner: str | None = typer.Option(
+        None,
+        metavar="DURATION",
+        help="Keep calling a partner that is down or busy for so long: 90s, 30m, 2h.",
+    ),
     dry_run: bool = typer.Option(False, "-n", "--dry-run", help="Check this side and send nothing."),
 ) -> None:
     """Match your contacts with the partner's under an active agreement.
 
-    A steward, analyst or service operator starts it (--operator); it charges one run of the budget.
-    Example: mutuals match A-7Q3K2M9X
+    A steward, analyst or service operator starts it (--operator); it charges one run of the budget. A scheduled job
+    says --unless-since, so that it may be started twice or anew and charges once.
+    Example: mutuals match A-7Q3K2M9X --unless-since 20h --wait-for-partner 30m
     """
     from mutuals.runs.lifecycle import expire_runs
     from mutuals.runs.match import prepare_match, require_starter
+    from mutuals.runs.once import matching
+    from mutuals_client.patience import Patience, duration
     from mutuals_client.session import acting_operator
 
+    patience = Patience.of(wait_for_partner)
+    window = None if unless_since is None else duration(unless_since, "--unless-since")
     with open_peer() as peer:
         expire_runs(peer)
         starter = acting_operator(peer)
@@ -49,9 +66,22 @@ def match(
             say(f"[bold]{len(own.items):,}[/] identifiers would take part. Nothing was sent.")
             result(agreement=active.agreement_id, own_size=len(own.items), dry_run=True)
             return
-        run = _carry_out(peer, agreement, count_only, starter.name)
-        _tell(run, count_only)
-        result(**run_facts(peer, run))
+        row = _usable_or_proposed(peer, agreement)
+        with matching(peer, row.digest, alone=window is not None) as alone:
+            found = None if window is None else _recent(peer, row.digest, window, count_only, alone)
+            run = found or _carry_out(peer, row, count_only, starter.name, patience)
+        if found is None:
+            _tell(run, count_only)
+        else:
+            say(f"There is run {run.run_id} of {run.opened_at:%Y-%m-%d %H:%M} UTC; none was started.")
+        result(**run_facts(peer, run), started=found is None)
+
+
+def _recent(peer: Peer, digest: str, window: timedelta, count_only: bool, alone: bool) -> Run | None:
+    from mutuals.runs.once import recent_run
+
+    with peer.store.transaction() as tx:
+        return recent_run(tx, digest, peer.clock() - window, count_only=count_only, alone=alone)
 
 
 def _active(peer: Peer, reference: str) -> ActiveAgreement:
@@ -61,14 +91,23 @@ def _active(peer: Peer, reference: str) -> ActiveAgreement:
         return load_active(tx, reference, peer.clock(), own=peer.fingerprint.hex())
 
 
-def _carry_out(peer: Peer, reference: str, count_only: bool, operator: str) -> Run:
+def _carry_out(peer: Peer, row: AgreementRow, count_only: bool, operator: str, patience: Patience) -> Run:
+    while True:
+        try:
+            return _match_once(peer, row, count_only, operator, patience)
+        except MutualsError as error:
+            if error.code is not ErrorCode.BUSY:  # after any other end the partner may have charged the run
+                raise
+            patience.pause(error)
+
+
+def _match_once(peer: Peer, row: AgreementRow, count_only: bool, operator: str, patience: Patience) -> Run:
     from mutuals.runs.match import initiate_match
     from mutuals_client.calls import partner_connection
 
-    row = _usable_or_proposed(peer, reference)
     with (
         peer.open_pool() as pool,  # before the channel exists: DESIGN §11
-        partner_connection(peer, row.partner, to_match=row.agreement_id) as connection,
+        partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
     ):
         active = _active(peer, row.digest)  # the partner's acceptance may just have come
         with progress_bars() as progress, connection.match() as stream:

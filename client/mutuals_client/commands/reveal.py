@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mutuals.agreement.active import ActiveAgreement
     from mutuals.models.run import Run
     from mutuals.peer import Peer
+    from mutuals_client.patience import Patience
 
 POLL_SECONDS = 5.0
 
@@ -28,19 +29,31 @@ def register(app: typer.Typer) -> None:
 def reveal(
     run_id: str = typer.Argument(..., metavar="RUN"),
     wait: bool = typer.Option(False, "--wait", help="Wait until the partner has authorised it too."),
+    wait_for_partner: str | None = typer.Option(
+        None,
+        metavar="DURATION",
+        help="Keep calling a partner that is down or busy for so long: 90s, 30m, 2h.",
+    ),
 ) -> None:
     """Reveal which contacts are shared: yours to you, theirs to them.
 
     Both sides must authorise it. The side that started the run carries it out; the other side's command records
-    the authorisation, which its server acts on. Example: mutuals reveal R-7Q3K2M9X
+    the authorisation, which its server acts on. A run that was revealed before stays as it is, and that is no error.
+    Example: mutuals reveal R-7Q3K2M9X
     """
     from mutuals.agreement.active import load_for_run
     from mutuals.models.run import Role, RunState
     from mutuals.runs.lifecycle import expire_runs
+    from mutuals_client.patience import Patience
 
+    patience = Patience.of(wait_for_partner)
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
+        if run.state in {RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}:
+            _tell(run)
+            result(**run_facts(peer, run))
+            return
         if run.state is not RunState.COUNTED:
             raise MutualsError(
                 ErrorCode.RUN_STATE,
@@ -64,7 +77,7 @@ def reveal(
                 result(**run_facts(peer, revealed))
                 return
         else:
-            revealed = _carry_out(peer, run, wait)
+            revealed = _carry_out(peer, run, wait, patience)
         _tell(revealed)
         result(**run_facts(peer, revealed))
 
@@ -98,14 +111,14 @@ def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:
         require_authorisation(tx, "reveal", run, active, peer.clock())
 
 
-def _carry_out(peer: Peer, run: Run, wait: bool) -> Run:
+def _carry_out(peer: Peer, run: Run, wait: bool, patience: Patience) -> Run:
     from mutuals.runs.reveal import initiate_reveal
     from mutuals_client.calls import partner_connection
 
     while True:
         try:
             with (
-                partner_connection(peer, run.partner) as connection,
+                partner_connection(peer, run.partner, patience=patience) as connection,
                 progress_bars() as progress,
                 connection.reveal() as stream,
             ):
@@ -113,6 +126,9 @@ def _carry_out(peer: Peer, run: Run, wait: bool) -> Run:
         except MutualsError as error:
             if error.code in (ErrorCode.STALE, ErrorCode.BELOW_THRESHOLD):
                 _tell_partner(peer, run)
+            if error.code is ErrorCode.BUSY:
+                patience.pause(error)
+                continue
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 raise
         time.sleep(POLL_SECONDS)

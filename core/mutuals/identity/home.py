@@ -177,6 +177,11 @@ class Home:
         return self.root / "spool"
 
     @property
+    def locks(self) -> Path:
+        """Empty files that a command holds while it must be alone."""
+        return self.root / "locks"
+
+    @property
     def log(self) -> Path:
         """Log files."""
         return self.root / "log"
