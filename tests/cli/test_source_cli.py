@@ -405,3 +405,66 @@ def test_every_reason_has_words() -> None:
     assert {str(reason) for kind in (Reason, RowFault, Exclusion, Withheld) for reason in kind} == set(
         REASONS
     )
+
+
+HUBSPOT = (
+    "Record ID,First Name,Email,Phone Number,Contact owner,Unsubscribed from all email\n"
+    "1,Ann,ann@example.com,+49 30 901820,Sam,\n2,Ben,ben@example.com,,Sam,true\n2,Ben,b@example.com,,Sam,\n"
+)
+
+
+def test_a_crms_export_needs_no_more_than_its_name_and_nobody_takes_part_yet(
+    mutuals: CommandLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "hubspot.csv"
+    file.write_text(HUBSPOT.replace("2,Ben,b@", "3,Cy,b@"))
+    assert mutuals("add", "crm", "--path", "hubspot.csv") == 0, mutuals.err
+    assert "HubSpot, 100% sure, by “Record ID”" in mutuals.out
+    assert "not decided yet, so nobody takes part" in mutuals.out
+    assert mutuals("check", "crm") == 0
+    assert "Nobody takes part" in mutuals.out
+    assert mutuals("show", "crm") == 0
+    assert "“Unsubscribed from all email”" in mutuals.out
+    added = mutuals.json("add", "crm", "--path", "hubspot.csv", "--replace")
+    assert (added["understood"]["layout"], added["understood"]["confidence"]) == ("hubspot", 100)
+    assert added["fields"] == ["First Name", "Contact owner"]
+    found = mutuals.json("check", "crm", "--purpose", "sharing", "--no-notice")
+    assert found["participation"]["excluded"] == {"suppressed": 1, "no_consent": 2}
+
+
+def test_a_mapping_is_saved_corrected_and_given_again(mutuals: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "hubspot.csv").write_text(HUBSPOT)
+    assert mutuals("add", "crm", "--path", "hubspot.csv") == 7
+    assert "rows 3 and 4" in mutuals.err
+    assert "--duplicates" in mutuals.err
+    added = mutuals.json("add", "crm", "--path", "hubspot.csv", "--duplicates", "merge")
+    assert (added["contacts"], added["merged"]) == (2, [[3, 4]])
+    assert mutuals("map", "crm", "--save", "crm.toml") == 0, mutuals.err
+    text = (tmp_path / "crm.toml").read_text()
+    assert mutuals("map", "crm", "--save", "crm.toml") == 2
+    (tmp_path / "crm.toml").write_text(text.replace('"merge"', '"leave-out"'))
+    again = mutuals.json("add", "crm", "--path", "hubspot.csv", "--mapping", "crm.toml", "--replace")
+    assert (again["contacts"], again["rejected_rows"]) == (1, 2)
+    (tmp_path / "crm.toml").write_text(text.replace('"merge"', '"some"'))
+    assert mutuals("add", "crm", "--path", "hubspot.csv", "--mapping", "crm.toml", "--replace") == 7
+    assert "crm.toml: line" in mutuals.err
+    assert "duplicates: must be" in mutuals.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--path", "x.csv", "--url", "sqlite:///x.db"), "either a file or a database"),
+        (("--path", "x.csv", "--table", "people"), "named with --url"),
+        (("--url", "sqlite:///x.db"), "either --table or --query"),
+        (("--url", "postgresql://ann:secret@host/crm", "--table", "people"), "may not hold a password"),
+        (("--path", "x.csv", "--dates", "any"), "is no order of dates"),
+        (("--path", "x.csv", "--duplicates", "drop"), "is no way with duplicates"),
+        (("--path", "x.csv", "--delimiter", "pipe"), "is no delimiter"),
+        (("--path", "x.csv", "--no-objections", " "), "needs a reason"),
+    ],
+)
+def test_what_cannot_be_said_of_a_source(mutuals: CommandLine, arguments: tuple[str, ...], said: str) -> None:
+    assert mutuals("add", "crm", *arguments) == 2
+    assert said in mutuals.err
+    assert "secret" not in mutuals.err

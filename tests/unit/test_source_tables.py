@@ -1,4 +1,4 @@
-"""Tables of every kind are read alike, be they CSV, workbook, Parquet or a database's; and what a mapping makes of them."""
+"""Tables of every kind are read alike, be they CSV, workbook, Parquet or a database's; and what a mapping does."""
 
 from __future__ import annotations
 
