@@ -105,9 +105,18 @@ def tell_mapping(mapping: SourceMapping) -> None:
     else:
         for grant in decision.grants:
             values = " or ".join(f"“{value}”" for value in grant.values)
-            lines.append(("consent", f"{grant.purpose}: “{grant.column}” is {values}"))
+            since = f"“{grant.given_at}”" if grant.given_at else str(grant.given_on or "a day nobody knows")
+            lines.append(("consent", f"{grant.purpose}: “{grant.column}” is {values}, since {since}"))
         if decision.file is not None:
-            lines.append(("consent", f"from the register {decision.file.path}"))
+            yes = " or ".join(f"“{value}”" for value in decision.file.granted)
+            lines.append(("consent", f"from {decision.file.path}, where “{decision.file.status}” is {yes}"))
+        if not decision.grants and decision.file is None:
+            lines.append(("consent", "nothing in it grants any"))
+        if decision.notified_at or decision.notified_on:
+            told = f"“{decision.notified_at}”" if decision.notified_at else str(decision.notified_on)
+            lines.append(("notified", f"on {told}"))
+        if decision.reason:
+            lines.append(("because", decision.reason))
     _tell(lines)
 
 

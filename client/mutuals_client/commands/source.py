@@ -10,7 +10,17 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands import source_add, source_map
-from mutuals_client.console import Command, ListingGroup, confirm, open_peer, result, say, stderr, table
+from mutuals_client.console import (
+    Command,
+    ListingGroup,
+    OperatorCommand,
+    confirm,
+    open_peer,
+    result,
+    say,
+    stderr,
+    table,
+)
 from mutuals_client.stored_sources import definition_facts, definition_of, find_source
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(cls=ListingGroup, help="Name the files your contacts are read from, and check them.")
     group.command("add", cls=Command)(source_add.add)
-    group.command("map", cls=Command)(source_map.map_source)
+    group.command("map", cls=OperatorCommand)(source_map.map_source)
     group.command("list", cls=Command)(list_sources)
     group.command("show", cls=Command)(show)
     group.command("check", cls=Command)(check)
@@ -55,11 +65,15 @@ def show(name: Name) -> None:
     """
     from rich.markup import escape
 
+    from mutuals.consent.decision import standing_of
+    from mutuals_client.consent_words import standing_facts, tell_standing
     from mutuals_client.source_understood import tell_mapping
 
     with open_peer() as peer:
         definition = definition_of(find_source(peer, name))
         agreements = _bound_agreements(peer, name)
+        with peer.store.transaction() as tx:
+            standing = standing_of(tx, definition)
     say(f"{'source':>16}  {definition.name}", f"{'file':>16}  {escape(definition.path)}")
     say(
         f"{'format':>16}  {definition.format}",
@@ -69,8 +83,9 @@ def show(name: Name) -> None:
         say(f"{column:>16}  is the column “{escape(heading)}”")
     if definition.mapping is not None:
         tell_mapping(definition.mapping)
+        tell_standing(standing)
     say(f"{'used by':>16}  {', '.join(agreements) or 'no agreement'}")
-    result(source=definition_facts(definition), agreements=agreements)
+    result(source=definition_facts(definition), agreements=agreements, decision=standing_facts(standing))
 
 
 def remove(name: Name) -> None:
@@ -118,14 +133,18 @@ def check(
     Example: mutuals source check crm --agreement A-7Q3K2M9X
     """
     from mutuals.consent import mark_withdrawn
+    from mutuals.consent.decision import decided_definition, standing_of
     from mutuals.normalisation import get_profile
     from mutuals.sources import read_source
     from mutuals.sources.check import check_source
+    from mutuals_client.consent_words import standing_facts, tell_standing
     from mutuals_client.source_report import check_facts, tell_check
 
     rule, agreed_profile, agreement_id, digest, agreed_days = None, None, None, None, None
     with open_peer() as peer:
-        definition = definition_of(find_source(peer, name))
+        row = find_source(peer, name)
+        with peer.store.transaction() as tx:
+            definition, standing = decided_definition(tx, row), standing_of(tx, definition_of(row))
         today = peer.clock().date()
         if agreement is not None:
             if (purpose, max_age_days, notice) != (None, None, None):
@@ -142,7 +161,10 @@ def check(
             contacts = mark_withdrawn(peer, read_source(definition), definition.default_country, digest)
             found = check_source(definition, contacts, chosen, today, rule)
     tell_check(definition, chosen.name, found, rule, agreement_id, agreed_days)
-    result(**check_facts(definition, chosen.name, found, rule, agreement_id, agreed_days))
+    say("")
+    tell_standing(standing)
+    facts = check_facts(definition, chosen.name, found, rule, agreement_id, agreed_days)
+    result(**facts, decision=standing_facts(standing))
 
 
 def _bound_agreements(peer: Peer, name: str) -> list[str]:

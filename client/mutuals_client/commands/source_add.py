@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import open_peer, result, say
-from mutuals_client.stored_sources import definition_facts, refuse_existing
+from mutuals_client.stored_sources import definition_facts, definition_of, refuse_existing
 
 if TYPE_CHECKING:
     from mutuals.sources.contacts import ContactTable
@@ -84,6 +85,7 @@ def add(
 
     from mutuals.sources import define_source, open_source, read_source
     from mutuals.sources.check import row_refusals, source_hints
+    from mutuals.sources.consent_decision import keep_decision
     from mutuals.sources.detect import understand
     from mutuals.store.rows import SourceRow
     from mutuals_client.source_report import count_of, tell_refusals
@@ -97,8 +99,12 @@ def add(
     wanted = _with_place(wanted, db_table, query, sheet)
     with open_peer() as peer:
         with peer.store.transaction() as tx:
-            refuse_existing(tx.sources.get(name), name, replace)
+            before = tx.sources.get(name)
+            refuse_existing(before, name, replace)
         understood = understand(wanted, wishes)
+        if before is not None:
+            kept = keep_decision(definition_of(before), understood.definition)
+            understood = dataclasses.replace(understood, definition=kept)
         definition = understood.definition
         fields = open_source(definition, fields=()).headings
         contacts = read_source(definition, fields=())

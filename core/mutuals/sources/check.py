@@ -102,7 +102,6 @@ def check_source(
         hints=(
             *source_hints(table),
             *_country_hints(definition, identifiers),
-            *_consent_hints(definition),
         ),
         evidence={} if participants is None else _evidence(table, participants),
     )
@@ -178,15 +177,6 @@ def source_hints(table: ContactTable) -> tuple[str, ...]:
         f'No {called} were read; if the file has some, name their column with --map {kind}="HEADING".'
         for kind, called in (("email", "e-mail addresses"), ("phone", "phone numbers"))
         if kind in table.absent
-    )
-
-
-def _consent_hints(definition: SourceDefinition) -> tuple[str, ...]:
-    if definition.mapping is None or definition.mapping.consent is not None:
-        return ()
-    return (
-        "Nobody takes part: it was not decided yet which column and values grant which purpose, and not having "
-        f"objected is no consent. Decide: mutuals source map {definition.name}",
     )
 
 

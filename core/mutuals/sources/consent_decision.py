@@ -22,6 +22,7 @@ from mutuals.sources.dates import DatesSeen
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.detect import dates_in
 from mutuals.sources.eligibility import consent_exclusions
+from mutuals.sources.mapped import used_headings
 from mutuals.sources.mapping import ConsentDecision, ConsentGrant, SourceMapping
 from mutuals.sources.readers import open_source
 from mutuals.sources.sheet import SheetFile
@@ -94,6 +95,21 @@ def decision_digest(definition: SourceDefinition) -> str:
         "query": definition.query,
     }
     return hashlib.sha256(canonical_json(covered)).hexdigest()
+
+
+def keep_decision(before: SourceDefinition, now: SourceDefinition) -> SourceDefinition:
+    """``now`` with the decision taken on ``before``, where it is the same mapping of another file that has its columns.
+
+    Whether it stands is not checked. Raises MutualsError (INPUT_QUALITY) where the file cannot be read.
+    """
+    if now.mapping is None or before.mapping is None or now.mapping.consent is not None:
+        return now
+    kept = with_decision(now, before.mapping.consent)
+    if decision_digest(kept) != decision_digest(before) or before.mapping.consent is None:
+        return now
+    headings = open_rows(kept).headings
+    there = all(headings.count(heading) == 1 for heading in used_headings(mapping_of(kept)))
+    return kept if there else now
 
 
 def purposes_of(decision: ConsentDecision) -> tuple[str, ...]:

@@ -10,8 +10,14 @@ from mutuals.sources.dates import is_iso, iso_day
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.mapping import ConsentFile
+from mutuals.sources.sheet import SheetFile
 
 _SLUG = "^[a-z][a-z0-9_-]{0,62}$"  # as a purpose is written in an agreement; any other can be in none
+
+
+def register_headings(path: str) -> tuple[str, ...]:
+    """The headings of such a file. Raises MutualsError (INPUT_QUALITY) where it cannot be used."""
+    return _open(path).headings
 
 
 def read_register(register: ConsentFile) -> pl.DataFrame:
@@ -20,7 +26,7 @@ def read_register(register: ConsentFile) -> pl.DataFrame:
     Of several lines on one contact and purpose the latest day counts, on the same day a no. A no without a readable day
     always counts, a yes without one never. Raises MutualsError (INPUT_QUALITY) where the file cannot be used.
     """
-    file = open_table(understand_table(SourceDefinition(name="consent", path=register.path)))
+    file = _open(register.path)
     named = {
         "contact_id": register.contact_id,
         "purpose": register.purpose,
@@ -44,6 +50,10 @@ def read_register(register: ConsentFile) -> pl.DataFrame:
         )
         parts.append(lines.with_columns(iso_day(lines["date"], register.dates).alias("date")))
     return _standing(pl.concat(parts), [value.strip().lower() for value in register.granted])
+
+
+def _open(path: str) -> SheetFile:
+    return open_table(understand_table(SourceDefinition(name="consent", path=path)))
 
 
 def _standing(lines: pl.DataFrame, granted: list[str]) -> pl.DataFrame:

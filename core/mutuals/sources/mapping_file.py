@@ -6,17 +6,18 @@ import json
 import tomllib
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mutuals.problems import explain, report
 from mutuals.sources.blocks import input_fault, open_file
-from mutuals.sources.mapping import SourceMapping
+from mutuals.sources.mapping import ConsentDecision, SourceMapping
 from mutuals.toml_faults import toml_fault
 
 PAGE = "docs/sources.md#a-mapping-as-a-file"
 _MOST_BYTES = 1 << 20
+_Model = TypeVar("_Model", bound=BaseModel)
 _HEAD = "# What the columns of an export mean. Every key: docs/sources.md\n"
 
 
@@ -27,6 +28,15 @@ def mapping_toml(mapping: SourceMapping) -> str:
 
 def read_mapping(path: Path) -> SourceMapping:
     """The mapping in the file at ``path``. Raises MutualsError (INPUT_QUALITY) naming line and key of what is wrong."""
+    return parse_mapping(_text(path), path.name)
+
+
+def read_decision(path: Path) -> ConsentDecision:
+    """A decision on consent in a file of its own: the keys of a mapping's ``[consent]``. Raises as ``read_mapping``."""
+    return _parse(_text(path), path.name, ConsentDecision)
+
+
+def _text(path: Path) -> str:
     with open_file(path) as stream:
         data = stream.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
@@ -34,14 +44,17 @@ def read_mapping(path: Path) -> SourceMapping:
             f"{path.name} is longer than {_MOST_BYTES:,} bytes.", f"What a mapping holds: {PAGE}"
         )
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise input_fault(f"{path.name} is not UTF-8.", "Save it as UTF-8.") from None
-    return parse_mapping(text, path.name)
 
 
 def parse_mapping(text: str, file: str = "mapping.toml") -> SourceMapping:
     """The mapping that ``text`` describes; ``file`` is how sentences call it. Raises as ``read_mapping``."""
+    return _parse(text, file, SourceMapping)
+
+
+def _parse(text: str, file: str, kind: type[_Model]) -> _Model:
     keys = f"What each key means: {PAGE}"
     try:
         values = tomllib.loads(text)
@@ -52,9 +65,9 @@ def parse_mapping(text: str, file: str = "mapping.toml") -> SourceMapping:
             f"{file} holds a number that is too long, or a value nested too deep.", keys
         ) from None
     try:
-        return SourceMapping.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise report(file, explain(error, SourceMapping), PAGE, text) from None
+        raise report(file, explain(error, kind), PAGE, text) from None
 
 
 def _lines(model: BaseModel, section: str) -> list[str]:

@@ -1,0 +1,321 @@
+"""A decision on consent as it is given on the command line or asked on a terminal, and what is said of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.console import ask, confirm, say, table
+
+if TYPE_CHECKING:
+    from mutuals.consent.decision import Standing
+    from mutuals.sources.consent_columns import Candidate
+    from mutuals.sources.consent_decision import Foreseen
+    from mutuals.sources.mapping import ConsentDecision, ConsentFile, ConsentGrant, DateOrder
+
+_ROLES = ("contact_id", "purpose", "status", "date", "evidence")
+
+
+@dataclass(frozen=True)
+class DecisionWords:
+    """What was given on the command line, as typed; see ``mutuals source map``."""
+
+    grants: Sequence[str] = ()
+    given_at: str | None = None
+    given_on: str | None = None
+    notified_at: str | None = None
+    notified_on: str | None = None
+    register: Path | None = None
+    register_columns: Sequence[str] = ()
+    granted: str | None = None
+    file: Path | None = None
+    nobody: bool = False
+    reason: str = ""
+
+    @property
+    def said(self) -> bool:
+        """Whether anything of a decision was given."""
+        return any(value for name, value in vars(self).items() if name != "reason") or bool(self.reason)
+
+
+def decision_from(
+    words: DecisionWords, headings: Collection[str], dates: DateOrder | None
+) -> ConsentDecision:
+    """The decision that was typed, about a file with these ``headings``. Raises MutualsError (USAGE, INPUT_QUALITY)."""
+    from mutuals.sources.mapping import ConsentDecision
+
+    if words.file is not None:
+        _refuse_besides("--decision", words, ("file", "reason"))
+        decided = _read(words.file)
+        return decided.model_copy(update={"reason": words.reason}) if words.reason else decided
+    if words.nobody:
+        _refuse_besides("--nobody", words, ("nobody", "reason"))
+        return ConsentDecision(reason=words.reason)
+    if not words.grants and words.register is None:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "No column and no consent file was named that grants consent.",
+            hint='As in --grant joint-marketing:"Sharing consent"=Yes --given-at "Consent date"',
+        )
+    given_on = _day(words.given_on, "--given-on")
+    return ConsentDecision(
+        grants=tuple(_grant(text, headings, words.given_at, given_on) for text in words.grants),
+        file=None if words.register is None else _register(words, words.register, dates),
+        notified_at=words.notified_at,
+        notified_on=_day(words.notified_on, "--notified-on"),
+        reason=words.reason,
+    )
+
+
+def _refuse_besides(option: str, words: DecisionWords, allowed: Collection[str]) -> None:
+    if any(value for name, value in vars(words).items() if name not in allowed):
+        raise MutualsError(
+            ErrorCode.USAGE, f"{option} says all of the decision; leave out the other options."
+        )
+
+
+def _read(path: Path) -> ConsentDecision:
+    from mutuals.sources.mapping_file import read_decision
+
+    decided = read_decision(path.expanduser())
+    if decided.file is None:
+        return decided
+    place = str((path.parent / Path(decided.file.path).expanduser()).absolute())
+    return decided.model_copy(update={"file": decided.file.model_copy(update={"path": place})})
+
+
+def _grant(text: str, headings: Collection[str], given_at: str | None, given_on: date | None) -> ConsentGrant:
+    purpose, _, rest = text.partition(":")
+    column, values = _split(rest, headings)
+    if not values:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            f"“{text}” does not say which values of which column grant what.",
+            hint='Write it as --grant PURPOSE:"HEADING"=VALUE,VALUE',
+        )
+    return _checked_grant(purpose.strip(), column, values, given_at, given_on)
+
+
+def _split(text: str, headings: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Heading and values, at the first ``=`` before which a heading of the file stands; a heading may hold some."""
+    places = [place for place, character in enumerate(text) if character == "="]
+    place = next((p for p in places if text[:p].strip() in headings), places[0] if places else len(text))
+    return text[:place].strip(), _values(text[place + 1 :])
+
+
+def _values(text: str) -> tuple[str, ...]:
+    cells = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
+
+
+def _checked_grant(
+    purpose: str, column: str, values: tuple[str, ...], given_at: str | None, given_on: date | None
+) -> ConsentGrant:
+    from pydantic import ValidationError
+
+    from mutuals.sources.mapping import ConsentGrant
+
+    try:
+        return ConsentGrant(
+            purpose=purpose, column=column, values=values, given_at=given_at, given_on=given_on
+        )
+    except ValidationError as error:
+        part = error.errors()[0]["loc"][0]
+        if part == "purpose":
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"“{purpose[:80]}” cannot be a purpose in an agreement.",
+                hint="Purposes are lower-case letters, digits, - and _, beginning with a letter.",
+            ) from None
+        raise MutualsError(ErrorCode.USAGE, f"The {part} of the grant is empty or too long.") from None
+
+
+def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> ConsentFile:
+    from mutuals.sources.consent_file import register_headings
+    from mutuals.sources.mapping import ConsentFile
+
+    named = {}
+    for pair in words.register_columns:
+        role, _, heading = (part.strip() for part in pair.partition("="))
+        if role not in _ROLES or not heading:
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"“{pair}” names no column of the consent file.",
+                hint=f'Write it as --consent-column status="HEADING"; there are {", ".join(_ROLES)}.',
+            )
+        named[role] = heading
+    place = str(path.expanduser().absolute())
+    there = register_headings(place)
+    found = {role: named.get(role, role) for role in _ROLES}
+    missing = next((r for r in _ROLES if found[r] not in there and (r != "evidence" or r in named)), None)
+    if missing is not None:
+        raise MutualsError(
+            ErrorCode.INPUT_QUALITY,
+            f"{path.name} has no column “{found[missing]}”.",
+            hint=f'Say which holds the {missing}: --consent-column {missing}="HEADING"',
+        )
+    granted = _values(words.granted or "")
+    if not granted:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "Say which status in the consent file means yes.",
+            hint="As in --granted yes,granted; any other is a no.",
+        )
+    evidence = found["evidence"] if found["evidence"] in there else None
+    return ConsentFile(
+        path=place,
+        contact_id=found["contact_id"],
+        purpose=found["purpose"],
+        status=found["status"],
+        granted=granted,
+        date=found["date"],
+        evidence=evidence,
+        dates=dates,
+    )
+
+
+def _day(text: str | None, option: str) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise MutualsError(
+            ErrorCode.USAGE, f"“{text}” is no day.", hint=f"Write it as {option} 2026-01-31"
+        ) from None
+
+
+def ask_decision(candidates: Sequence[Candidate], headings: Collection[str]) -> ConsentDecision:
+    """Ask a person at the terminal; columns and values may be named by the numbers they are shown with."""
+    from mutuals.sources.mapping import ConsentDecision
+
+    grants = []
+    while True:
+        purpose = ask("Which purpose is granted, spelt as in the agreement?").strip()
+        column = _ask_column("In which column does a contact say yes to it?", candidates, headings)
+        shown = next((c.values for c in candidates if c.heading == column), ())
+        for number, (value, count) in enumerate(shown, 1):
+            say(_plain(f"  {number}  {printable(value)}  ({count:,} contacts)"))
+        answer = ask("Which values mean yes? (numbers, or the values themselves, separated by commas)")
+        values = tuple(
+            shown[int(v) - 1][0] if v.isdecimal() and 0 < int(v) <= len(shown) else v for v in _values(answer)
+        )
+        since = _ask_since("Since when? (a column of days, or one day for all, as 2026-01-31)", candidates)
+        grants.append(_checked_grant(purpose, column, values, *since))
+        if not confirm("Is there another column or purpose?", honour_yes=False):
+            break
+    notified = _ask_since(
+        "When were they told about the sharing? (a column, a day, or Enter for: not told)", candidates, ""
+    )
+    reason = ask("Why does this count as consent? (kept with the decision)", "")
+    return ConsentDecision(
+        grants=tuple(grants), notified_at=notified[0], notified_on=notified[1], reason=reason[:2000]
+    )
+
+
+def _ask_column(question: str, candidates: Sequence[Candidate], headings: Collection[str]) -> str:
+    while True:
+        named = _named(ask(f"{question} (number or heading)"), candidates)
+        if named in headings:
+            return named
+        say(_plain("There is no such column."))
+
+
+def _named(answer: str, candidates: Sequence[Candidate]) -> str:
+    text = answer.strip()
+    known = any(candidate.heading == text for candidate in candidates)
+    if not known and text.isdecimal() and 0 < int(text) <= len(candidates):
+        return candidates[int(text) - 1].heading
+    return text
+
+
+def _ask_since(
+    question: str, candidates: Sequence[Candidate], default: str | None = None
+) -> tuple[str | None, date | None]:
+    answer = ask(question, default).strip()
+    if not answer:
+        return None, None
+    try:
+        return None, date.fromisoformat(answer)
+    except ValueError:
+        return _named(answer, candidates), None
+
+
+def tell_candidates(candidates: Sequence[Candidate]) -> None:
+    """The columns a decision may name, and the frequent values in each."""
+    say("", "Columns that are not used yet (values that at least 5 contacts hold):")
+    rows = []
+    for number, candidate in enumerate(candidates, 1):
+        shown = ", ".join(f"{printable(value)} ({count:,})" for value, count in candidate.values)
+        if candidate.days:
+            shown = "days"
+        elif not shown:
+            many = "many" if candidate.distinct is None else f"{candidate.distinct:,}"
+            shown = f"{many} different values, not shown"
+        rows.append((str(number), printable(candidate.heading), f"{candidate.filled:,}", shown))
+    table(None, ("", "Column", "Filled", "Holds"), rows)
+
+
+def tell_foreseen(foreseen: Foreseen) -> None:
+    """Whom the decision makes consenting, a sentence for each purpose."""
+    from rich.markup import escape
+
+    from mutuals_client.source_report import REASONS
+
+    for granted in foreseen.granted:
+        say(
+            f"This makes [bold]{granted.contacts:,} of {foreseen.contacts:,}[/] contacts consenting to "
+            f"{escape(granted.purpose)}; {granted.remaining:,} could take part today, {granted.notified:,} of them "
+            "told about the sharing."
+        )
+        for reason, count in granted.excluded.items():
+            say(f"  left out: {REASONS[reason]}: {count:,}")
+    if not foreseen.granted:
+        say(f"This makes [bold]0 of {foreseen.contacts:,}[/] contacts consenting to anything.")
+    if foreseen.rejected_rows:
+        say(f"{foreseen.rejected_rows:,} rows cannot be used; see: mutuals source check")
+    say("Whatever else these columns hold, or nothing, is a no.")
+
+
+def candidate_facts(candidate: Candidate) -> dict[str, Any]:
+    """The same as JSON values."""
+    values = [{"value": value, "contacts": count} for value, count in candidate.values]
+    return {**vars(candidate), "values": values}
+
+
+def foreseen_facts(foreseen: Foreseen) -> dict[str, Any]:
+    """The same as JSON values."""
+    granted = [{**vars(one), "remaining": one.remaining} for one in foreseen.granted]
+    return {"contacts": foreseen.contacts, "rejected_rows": foreseen.rejected_rows, "granted": granted}
+
+
+def standing_facts(standing: Standing) -> dict[str, Any]:
+    """How it stands with the decision, as JSON values."""
+    at = standing.at.isoformat() if standing.at else None
+    return {"state": standing.state.value, "sentence": standing.sentence, "by": standing.by, "at": at}
+
+
+def tell_standing(standing: Standing) -> None:
+    """Who decided, or what to do about it; of a native file there is nothing to say."""
+    from rich.markup import escape
+
+    if standing.state.value == "native":
+        return
+    hint = "" if standing.hint is None else f" {standing.hint}"
+    colour = "" if standing.holds else "[yellow]"
+    say(f"{colour}{escape(printable(standing.sentence + hint, 1000))}")
+
+
+def printable(text: str, most: int = 60) -> str:
+    """Text of a file without what could steer a terminal, cut."""
+    shown = "".join(character if character.isprintable() else "�" for character in text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)
