@@ -206,6 +206,11 @@ def test_a_workbook_keeps_what_is_text_and_writes_numbers_and_days_as_people_do(
     ]
     assert table.frame["phone"].to_list() == [["4930123456"], ["030 1"]]
     assert mails(table) == [["a@x.de"], ["b@x.de"]]
+    path.write_bytes(make.workbook([["", *row] for row in rows], "Contacts"))
+    assert read_source(add(path)).frame["contact_id"].to_list() == ["0012", "7"]
+    path.write_bytes(make.workbook([[""], *rows], "Contacts"))
+    with pytest.raises(MutualsError, match="row 1 is blank"):
+        add(path)
     with pytest.raises(MutualsError, match="no sheet “Leads”"):
         open_table(SourceDefinition(name="crm", path=str(path), format="xlsx", sheet="Leads"))
     path.write_bytes(b"PK\3\4 nothing")

@@ -39,8 +39,8 @@ class ExcelFile:
             )
         self.sheet = sheet or reader.sheet_names[0]
         self._reader = reader
-        first = self._load(n_rows=1)
-        cells = [] if first.is_empty() else [str(cell or "") for cell in first.row(0)]
+        self._first = self._load(n_rows=1)
+        cells = [] if self._first.is_empty() else [str(cell or "") for cell in self._first.row(0)]
         self.headings = tuple(cell.strip(trimmed) for cell in cells)
         self._rows = 0
         if not self.headings:
@@ -50,9 +50,12 @@ class ExcelFile:
 
     def sheets(self, columns: Sequence[int]) -> Iterator[Sheet]:
         """See ``SheetFile``."""
-        wanted = self._load(skip_rows=1, use_columns=sorted(columns))
-        self._rows = len(wanted)
-        frame = wanted.select(wanted.columns[sorted(columns).index(column)] for column in columns)
+        # All columns are loaded: where the first ones are empty, fastexcel numbers the ones asked for otherwise.
+        whole = self._load()
+        if not whole.head(1).equals(self._first):
+            raise input_fault(f"{self.name} was changed while it was read.", "Repeat the command.")
+        self._rows = len(whole) - 1
+        frame = pl.DataFrame({str(column): whole.to_series(column) for column in columns})[1:]
         slices = (
             part.with_columns(pl.all().str.strip_suffix(_MIDNIGHT))
             for part in frame.iter_slices(ROWS_AT_ONCE)
@@ -64,8 +67,9 @@ class ExcelFile:
         return self._rows
 
     def _load(self, **what: Any) -> pl.DataFrame:
+        """Rows from the sheet's first one on, even if it is blank."""
         try:
-            sheet = self._reader.load_sheet(self.sheet, header_row=None, dtypes="string", **what)
+            sheet = self._reader.load_sheet(self.sheet, header_row=None, skip_rows=0, dtypes="string", **what)
             return pl.DataFrame(sheet)
         except Exception as error:
             raise _unreadable(self.name, error) from None
