@@ -46,12 +46,15 @@ COMMAND_MODULES = (
     "attest",
     "audit",
     "demo",
+    "completion",
 )
 
 STOPPED = 130
 """The exit code after Ctrl-C, as of any program that a shell sees stopped; it is Typer's as well."""
 
-_SPEAKERS = frozenset({"click.utils", "json", "mutuals_client.console", "rich.console"})
+_SPEAKERS = frozenset(
+    {"click.utils", "json", "mutuals_client.commands.completion", "mutuals_client.console", "rich.console"}
+)
 """The modules that write to standard output."""
 
 
