@@ -152,7 +152,7 @@ def test_the_common_spellings_are_answered_here(text: str, country: str | None) 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_long_columns_come_back_in_their_order(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mutuals.normalisation.phone._AT_ONCE", 70)
+    monkeypatch.setattr("mutuals.normalisation.result.PIECE", 70)
     some = ["+49 30 901820", "+1 650 555 1212 ext. 5", None, "030 901820", "call me", "+1 650 555 1212"]
     texts = [*some * 40, *[f"+49 30 9018{number:03d}" for number in range(150)]]
     done = profile.examine_phones(pl.Series(texts), "DE")

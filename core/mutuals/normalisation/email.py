@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct
+from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct, in_pieces
 from mutuals.normalisation.rules import EmailRules
 
 if TYPE_CHECKING:
@@ -36,10 +36,14 @@ def normalise_emails(raw: pl.Series, rules: EmailRules, trimmed: str, spread: Sp
     """Normalise a string series of addresses, each as somebody typed it; many uncommon ones are distributed by
     ``spread``.
     """
+    return in_pieces(raw, lambda piece: _normalised(piece, rules, trimmed, spread))
+
+
+def _normalised(raw: pl.Series, rules: EmailRules, trimmed: str, spread: Spread) -> Normalised:
     import polars as pl
 
     text = pl.col("text")
-    written = raw.cast(pl.String).str.strip_chars(trimmed)
+    written = raw.str.strip_chars(trimmed)
     if rules.inner_white_space == "remove":
         written = written.str.replace_many([*trimmed], [""] * len(trimmed))
     frame = pl.DataFrame({"text": written}).select(

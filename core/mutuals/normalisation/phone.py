@@ -15,15 +15,13 @@ from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumberFor
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.normalisation.phone_columns import phones_by_column
-from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct
+from mutuals.normalisation.result import Normalised, Outcome, Reason, Spread, for_each_distinct, in_pieces
 from mutuals.normalisation.rules import PhoneRules
 
 if TYPE_CHECKING:
     import polars as pl
 
 _INTERNATIONAL = (CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN, CountryCodeSource.FROM_NUMBER_WITH_IDD)
-_AT_ONCE = 200_000
-"""Numbers worked on together, so that a long column needs no more memory than this: some 50 MB."""
 
 
 def normalise_phones(
@@ -34,20 +32,11 @@ def normalise_phones(
     ``default_country`` is an ISO 3166 code such as ``DE``, for numbers without a country code; many
     uncommon ones are distributed by ``spread``. Raises MutualsError (USAGE) where it is not one.
     """
-    import polars as pl
-
     country = checked_country(default_country)
-    raw = raw.cast(pl.String)
-    parts = [
-        _normalised(raw.slice(start, _AT_ONCE).str.strip_chars(trimmed), country, rules, spread)
-        for start in range(0, max(1, len(raw)), _AT_ONCE)
-    ]
-    done = pl.concat(parts)
-    return Normalised(done["value"], done["reason"])
+    return in_pieces(raw, lambda piece: _normalised(piece.str.strip_chars(trimmed), country, rules, spread))
 
 
-def _normalised(text: pl.Series, country: str | None, rules: PhoneRules, spread: Spread) -> pl.DataFrame:
-    """``value`` and ``reason``, a line for each text."""
+def _normalised(text: pl.Series, country: str | None, rules: PhoneRules, spread: Spread) -> Normalised:
     import polars as pl
 
     columns = phones_by_column(text, country, rules)
@@ -58,7 +47,8 @@ def _normalised(text: pl.Series, country: str | None, rules: PhoneRules, spread:
     )
     common = columns.select("row", value=pl.lit(_prefix(rules)) + pl.col("digits"), reason="reason")
     others = pl.DataFrame({"row": uncommon["row"], "value": rest.values, "reason": rest.reasons})
-    return pl.concat([common, others]).sort("row").select("value", "reason")
+    done = pl.concat([common, others]).sort("row")
+    return Normalised(done["value"], done["reason"])
 
 
 def checked_country(code: str | None) -> str | None:

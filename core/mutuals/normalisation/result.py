@@ -52,6 +52,17 @@ class Spread(Protocol):
 
 _AT_ONCE = 1000
 """Strings in one task: some 25 ms of work."""
+PIECE = 200_000
+"""Strings worked on together, so that a long column costs no more memory than this: some 100 MB beside the result."""
+
+
+def in_pieces(raw: pl.Series, normalise: Callable[[pl.Series], Normalised]) -> Normalised:
+    """What ``normalise`` gives for a string series of any length, which it gets in pieces of PIECE; at least one."""
+    import polars as pl
+
+    text = raw.cast(pl.String)
+    done = [normalise(text.slice(start, PIECE)) for start in range(0, max(1, len(text)), PIECE)]
+    return Normalised(pl.concat([one.values for one in done]), pl.concat([one.reasons for one in done]))
 
 
 def for_each_distinct(
