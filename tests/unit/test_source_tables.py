@@ -199,6 +199,7 @@ def test_a_workbook_keeps_what_is_text_and_writes_numbers_and_days_as_people_do(
         ["#7", "=b@x.de", "030 1", "1", "", ""],
     ]
     path.write_bytes(make.workbook(rows, "Contacts"))
+    assert add(path).sheet == "Contacts"
     table = read_source(add(path))
     assert table.frame.select("row", "contact_id", "Since", "Score").rows() == [
         (2, "0012", "2026-03-01", "3.5"),

@@ -16,6 +16,7 @@ from mutuals.sources.definition import Delimiter, SourceDefinition
 from mutuals.sources.encodings import CALLED as ENCODINGS
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.formats.delimiters import CALLED as DELIMITERS
+from mutuals.sources.formats.excel import ExcelFile
 from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, Layout, matching, objections
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.mapping import DateOrder, Duplicates, SourceMapping
@@ -74,6 +75,8 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
     """
     table = understand_table(definition, wishes.delimiter)
     file = open_table(table)
+    if isinstance(file, ExcelFile):
+        table = table.model_copy(update={"sheet": file.sheet})
     about = [f"{file.name}: {_kind(table)}."]
     if wishes.mapping is not None:
         MappedFile(file, wishes.mapping)
@@ -292,4 +295,4 @@ def _kind(definition: SourceDefinition) -> str:
         return f"CSV separated by {DELIMITERS[definition.delimiter]}, {ENCODINGS[definition.encoding]}"
     if definition.format == "sql":
         return "rows of a database"
-    return "Parquet" if definition.format == "parquet" else "a workbook"
+    return "Parquet" if definition.format == "parquet" else f"a workbook, sheet “{definition.sheet}”"
