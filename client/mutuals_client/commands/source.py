@@ -124,7 +124,10 @@ def check(
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="Normalisation profile.", show_default=f"the agreement's, or {DEFAULT_PROFILE}"),
+        typer.Option(
+            help="Normalisation profile: uid2-v1, strict-v1, google-v1 or meta-v1.",
+            show_default=f"the agreement's, or {DEFAULT_PROFILE}",
+        ),
     ] = None,
 ) -> None:
     """Read a source and tell what is usable, what is not and why, and who could take part. Nothing leaves the
