@@ -422,7 +422,7 @@ def test_a_crms_export_needs_no_more_than_its_name_and_nobody_takes_part_yet(
     assert "HubSpot, 100% sure, by “Record ID”" in mutuals.out
     assert "not decided yet, so nobody takes part" in mutuals.out
     assert mutuals("check", "crm") == 0
-    assert "Nobody takes part" in mutuals.out
+    assert "Nobody has consented as far as mutuals knows" in mutuals.out
     assert mutuals("show", "crm") == 0
     assert "“Unsubscribed from all email”" in mutuals.out
     added = mutuals.json("add", "crm", "--path", "hubspot.csv", "--replace")
