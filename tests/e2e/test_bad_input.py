@@ -129,7 +129,7 @@ def serving(pair: Pair, port: int, clock: Callable[[], Any] | None = None) -> It
         (HEADER + 'C1,"jane@example.com,,,,,\n', "quot"),
         (HEADER + "C1,jane@example.com\n", "row 2"),
         (HEADER.replace(",consent,", ",") + "C1,jane@example.com,,2026-01-01,2026-01-01,\n", "consent"),
-        ((HEADER + "C1,jané@example.com,,,,,\n").encode("cp1252"), "UTF-8"),
+        ((HEADER + "C1,ü@example.com,,,,,\n").encode("cp437"), "Windows-1252"),
         (HEADER + "C1,a@example.com,,,,,\nC1,b@example.com,,,,,\n", "contact_id"),
         ("", "empty"),
     ],
