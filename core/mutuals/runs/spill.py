@@ -1,4 +1,4 @@
-"""Where the points of long lists are kept during a match: in a file without a name (docs/adr/0013).
+"""Where the points of long lists are kept during a match: in a file without a name (docs/adr/0014).
 
     session = MatchSession(..., points=spilling(peer.home.spool))
 
