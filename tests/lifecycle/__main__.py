@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from lifecycle.batch import run_batch
 from lifecycle.machine import Figures
 
+ACTS = 10
 BATCH = 50
 ON_DISK = 20
 """Of so many batches one has its stores in files."""
@@ -28,6 +29,7 @@ def main() -> int:
     """Run, print, and say by the exit code whether anything left that must not."""
     parser = argparse.ArgumentParser(prog="lifecycle", description=__doc__)
     parser.add_argument("--histories", type=int, default=10_000)
+    parser.add_argument("--acts", type=int, default=ACTS, help="of a history, at most")
     parser.add_argument("--seed", type=int, default=1, help="of the first batch")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
@@ -37,7 +39,7 @@ def main() -> int:
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
 
         def submit(number: int) -> Future[tuple[Figures, str | None]]:
-            return pool.submit(run_batch, number, BATCH, on_disk=number % ON_DISK == 0)
+            return pool.submit(run_batch, number, BATCH, options.acts, on_disk=number % ON_DISK == 0)
 
         batches = range(options.seed, options.seed + -(-options.histories // BATCH))
         for done in as_completed([submit(number) for number in batches]):

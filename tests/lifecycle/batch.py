@@ -13,8 +13,8 @@ from lifecycle.machine import SETTINGS, Figures, Lifecycle, OnDisk, take_figures
 from lifecycle.world import prepare_stages
 
 
-def run_batch(number: int, histories: int, *, on_disk: bool = False) -> tuple[Figures, str | None]:
-    """The figures of the batch with this seed, and what was found, if anything."""
+def run_batch(number: int, histories: int, acts: int, *, on_disk: bool = False) -> tuple[Figures, str | None]:
+    """The figures of the batch with this seed, of at most ``acts`` a history, and what was found, if anything."""
     fault = None
     machine = OnDisk if on_disk else Lifecycle
     prepare_stages()
@@ -22,7 +22,9 @@ def run_batch(number: int, histories: int, *, on_disk: bool = False) -> tuple[Fi
         with rarely_collecting():
             run_state_machine_as_test(
                 seed(number)(machine),
-                settings=settings(SETTINGS, max_examples=histories, print_blob=False),
+                settings=settings(
+                    SETTINGS, max_examples=histories, stateful_step_count=acts, print_blob=False
+                ),
             )
     except (
         Exception
