@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROTOCOLS = {"ecdh": "SecretFlow, ECDH on Curve25519", "rr22": "SecretFlow, RR22"}
+PROTOCOLS = {"ecdh": "SecretFlow ECDH", "rr22": "SecretFlow RR22"}
 
 
 def measure(protocol: str, items: int) -> dict[str, float]:
