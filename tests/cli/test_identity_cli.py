@@ -211,6 +211,7 @@ def test_a_mistyped_passphrase_may_be_typed_three_times(
         (("--org", "Acme", "--department", "Sales Dept"), 2, "department is named in lower case"),
         (("--org", "Acme", "--operator", "a b"), 2, "operator's name"),
         (("--org", "Acme", "--store", "postgresql://me:secret@host/db"), 2, "password does not belong"),
+        (("--org", "Acme", "--store", "postgresql://me@host/db?password=x"), 2, "password does not belong"),
         (("--org", "Acme", "--store", "nonsense"), 2, "not a database URL"),
     ],
 )

@@ -262,7 +262,8 @@ def test_a_database_is_read_by_table_or_select_and_cannot_be_written(tmp_path: P
         source("nobody", None)
     with pytest.raises(MutualsError, match="cannot be read from the database"):
         source(None, "WITH x AS (SELECT 1) INSERT INTO \"the people\" SELECT 3, 'c', 0, 1 FROM x")
-    for refused in ("postgresql://ann:secret@host/crm", "mysql://host/crm", "nonsense"):
+    in_parameters = "postgresql://ann@host/crm?password=secret"
+    for refused in ("postgresql://ann:secret@host/crm", in_parameters, "mysql://host/crm", "nonsense"):
         with pytest.raises(MutualsError) as caught:
             database_url(refused)
         assert "secret" not in str(caught.value)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+_AS_PARAMETER = frozenset({"password", "sslpassword"})
+
 
 def has_password(url: str) -> bool:
     """Whether a database URL carries a password. Raises ValueError where it is no URL."""
     try:
-        return make_url(url).password is not None
+        parsed = make_url(url)
     except ArgumentError:
         raise ValueError("not a database URL") from None
+    return parsed.password is not None or not _AS_PARAMETER.isdisjoint(parsed.query)

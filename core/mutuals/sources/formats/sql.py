@@ -22,6 +22,7 @@ from mutuals.sources.sheet import Sheet
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult
 
+_PASSWORDS = frozenset({"password", "sslpassword"})  # as parameters of a URL
 _SELECT = re.compile(r"\s*(?:--[^\n]*\n\s*)*(select|with)\b", re.IGNORECASE)
 
 
@@ -105,7 +106,7 @@ def database_url(text: str) -> str:
             "That is not a database's URL.",
             hint="Write it as postgresql://user@host/database.",
         ) from None
-    if url.password is not None:
+    if url.password is not None or not _PASSWORDS.isdisjoint(url.query):
         raise MutualsError(
             ErrorCode.USAGE,
             "A source's URL may not hold a password.",
