@@ -35,10 +35,8 @@ from mutuals.unhandled import keep_texts_quiet
 START_SECONDS = 120
 """How long the workers may take to come up before ``start`` gives up."""
 
-
 LOCAL = "local"
 """The name of worker processes on this machine, where a cluster has its scheduler's address."""
-
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

@@ -13,7 +13,8 @@ _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
 _TIME = rf"(?:(?:T|,? )[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?{_ZONE})?"
 _YEAR_FIRST = rf"^([0-9]{{4}})([-/.])([0-9]{{1,2}})[-/.]([0-9]{{1,2}}){_TIME}$"
 _YEAR_LAST = rf"^([0-9]{{1,2}})([-/.])([0-9]{{1,2}})[-/.]([0-9]{{4}}){_TIME}$"
-_ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+ISO_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+"""A day as YYYY-MM-DD, as a pattern."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def iso_day(cells: pl.Series, order: DateOrder | None) -> pl.Series:
     A year in front needs none. The day is the one that is written, in whatever zone.
     """
     trimmed = cells.str.strip_chars(TRIMMED)
-    if ((trimmed == "") | trimmed.str.contains(_ISO)).all():
+    if ((trimmed == "") | trimmed.str.contains(ISO_DAY)).all():
         return trimmed
     distinct = trimmed.unique().to_frame("cell")
     cell = pl.col("cell")
@@ -86,7 +87,7 @@ def iso_day(cells: pl.Series, order: DateOrder | None) -> pl.Series:
 
 def is_iso(cells: pl.Series) -> pl.Series:
     """Which of ``cells`` are written as YYYY-MM-DD."""
-    return cells.str.contains(_ISO)
+    return cells.str.contains(ISO_DAY)
 
 
 def _joined(pattern: str, groups: tuple[int, int, int]) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""How the columns of an export are to be understood: which identify, which object, and what a person decided
+"""How the columns of an export are to be understood: which identify, which object, and what grants consent.
 
     mapping = SourceMapping(layout="hubspot", contact_id="Record ID", emails=("Email",), phones=("Phone Number",))
 

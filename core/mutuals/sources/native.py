@@ -1,6 +1,4 @@
-"""The native format: one contact a row, under the headings docs/sources.md documents or those a person
-mapped.
-"""
+"""The native format: one contact a row, under the headings of docs/sources.md or those a person mapped."""
 
 from __future__ import annotations
 
@@ -24,6 +22,7 @@ from mutuals.sources.contacts import (
     RowFault,
 )
 from mutuals.sources.dated_consent import dated, purpose_of, well_dated
+from mutuals.sources.dates import ISO_DAY
 from mutuals.sources.definition import STANDARD_COLUMNS, SourceDefinition, StandardColumn
 from mutuals.sources.sheet import HEADINGS_HINT, CsvFile, Sheet, SheetFile
 
@@ -38,7 +37,6 @@ KEPT_NAMES = dict.fromkeys(STANDARD_COLUMNS, "contacts") | {
     DATED_CONSENT: "consent",
     WITHDRAWN: "withdrawals",
 }
-_ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
 class NativeReader:
@@ -230,7 +228,7 @@ def _trimmed(position: str) -> pl.Expr:
 
 def _date(cell: pl.Expr) -> pl.Expr:
     return (
-        pl.when(cell.str.contains(_ISO_DATE)).then(cell).otherwise(None).str.to_date("%Y-%m-%d", strict=False)
+        pl.when(cell.str.contains(ISO_DAY)).then(cell).otherwise(None).str.to_date("%Y-%m-%d", strict=False)
     )
 
 

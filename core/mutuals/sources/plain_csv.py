@@ -65,9 +65,7 @@ def read_plain(
         empty_string_is_null=False,
     ).select(map(str, columns))
     rows = pl.Series("row", np.arange(row, row + len(ends), dtype=np.uint32))
-    if len(cells) != len(
-        rows
-    ):  # never, by the above; a row too many or too few would be somebody else's consent
+    if len(cells) != len(rows):  # never, by the above; a row more or fewer would be somebody else's consent
         return None
     if blank.any():
         kept = pl.Series(~blank)
@@ -85,7 +83,7 @@ def _well_quoted(data: Bytes, quotes: Positions, separator: int) -> bool:
     doubled = closing[:-1] + 1 == opening[1:]
     starts = (opening == 0) | (before == separator) | (before == _LINE_END)
     ends = (closing == len(data) - 1) | (after == separator) | (after == _LINE_END) | (after == _RETURN)
-    return bool((starts[0]) and ends[-1] and (starts[1:] | doubled).all() and (ends[:-1] | doubled).all())
+    return bool(starts[0] and ends[-1] and (starts[1:] | doubled).all() and (ends[:-1] | doubled).all())
 
 
 def _inside(quotes: Positions, positions: Positions) -> npt.NDArray[np.bool_]:

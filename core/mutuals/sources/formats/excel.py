@@ -16,10 +16,10 @@ from mutuals.sources.blocks import input_fault, open_file
 from mutuals.sources.formats.frames import ROWS_AT_ONCE, sheets_of
 from mutuals.sources.sheet import HEADINGS_HINT, Sheet
 
-_MIDNIGHT = " 00:00:00"  # what a day without a time is read as
-
 if TYPE_CHECKING:
     from fastexcel import ExcelReader
+
+_MIDNIGHT = " 00:00:00"  # what a day without a time is read as
 
 
 class ExcelFile:
