@@ -149,6 +149,19 @@ def test_an_edited_mapping_counts_as_no_decision(source: CommandLine) -> None:
     assert source.json("show", "crm")["decision"]["state"] == "broken"
 
 
+def test_a_mapping_file_brings_no_decision_and_takes_none_away(source: CommandLine, tmp_path: Path) -> None:
+    source.json("map", "crm", *GRANT, "--yes", operator="anna")
+    assert source("map", "crm", "--save", "crm.toml") == 0
+    saved = tmp_path / "crm.toml"
+    saved.write_text(saved.read_text().replace(YES, "Not applicable"))
+    given = ("--path", str(EXPORT), "--mapping", "crm.toml", "--replace")
+    assert source.json("add", "crm", *given)["decision"]["state"] == "stands"
+    assert source.eligible() == ["10001", "10004", "10007"]
+    saved.write_text('duplicates = "merge"\n' + saved.read_text().replace('duplicates = "refuse"\n', ""))
+    assert source.json("add", "crm", *given)["decision"]["state"] == "missing"
+    assert source.eligible() == []
+
+
 def test_an_analyst_may_look_but_not_decide(source: CommandLine) -> None:
     assert source("map", "crm", *GRANT, "--dry-run") == 0
     assert source("map", "crm", *GRANT, "--yes", operator="bea") == 3

@@ -83,11 +83,13 @@ def add(
     """
     from rich.markup import escape
 
+    from mutuals.consent.decision import standing_of
     from mutuals.sources import define_source, open_source, read_source
     from mutuals.sources.check import row_refusals, source_hints
     from mutuals.sources.consent_decision import keep_decision
     from mutuals.sources.detect import understand
     from mutuals.store.rows import SourceRow
+    from mutuals_client.consent_words import standing_facts
     from mutuals_client.source_report import count_of, tell_refusals
     from mutuals_client.source_understood import tell_understood, understood_facts, wishes_of
 
@@ -113,6 +115,9 @@ def add(
         with peer.store.transaction() as tx:
             refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
+            standing = standing_of(tx, definition)
+    if definition.mapping is not None and definition.mapping.consent is not None and not standing.holds:
+        hints += (f"{standing.sentence} {standing.hint}",)
     usable, rejected = len(contacts.frame), len({fault.row for fault in contacts.rejected})
     tell_understood(understood)
     say(f"Added source [bold]{name}[/] with {count_of(usable, 'contact')}.")
@@ -130,6 +135,7 @@ def add(
         merged=[list(rows) for rows in contacts.merged[:_MERGED_SHOWN]],
         fields=list(fields),
         understood=understood_facts(understood),
+        decision=standing_facts(standing),
         hints=hints,
     )
 
