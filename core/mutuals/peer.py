@@ -102,11 +102,9 @@ class Peer:
     @property
     def workers(self) -> int:
         """How many worker processes to match with: as configured, or one for each usable core."""
-        if self.config.workers is not None:
-            return self.config.workers
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        from mutuals.engines.workers import usable_cores
+
+        return usable_cores() if self.config.workers is None else self.config.workers
 
     def open_pool(self, processes: int | None = None) -> OpenPool:
         """What computes for this peer, as configured, to be entered; ``processes`` is the number of local ones.
