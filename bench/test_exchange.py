@@ -13,8 +13,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from support.pairing import Pair, TestClock, make_company
 
 from mutuals.models.agreement import Side
-from mutuals.runs.exchange import ExchangeSummary, initiate_exchange, respond_exchange
+from mutuals.runs.exchange import initiate_exchange, respond_exchange
 from mutuals.runs.export import open_received, write_export
+from mutuals.runs.moved import ExchangeSummary
 
 
 @pytest.mark.parametrize("pairs", [1_000, 10_000])

@@ -23,10 +23,11 @@ from mutuals.models.run import Role, RunState
 from mutuals.protocol import exchange as protocol
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeStart
 from mutuals.runs.authorisation import grant_mandate
-from mutuals.runs.exchange import exchange_summary, initiate_exchange, respond_exchange
+from mutuals.runs.exchange import initiate_exchange, respond_exchange
 from mutuals.runs.export import open_received
 from mutuals.runs.keys import subject
 from mutuals.runs.ledger import SentContact, open_ledger
+from mutuals.runs.moved import exchange_summary
 from mutuals.runs.outgoing import stored_envelopes, to_envelope
 from mutuals.runs.preview import preview_exchange
 from mutuals.runs.spool import load_overlap

@@ -19,8 +19,8 @@ from mutuals.crypto.signing import SigningKey
 from mutuals.engines.base import Operation
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.models.run import Role
+from mutuals.protocol.events import Agreed, Send, SendAll, State
 from mutuals.protocol.lists import Work
-from mutuals.protocol.match import Agreed, Send, SendAll, State
 from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded, Counted, Hello, TagCommit, Tags
 
 HONEST, CHEAT = Role.INITIATOR, Role.RESPONDER

@@ -17,6 +17,7 @@ from mutuals.models.agreement import AgreementState
 from mutuals.models.run import Role, RunState
 from mutuals.protocol import match, reveal
 from mutuals.protocol.envelopes import MAX_RECORD_BYTES, MAX_RECORDS_PER_ENVELOPE
+from mutuals.protocol.events import State
 from mutuals.protocol.hello import MAX_SKEW_SECONDS
 from mutuals.protocol.lists import WORK_SIZE
 from mutuals.protocol.messages import MAX_CHUNK_BYTES
@@ -81,7 +82,7 @@ def test_the_match_takes_what_its_table_says() -> None:
     assert {(state, message.strip()) for state, message in taken} == {
         (state.value, kind.__name__) for state, kind in match._RECEIVES
     }
-    assert [names(row[0]) for row in rows] == [{state.value} for state in match.State]
+    assert [names(row[0]) for row in rows] == [{state.value} for state in State]
 
 
 def test_the_reveal_takes_what_its_table_says() -> None:

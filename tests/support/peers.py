@@ -14,9 +14,10 @@ from mutuals.crypto.signing import SigningKey
 from mutuals.engines.base import Engine
 from mutuals.engines.workers import InlinePool, Pool
 from mutuals.models.run import Role
+from mutuals.protocol.events import Agreed
 from mutuals.protocol.hello import MatchTerms
 from mutuals.protocol.items import items_for, random_order
-from mutuals.protocol.match import Agreed, MatchSession
+from mutuals.protocol.match import MatchSession
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.protocol.reveal import RevealSession
 from mutuals.runs.drive_match import Arrived, drive_match

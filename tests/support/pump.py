@@ -14,7 +14,8 @@ from typing import Any
 
 from mutuals.engines.base import Operation
 from mutuals.models.run import Role
-from mutuals.protocol import match, reveal
+from mutuals.protocol import events as matching
+from mutuals.protocol import reveal
 from mutuals.protocol.lists import Work
 from support.peers import Ends
 from support.streams import Alter
@@ -51,19 +52,19 @@ class _Pump:
     def _handle(self, role: Role, event: Any) -> list[Any]:
         session = self._sessions[role]
         match event:
-            case match.Send(message) | reveal.Send(message):
+            case matching.Send(message) | reveal.Send(message):
                 self._inbox[role.other].extend(self._alter.get(role, lambda sent: [sent])(message))
                 return []
-            case match.SendAll(messages):
-                return [match.Send(message) for message in messages]
+            case matching.SendAll(messages):
+                return [matching.Send(message) for message in messages]
             case Work():
                 compute = (
                     session.engine.blind if event.operation is Operation.BLIND else session.engine.reblind
                 )
                 return list(session.finish(event, compute(session.key, session.input(event))))
-            case match.Agreed():
+            case matching.Agreed():
                 return list(session.proceed())
-            case match.Finished(outcome):
+            case matching.Finished(outcome):
                 self.ends.results[role] = outcome
             case reveal.Approved():
                 return list(session.approve())

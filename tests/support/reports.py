@@ -9,7 +9,7 @@ from typing import Any
 from mutuals.models.agreement import Agreement, AgreementState
 from mutuals.models.run import Role, Run, RunState
 from mutuals.models.statistics import Effort, RunStatistics
-from mutuals.runs.exchange import ExchangeSummary
+from mutuals.runs.moved import ExchangeSummary
 from mutuals.runs.report import Export, LogHead, Milestone, RunReport
 
 AT = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)

@@ -207,7 +207,7 @@ def _tell_ready(run: Run) -> None:
 
 
 def _tell(peer: Peer, run: Run) -> None:
-    from mutuals.runs.exchange import exchange_summary
+    from mutuals.runs.moved import exchange_summary
 
     summary = exchange_summary(peer, run)
     say(

@@ -19,9 +19,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 import numpy as np
 
@@ -31,6 +29,7 @@ from mutuals.engines import get_engine
 from mutuals.engines.base import ITEM_SIZE, Engine, Operation
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.models.run import Role
+from mutuals.protocol.events import Agreed, Event, Finished, Send, SendAll, State
 from mutuals.protocol.hello import NONCE_SIZE, MatchTerms, check_hello, check_own_size, make_hello
 from mutuals.protocol.items import RandomBytes, Rows, all_distinct, as_rows, ascending_order
 from mutuals.protocol.lists import OwnList, PartnerList, Work
@@ -41,59 +40,6 @@ from mutuals.protocol.tags import TagComparison
 from mutuals.protocol.transcript import TAG_SIZE, Transcript, counted_bytes, session_id, tag_commitment
 
 TAGS_PER_MESSAGE = 8192
-
-
-class State(StrEnum):
-    """Where a session stands; each state follows the one before."""
-
-    IDLE = "idle"
-    OPENED = "opened"  # initiator only: Open is out
-    AGREED = "agreed"  # both Hellos are known; waiting for ``proceed``
-    BLINDING = "blinding"  # points go both ways
-    COMMITTED = "committed"  # our commitment is out, the key is gone
-    TAGGED = "tagged"  # both commitments are known, our tags are out
-    COUNTED = "counted"  # both tag lists are known, our signature is out
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Send:
-    """Send this message."""
-
-    message: MatchMessage
-
-
-@dataclass(frozen=True)
-class SendAll:
-    """Send these messages, in order, before any of a later event. Each is made when it is asked for."""
-
-    messages: Iterator[MatchMessage] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Both sides are bound to this run: store it and charge both lists to the budgets, then call ``proceed``.
-
-    ``opened`` and ``accepted`` are the two Hellos as signed; no point has been sent.
-    """
-
-    sid: bytes
-    own_size: int
-    partner_size: int
-    partner_receiving_key: bytes
-    opened: Hello
-    accepted: Hello
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The match is over."""
-
-    outcome: MatchOutcome
-
-
-Event = Send | SendAll | Work | Agreed | Finished
 
 
 class MatchSession:

@@ -20,8 +20,9 @@ from functools import partial
 from mutuals.engines.base import Operation
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.protocol.events import Agreed, Event, Finished, Send, SendAll, State
 from mutuals.protocol.lists import Work
-from mutuals.protocol.match import Agreed, Event, Finished, MatchSession, Send, SendAll, State
+from mutuals.protocol.match import MatchSession
 from mutuals.protocol.messages import Hello, MatchMessage, Tags
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.protocol.transcript import TAG_SIZE

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from mutuals.agreement.active import ActiveAgreement, load_for_run
@@ -36,6 +35,7 @@ from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, Excha
 from mutuals.runs.incoming import keep_incoming, open_receiver
 from mutuals.runs.lifecycle import describe, end_run, log_run
 from mutuals.runs.log_faults import check_logs_accepted
+from mutuals.runs.moved import ExchangeSummary, exchange_summary
 from mutuals.runs.outgoing import (
     Prepared,
     keep_outgoing,
@@ -46,7 +46,7 @@ from mutuals.runs.outgoing import (
     stored_envelopes,
     to_envelope,
 )
-from mutuals.runs.ports import Cancelled, MessageStream, Progress
+from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.preview import wrong_state
 from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
@@ -55,24 +55,6 @@ STAGE_EXCHANGE = "exchanging records"
 
 ExchangeStream = MessageStream[ExchangeMessage, ExchangeMessage]
 Expected = TypeVar("Expected", ExchangeStart, Envelope, EnvelopeAck, ExchangeDone)
-
-
-@dataclass(frozen=True)
-class ExchangeSummary:
-    """What an exchange moved. Contacts are each side's own: of ours that we sent, of the partner's that we
-    received.
-
-    ``withheld`` counts own contacts of the overlap by reason, ``pairs_received`` the pairs that have a
-    record.
-    """
-
-    contacts_sent: int
-    records_sent: int
-    withheld: dict[str, int]
-    fields_sent: tuple[str, ...]
-    contacts_received: int
-    records_received: int
-    pairs_received: int
 
 
 def initiate_exchange(
@@ -100,7 +82,7 @@ def initiate_exchange(
     meter = Meter(progress)
     stream = meter.metered(stream)
     with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
-        exchange = _Exchange(peer, run, stream, meter, cancelled or _never)
+        exchange = _Exchange(peer, run, stream, meter, cancelled or never)
         stream.send(ExchangeStart(run.sid))
         if exchange.expect(ExchangeStart).sid != run.sid:
             raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner answered for another run.")
@@ -137,7 +119,7 @@ def respond_exchange(
     stream = meter.metered(stream)
     with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
         try:
-            exchange = _Exchange(peer, run, stream, meter, cancelled or _never)
+            exchange = _Exchange(peer, run, stream, meter, cancelled or never)
         except MutualsError as error:
             if error.code is ErrorCode.PREVIEW_CHANGED:
                 raise MutualsError(ErrorCode.NOT_AUTHORISED_YET, error.message, hint=error.hint) from error
@@ -146,27 +128,6 @@ def respond_exchange(
         exchange.take_turns()
         exchange.finish()
         stream.send(ExchangeDone(run.sid))
-
-
-def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
-    """What the exchange of ``run`` has moved so far, from the log."""
-    facts: dict[str, dict[str, object]] = {}
-    with peer.store.transaction() as tx:
-        for entry in tx.log.entries(run.agreement):
-            if entry.body.get("run") == run.run_id:
-                facts[entry.event] = entry.body
-    sent = facts.get("run.exchange_prepared", {})
-    received = facts.get("run.exchanged", {})
-    withheld, fields = sent.get("withheld"), sent.get("fields")
-    return ExchangeSummary(
-        contacts_sent=_number(sent, "contacts"),
-        records_sent=_number(sent, "records"),
-        withheld=dict(withheld) if isinstance(withheld, dict) else {},
-        fields_sent=tuple(fields) if isinstance(fields, list) else (),
-        contacts_received=_number(received, "contacts_received"),
-        records_received=_number(received, "records_received"),
-        pairs_received=_number(received, "pairs_received"),
-    )
 
 
 class _Exchange:
@@ -395,12 +356,3 @@ def _partner_key(partner: PartnerRow | None, active: ActiveAgreement) -> VerifyK
             ErrorCode.PEER_IDENTITY, f"The partner of agreement {active.agreement_id} was removed."
         )
     return VerifyKey(bytes.fromhex(partner_card(partner).signing_key))
-
-
-def _number(facts: dict[str, object], name: str) -> int:
-    value = facts.get(name, 0)
-    return value if isinstance(value, int) else 0
-
-
-def _never() -> bool:
-    return False

@@ -24,8 +24,9 @@ from mutuals.models.run import Role, Run, RunState
 from mutuals.models.statistics import RunStatistics
 from mutuals.normalisation import Spread, get_profile
 from mutuals.peer import Peer
+from mutuals.protocol.events import Agreed
 from mutuals.protocol.hello import MatchTerms, check_hello
-from mutuals.protocol.match import Agreed, MatchSession
+from mutuals.protocol.match import MatchSession
 from mutuals.protocol.messages import Hello, MatchMessage
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.drive_match import Arrived, drive_match

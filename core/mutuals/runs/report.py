@@ -20,7 +20,7 @@ from mutuals.models.agreement import Agreement, AgreementState
 from mutuals.models.run import Run, RunState
 from mutuals.models.statistics import RunStatistics
 from mutuals.peer import Peer
-from mutuals.runs.exchange import ExchangeSummary, exchange_summary
+from mutuals.runs.moved import ExchangeSummary, exchange_summary
 from mutuals.store.rows import AgreementRow, CheckpointRow, LogRow
 
 _ABOUT_RUN = ("run", "subject")
