@@ -123,9 +123,8 @@ def open_received(
         opening = Opening(
             shared, names, keys_of_run, envelopes, lambda row: _delete_after(row, exchanged_at) > now
         )
-        for first in range(
-            0, overlap.count, PAGE
-        ):  # what is deleted meanwhile, the count tells in write_export
+        # What is deleted meanwhile, the count tells in write_export.
+        for first in range(0, overlap.count, PAGE):
             with peer.store.transaction() as tx:
                 page = tx.received.between(run.run_id, first, first + PAGE)
             opening.take(page)
