@@ -19,7 +19,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own ther
 _ENOUGH = 4 * 2**30
 
 
-settings.register_profile("examples", max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None)
+settings.register_profile("examples", max_examples=int(os.environ.get("EXAMPLES", "25")), deadline=None)
 settings.load_profile("examples")
 
 
