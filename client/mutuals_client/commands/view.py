@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -61,7 +62,7 @@ def view(
     )
 
 
-def _table(names: list[str], rows: list[tuple[str, dict[str, Value]]]) -> Table:
+def _table(names: list[str], rows: Sequence[tuple[str, dict[str, Value]]]) -> Table:
     from rich.table import Table
 
     table = Table("contact_id", *names, box=None, header_style="bold", padding=(0, 2, 0, 0))
