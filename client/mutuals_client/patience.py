@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic, sleep
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.console import SETTINGS, stderr
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
@@ -31,20 +31,20 @@ def duration(text: str, option: str) -> timedelta:
 class Patience:
     """Time to wait for a partner that cannot be reached or is busy, in ever longer pauses; none by default.
 
-    A refusal is never waited out: it is an answer.
+    A refusal is never waited out: it is an answer. ``tell`` is given one sentence when the waiting begins.
     """
 
-    def __init__(self, lasting: timedelta = timedelta()) -> None:
+    def __init__(self, lasting: timedelta = timedelta(), tell: Callable[[str], None] | None = None) -> None:
         self._until = monotonic() + lasting.total_seconds()
         self._pause = FIRST_SECONDS
-        self._told = False
+        self._tell = tell
 
     @classmethod
-    def of(cls, wait_for_partner: str | None) -> Patience:
+    def of(cls, wait_for_partner: str | None, tell: Callable[[str], None] | None = None) -> Patience:
         """As ``--wait-for-partner`` says. Raises MutualsError (USAGE)."""
         if wait_for_partner is None:
             return cls()
-        return cls(duration(wait_for_partner, "--wait-for-partner"))
+        return cls(duration(wait_for_partner, "--wait-for-partner"), tell)
 
     def end(self) -> None:
         """Wait no more: it would change nothing."""
@@ -55,11 +55,9 @@ class Patience:
         left = self._until - monotonic()
         if error.code not in _WORTH_WAITING or left <= 0:
             raise error
-        if not (self._told or SETTINGS.json):
-            from rich.text import Text
-
-            stderr().print(Text(f"{error.message} Trying again for {_in_words(left)}."))
-        self._told = True
+        if self._tell is not None:
+            self._tell(f"{error.message} Trying again for {_in_words(left)}.")
+            self._tell = None
         # Not all jobs of an hour at once.
         sleep(min(left, self._pause * random.uniform(0.8, 1.2)))  # noqa: S311 - no secret
         self._pause = min(self._pause * 2, LONGEST_SECONDS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mutuals.runs.pace import Pace
 from mutuals.runs.ports import Progress, Silent
-from mutuals_client.console import stderr
+from mutuals_client.console import SETTINGS, stderr
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -49,6 +49,14 @@ def measure(pace: Pace) -> str:
     rate = f", {pace.rate:,.0f} a second" if pace.rate else ""
     left = f", {timedelta(seconds=round(pace.left))} left" if pace.left is not None else ""
     return f"{pace.done:,}{total}{rate}{left}"
+
+
+def tell_waiting(sentence: str) -> None:
+    """Say on standard error that a partner is waited for; nothing with ``--json``."""
+    if not SETTINGS.json:
+        from rich.text import Text
+
+        stderr().print(Text(sentence))
 
 
 @contextmanager

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.wording import counted
-from mutuals_client.commands.runs import find_run
+from mutuals_client import driving
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, table
-from mutuals_client.progress import progress_bars
+from mutuals_client.progress import progress_bars, tell_waiting
+from mutuals_client.run_facts import find_run
 
 if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
     from mutuals.runs.preview import Preview
-    from mutuals_client.patience import Patience
-
-POLL_SECONDS = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -45,12 +42,12 @@ def exchange(
     run carries it out; the other side's server acts on the authorisation that its own command records.
     Example: mutuals exchange R-7Q3K2M9X --dry-run
     """
-    from mutuals.models.run import Role, RunState
+    from mutuals.models.run import RunState
     from mutuals.runs.lifecycle import expire_runs
     from mutuals.runs.preview import preview_exchange, wrong_state
     from mutuals_client.patience import Patience
 
-    patience = Patience.of(wait_for_partner)
+    patience = Patience.of(wait_for_partner, tell_waiting)
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
@@ -67,14 +64,11 @@ def exchange(
             _authorise(peer, preview)
         elif dry_run or run.state is not RunState.EXCHANGING:
             raise wrong_state(run)
-        if run.role is Role.INITIATOR:
-            _carry_out(peer, run, wait, patience)
-        elif wait:
-            _await_partner(peer, run)
-        else:
+        done = driving.exchange(peer, run, wait=wait, patience=patience, showing=progress_bars)
+        if done is None:
             _tell_ready(run)
-            return
-        _tell(peer, find_run(peer, run.run_id))
+        else:
+            _tell(peer, done)
 
 
 def preview_facts(preview: Preview) -> dict[str, Any]:
@@ -161,41 +155,6 @@ def _authorise(peer: Peer, preview: Preview) -> None:
     fields = [item.shared.name for item in preview.outgoing.fields]
     authorise_exchange(peer, preview.run, fields, preview.digest, keys)
     authorisation_for(peer, preview)  # where the policy asks for four eyes, a second operator must, too
-
-
-def _carry_out(peer: Peer, run: Run, wait: bool, patience: Patience) -> None:
-    from mutuals.runs.exchange import initiate_exchange
-    from mutuals_client.calls import partner_connection
-
-    while True:
-        try:
-            with (
-                partner_connection(peer, run.partner, patience=patience) as connection,
-                progress_bars() as progress,
-            ):
-                with connection.exchange() as stream:
-                    initiate_exchange(peer, run.run_id, stream, progress=progress)
-                return
-        except MutualsError as error:
-            if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
-                patience.pause(error)  # a line that broke is taken up where it ended
-                continue
-        time.sleep(POLL_SECONDS)
-
-
-def _await_partner(peer: Peer, run: Run) -> None:
-    from mutuals.models.run import RunState
-    from mutuals.runs.lifecycle import expire_runs
-
-    current = run
-    while not current.state.final:
-        time.sleep(POLL_SECONDS)
-        expire_runs(peer)
-        current = find_run(peer, run.run_id)
-    if current.state is not RunState.DONE:
-        raise MutualsError(
-            ErrorCode.RUN_STATE, f"Run {run.run_id} ended: {current.reason or current.state.value}"
-        )
 
 
 def _tell_ready(run: Run) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.commands.runs import find_run
 from mutuals_client.console import OperatorCommand, open_peer, result, say
+from mutuals_client.run_facts import find_run
 
 
 def register(app: typer.Typer) -> None:

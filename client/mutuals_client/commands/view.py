@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mutuals_client.commands.runs import find_run
 from mutuals_client.console import OperatorCommand, open_peer, result, say
+from mutuals_client.run_facts import find_run
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -1,0 +1,289 @@
+"""What drives a match, a reveal and an exchange, for the commands and for Python: calls, waits and whose turn it is.
+
+Nothing here prints or asks. ``showing`` opens a ``Progress`` for each attempt; ``patience`` says how long to wait for
+a partner that is down or busy; ``wait`` is whether to wait until the partner has authorised its side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.run_facts import find_run
+
+if TYPE_CHECKING:
+    from mutuals.agreement.active import ActiveAgreement
+    from mutuals.models.run import Run
+    from mutuals.peer import Peer
+    from mutuals.runs.authorisation import Authorisation
+    from mutuals.runs.ports import Progress
+    from mutuals.store.rows import AgreementRow
+    from mutuals_client.patience import Patience
+
+    Showing = Callable[[], AbstractContextManager[Progress]]
+
+POLL_SECONDS = 5.0
+"""How often to look whether the partner has authorised its side."""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A run, and whether it was ``started`` now or found."""
+
+    run: Run
+    started: bool
+
+
+# --- match -------------------------------------------------------------------------------------------------------
+
+
+def match(
+    peer: Peer,
+    reference: str,
+    *,
+    operator: str,
+    count_only: bool = False,
+    unless_since: timedelta | None = None,
+    patience: Patience,
+    showing: Showing,
+) -> Matched:
+    """Match under the agreement ``reference`` in the name of ``operator``, who was found entitled to start runs.
+
+    ``unless_since``: start none where there is one with a result that is no older. Raises MutualsError as
+    ``load_active``, ``matching``, ``recent_run`` and ``initiate_match`` do, and where the partner cannot be called.
+    """
+    from mutuals.runs.once import matching
+
+    row = _usable_or_proposed(peer, reference)
+    with matching(peer, row.digest, alone=unless_since is not None) as alone:
+        if unless_since is not None:
+            found = _recent(peer, row.digest, unless_since, count_only, alone)
+            if found is not None:
+                return Matched(found, started=False)
+        while True:
+            try:
+                return Matched(_match_once(peer, row, count_only, operator, patience, showing), started=True)
+            except MutualsError as error:
+                if (
+                    error.code is not ErrorCode.BUSY
+                ):  # after any other end the partner may have charged the run
+                    raise
+                patience.pause(error)
+
+
+def active_agreement(peer: Peer, reference: str) -> ActiveAgreement:
+    """The agreement, ready to match under. Raises what ``load_active`` raises."""
+    from mutuals.agreement.active import load_active
+
+    with peer.store.transaction() as tx:
+        return load_active(tx, reference, peer.clock(), own=peer.fingerprint.hex())
+
+
+def _recent(peer: Peer, digest: str, window: timedelta, count_only: bool, alone: bool) -> Run | None:
+    from mutuals.runs.once import recent_run
+
+    with peer.store.transaction() as tx:
+        return recent_run(tx, digest, peer.clock() - window, count_only=count_only, alone=alone)
+
+
+def _match_once(
+    peer: Peer, row: AgreementRow, count_only: bool, operator: str, patience: Patience, showing: Showing
+) -> Run:
+    from mutuals.runs.match import initiate_match
+    from mutuals_client.calls import partner_connection
+
+    with (
+        peer.open_pool() as pool,  # before the channel exists: DESIGN §11
+        partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
+    ):
+        active = active_agreement(peer, row.digest)  # the partner's acceptance may just have come
+        with showing() as progress, connection.match() as stream:
+            return initiate_match(
+                peer, active.digest, stream, pool, progress=progress, count_only=count_only, operator=operator
+            )
+
+
+def _usable_or_proposed(peer: Peer, reference: str) -> AgreementRow:
+    """The agreement, if it can be matched under now or once the partner's acceptance has come.
+
+    So nobody is called in vain. Raises what ``load_active`` raises.
+    """
+    from mutuals.agreement.active import find_agreement
+    from mutuals.identity.partners import partner_card
+    from mutuals.models.agreement import AgreementState
+
+    with peer.store.transaction() as tx:
+        row = find_agreement(tx, reference)
+        partner = tx.partners.get(row.partner)
+    try:
+        active_agreement(peer, row.digest)
+    except MutualsError as error:
+        proposed = error.code is ErrorCode.AGREEMENT_NOT_ACTIVE and row.state is AgreementState.PROPOSED
+        if not proposed or partner is None or partner_card(partner).endpoint is None:
+            raise
+    return row
+
+
+# --- reveal ------------------------------------------------------------------------------------------------------
+
+
+def reveal(
+    peer: Peer,
+    run: Run,
+    authorise: Callable[[Run, ActiveAgreement], None],
+    *,
+    wait: bool = False,
+    patience: Patience,
+    showing: Showing,
+) -> Run:
+    """Have a counted run authorised and revealed; the run as it is then, as it was where it was revealed before.
+
+    ``authorise`` returns where an operator has authorised it, and raises where none has. Where the partner started
+    the run and ``wait`` is False the run may still be counted: the partner's call reveals it. Raises MutualsError:
+    RUN_STATE, AGREEMENT_NOT_ACTIVE, what ``authorise`` raises, and where the partner cannot be called or refuses.
+    """
+    from mutuals.agreement.active import load_for_run
+    from mutuals.models.run import Role, RunState
+
+    if run.state in {RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}:
+        return run
+    if run.state is not RunState.COUNTED:
+        raise MutualsError(
+            ErrorCode.RUN_STATE,
+            f"Run {run.run_id} is {run.state.value.replace('_', ' ')}"
+            + (f" ({run.reason})" if run.reason else "")
+            + "; only a counted run can be revealed.",
+            hint="Start a new one: mutuals match"
+            if run.state.final
+            else "See what it waits for: mutuals runs",
+        )
+    with peer.store.transaction() as tx:
+        active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
+    authorise(run, active)
+    if run.role is Role.INITIATOR:
+        return _call_to_reveal(peer, run, wait, patience, showing)
+    return _await_reveal(peer, run) if wait else run
+
+
+def reveal_authorised(peer: Peer, run: Run, active: ActiveAgreement) -> Authorisation | None:
+    """What permits the reveal already, a mandate or an authorisation; None where an operator must sign."""
+    from mutuals.runs.authorisation import require_authorisation
+
+    try:
+        with peer.store.transaction() as tx:
+            return require_authorisation(tx, "reveal", run, active, peer.clock())
+    except MutualsError as error:
+        if error.code is not ErrorCode.NOT_AUTHORISED_YET:
+            raise
+    return None
+
+
+def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showing: Showing) -> Run:
+    from mutuals.runs.reveal import initiate_reveal
+    from mutuals_client.calls import partner_connection
+
+    while True:
+        try:
+            with (
+                partner_connection(peer, run.partner, patience=patience) as connection,
+                showing() as progress,
+                connection.reveal() as stream,
+            ):
+                return initiate_reveal(peer, run.run_id, stream, progress=progress)
+        except MutualsError as error:
+            if error.code in (ErrorCode.STALE, ErrorCode.BELOW_THRESHOLD):
+                _tell_partner(peer, run)
+            if error.code is ErrorCode.BUSY:
+                patience.pause(error)
+                continue
+            if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def _tell_partner(peer: Peer, run: Run) -> None:
+    """Deliver the note that the run ended here, so that nobody there waits for it."""
+    from mutuals_client.delivery import try_sync
+
+    with peer.store.transaction() as tx:
+        partner = tx.partners.get(run.partner)
+    if partner is not None:
+        try_sync(peer, partner)
+
+
+def _await_reveal(peer: Peer, run: Run) -> Run:
+    from mutuals.models.run import RunState
+    from mutuals.runs.lifecycle import expire_runs
+
+    current = run
+    while current.state in {RunState.COUNTED, RunState.REVEALING}:
+        time.sleep(POLL_SECONDS)
+        expire_runs(peer)
+        current = find_run(peer, run.run_id)
+    if current.state is RunState.HALF_REVEALED or (
+        current.state.final and current.state is not RunState.DONE
+    ):
+        raise _ended(current)
+    return current
+
+
+# --- exchange ----------------------------------------------------------------------------------------------------
+
+
+def exchange(peer: Peer, run: Run, *, wait: bool = False, patience: Patience, showing: Showing) -> Run | None:
+    """Carry out the exchange of a run that is authorised on this side; the finished run.
+
+    None where the partner started the run and ``wait`` is False: the partner's call exchanges it. Raises MutualsError
+    as ``initiate_exchange`` does, RUN_STATE where the run ended otherwise, and where the partner cannot be called.
+    """
+    from mutuals.models.run import Role
+
+    if run.role is Role.INITIATOR:
+        _call_to_exchange(peer, run, wait, patience, showing)
+    elif wait:
+        _await_exchange(peer, run)
+    else:
+        return None
+    return find_run(peer, run.run_id)
+
+
+def _call_to_exchange(peer: Peer, run: Run, wait: bool, patience: Patience, showing: Showing) -> None:
+    from mutuals.runs.exchange import initiate_exchange
+    from mutuals_client.calls import partner_connection
+
+    while True:
+        try:
+            with (
+                partner_connection(peer, run.partner, patience=patience) as connection,
+                showing() as progress,
+            ):
+                with connection.exchange() as stream:
+                    initiate_exchange(peer, run.run_id, stream, progress=progress)
+                return
+        except MutualsError as error:
+            if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
+                patience.pause(error)  # a line that broke is taken up where it ended
+                continue
+        time.sleep(POLL_SECONDS)
+
+
+def _await_exchange(peer: Peer, run: Run) -> None:
+    from mutuals.models.run import RunState
+    from mutuals.runs.lifecycle import expire_runs
+
+    current = run
+    while not current.state.final:
+        time.sleep(POLL_SECONDS)
+        expire_runs(peer)
+        current = find_run(peer, run.run_id)
+    if current.state is not RunState.DONE:
+        raise _ended(current)
+
+
+def _ended(run: Run) -> MutualsError:
+    return MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} ended: {run.reason or run.state.value}")
