@@ -114,7 +114,7 @@ def open_received(
         envelopes = tx.envelopes.incoming(run.run_id)
         exchanged_at = _exchanged_at(tx, run)
     shared = active.agreement.sends(active.own_side.other)
-    overlap = _open_overlap(run, private, sealed_overlap)
+    overlap = open_overlap(run, private, sealed_overlap)
     now = peer.clock()
     shared = active.agreement.sends(active.own_side.other)
     names = {item.name for item in visible}
@@ -190,40 +190,49 @@ def write_export(
     one that exists, unless ``force``; LOCAL where it cannot be written; NOT_ENTITLED, AGREEMENT_NOT_ACTIVE or
     NOT_AUTHORISED_YET (four eyes) where it may not be taken out.
     """
-    run = received.run
+    columns = [(heading(item.name), item.name, column_of(item)) for item in received.fields]
+    write_table(
+        path,
+        columns,
+        received.rows,
+        force=force,
+        raw=raw,
+        before_visible=lambda: record_export(peer, received, keys, str(path.absolute()), path.suffix),
+    )
+
+
+def record_export(peer: Peer, received: ReceivedRecords, keys: OperatorKeys, file: str, kind: str) -> None:
+    """Sign and log that the operator takes the rows out, to ``file``, before anybody has them.
+
+    ``kind`` is the ending of the file's name, or what there is in place of a file. Raises MutualsError as
+    ``write_export`` does where they may not be taken out.
+    """
+    run, now = received.run, peer.clock()
     names = [item.name for item in received.fields]
-
-    def record() -> None:
-        now = peer.clock()
-        with peer.store.transaction() as tx:
-            approved_by = _require_still_allowed(tx, peer, received, keys)
-            row = ExportRow(
-                run.run_id, keys.name, str(path.absolute()), len(received.rows), tuple(names), now
-            )
-            tx.exports.put(row)
-            facts = {
-                "rows": row.rows,
-                "fields": names,
-                "kind": path.suffix,
-                "approved_by": list(approved_by),
-                "policy": policy_in_force(tx),
-            }
-            signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
-            log_run(
-                tx,
-                run,
-                "exported",
-                now,
-                operator=keys.name,
-                rows=row.rows,
-                fields=names,
-                file=path.suffix,
-                **signed.evidence(),
-            )
-            use_approvals(tx, run.run_id, now)
-
-    columns = [(_heading(item.name), item.name, column_of(item)) for item in received.fields]
-    write_table(path, columns, received.rows, force=force, raw=raw, before_visible=record)
+    with peer.store.transaction() as tx:
+        approved_by = _require_still_allowed(tx, peer, received, keys)
+        row = ExportRow(run.run_id, keys.name, file, len(received.rows), tuple(names), now)
+        tx.exports.put(row)
+        facts = {
+            "rows": row.rows,
+            "fields": names,
+            "kind": kind,
+            "approved_by": list(approved_by),
+            "policy": policy_in_force(tx),
+        }
+        signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
+        log_run(
+            tx,
+            run,
+            "exported",
+            now,
+            operator=keys.name,
+            rows=row.rows,
+            fields=names,
+            file=kind,
+            **signed.evidence(),
+        )
+        use_approvals(tx, run.run_id, now)
 
 
 def _require_still_allowed(
@@ -272,12 +281,13 @@ def _delete_after(row: ReceivedRow, exchanged_at: datetime | None) -> datetime:
     return min(row.delete_after, came + timedelta(days=row.retention_days))
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
     """A field's heading in the file: its name, unless that is where the own contact id stands."""
     return f"partner_{name}" if name == CONTACT_ID else name
 
 
-def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
+def open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
+    """The overlap of a finished run, by the private half of its receiving key. Raises MutualsError (RUN_STATE, LOCAL)."""
     if sealed is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"The overlap of run {run.run_id} was destroyed.")
     try:
