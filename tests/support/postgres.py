@@ -137,9 +137,14 @@ def _run(program: str, *arguments: str) -> None:
 def _alone() -> Iterator[None]:
     """One process at a time, among all that test with this server. Makes the folder, for its owner alone."""
     Path(os.environ[_FOLDER]).mkdir(mode=0o700, exist_ok=True)
-    with Path(os.environ[_FOLDER], "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock().open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def lock() -> Path:
+    """The file by which the processes that test with this server take turns."""
+    return Path(os.environ[_FOLDER], "lock")
 
 
 @contextmanager
