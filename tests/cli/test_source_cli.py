@@ -427,7 +427,7 @@ def test_a_crms_export_needs_no_more_than_its_name_and_nobody_takes_part_yet(
     assert "“Unsubscribed from all email”" in mutuals.out
     added = mutuals.json("add", "crm", "--path", "hubspot.csv", "--replace")
     assert (added["understood"]["layout"], added["understood"]["confidence"]) == ("hubspot", 100)
-    assert added["fields"] == ["First Name", "Contact owner"]
+    assert added["fields"] == ["First Name", "Contact owner", "Unsubscribed from all email"]
     found = mutuals.json("check", "crm", "--purpose", "sharing", "--no-notice")
     assert found["participation"]["excluded"] == {"suppressed": 1, "no_consent": 2}
 

@@ -21,6 +21,7 @@ from mutuals_client.console import (
     stderr,
     table,
 )
+from mutuals_client.next_steps import say_setup
 from mutuals_client.stored_sources import definition_facts, definition_of, find_source
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Name = Annotated[str, typer.Argument(help="The source's name.")]
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(cls=ListingGroup, help="Name the files your contacts are read from, and check them.")
-    group.command("add", cls=Command)(source_add.add)
+    group.command("add", cls=OperatorCommand)(source_add.add)
     group.command("map", cls=OperatorCommand)(source_map.map_source)
     group.command("list", cls=Command)(list_sources)
     group.command("show", cls=Command)(show)
@@ -166,6 +167,7 @@ def check(
     tell_check(definition, chosen.name, found, rule, agreement_id, agreed_days)
     say("")
     tell_standing(standing)
+    say_setup()
     facts = check_facts(definition, chosen.name, found, rule, agreement_id, agreed_days)
     result(**facts, decision=standing_facts(standing))
 

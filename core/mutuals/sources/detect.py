@@ -32,7 +32,10 @@ _ROWS_OF_HEAD = 5000
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person said about a file; whatever is None or empty is found out."""
+    """What a person said about a file; whatever is None or empty is found out.
+
+    What ``mapping`` says of consent is not taken over: it counts when an operator signs it (mutuals.consent.decision).
+    """
 
     layout: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
@@ -82,7 +85,7 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
         MappedFile(file, wishes.mapping)
         undecided = wishes.mapping.model_copy(update={"consent": None})
         kept = table.model_copy(update={"mapping": undecided, "columns": {}})
-        return Understood(kept, undecided.layout, None, None, tuple(about), _decision_hints(wishes.mapping))
+        return Understood(kept, undecided.layout, None, None, tuple(about), ())
     if wishes.layout == "native" or (wishes.layout is None and _is_native(file.headings, wishes.columns)):
         plain = table.format == "csv" and (table.encoding, table.delimiter) == ("utf-8", ",")
         kept = table.model_copy(update={"columns": wishes.columns, **({"format": "native"} if plain else {})})
@@ -266,15 +269,6 @@ def dates_in(file: SheetFile, columns: Sequence[str] | None = None) -> DatesSeen
             return dates_in(file, [file.headings[p] for p in dated]) if dated else seen
         seen = sum((look_at_dates(sheet.cells[str(position)]) for position in positions), seen)
     return seen
-
-
-def _decision_hints(mapping: SourceMapping) -> tuple[str, ...]:
-    """What a file says of consent is nobody's decision until somebody here takes and signs it."""
-    if mapping.consent is None:
-        return ()
-    return (
-        "What the mapping says of consent was not taken over: it counts when an operator decides it here.",
-    )
 
 
 def _date_hints(seen: DatesSeen) -> list[str]:
