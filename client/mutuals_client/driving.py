@@ -235,16 +235,25 @@ def _await_reveal(peer: Peer, run: Run) -> Run:
 # --- exchange ----------------------------------------------------------------------------------------------------
 
 
-def exchange(peer: Peer, run: Run, *, wait: bool = False, patience: Patience, showing: Showing) -> Run | None:
+def exchange(
+    peer: Peer,
+    run: Run,
+    *,
+    expected: bytes | None = None,
+    wait: bool = False,
+    patience: Patience,
+    showing: Showing,
+) -> Run | None:
     """Carry out the exchange of a run that is authorised on this side; the finished run.
 
-    None where the partner started the run and ``wait`` is False: the partner's call exchanges it. Raises MutualsError
-    as ``initiate_exchange`` does, RUN_STATE where the run ended otherwise, and where the partner cannot be called.
+    ``expected`` is the digest of the preview that was shown: this side sends that or nothing. None where the partner
+    started the run and ``wait`` is False: the partner's call exchanges it. Raises MutualsError as ``initiate_exchange``
+    does, RUN_STATE where the run ended otherwise, and where the partner cannot be called.
     """
     from mutuals.models.run import Role
 
     if run.role is Role.INITIATOR:
-        _call_to_exchange(peer, run, wait, patience, showing)
+        _call_to_exchange(peer, run, expected, wait, patience, showing)
     elif wait:
         _await_exchange(peer, run)
     else:
@@ -252,7 +261,9 @@ def exchange(peer: Peer, run: Run, *, wait: bool = False, patience: Patience, sh
     return find_run(peer, run.run_id)
 
 
-def _call_to_exchange(peer: Peer, run: Run, wait: bool, patience: Patience, showing: Showing) -> None:
+def _call_to_exchange(
+    peer: Peer, run: Run, expected: bytes | None, wait: bool, patience: Patience, showing: Showing
+) -> None:
     from mutuals.runs.exchange import initiate_exchange
     from mutuals_client.calls import partner_connection
 
@@ -263,7 +274,7 @@ def _call_to_exchange(peer: Peer, run: Run, wait: bool, patience: Patience, show
                 showing() as progress,
             ):
                 with connection.exchange() as stream:
-                    initiate_exchange(peer, run.run_id, stream, progress=progress)
+                    initiate_exchange(peer, run.run_id, stream, expected=expected, progress=progress)
                 return
         except MutualsError as error:
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):

@@ -35,6 +35,7 @@ from mutuals.peer import Peer
 from mutuals.policy.current import current_policy, operators_required, policy_in_force
 from mutuals.policy.four_eyes import EYES, waiting
 from mutuals.runs.permitted import refused_sender, require_sender
+from mutuals.runs.preview_id import preview_id
 from mutuals.store.database import Transaction
 from mutuals.store.rows import Act, AuthorisationRow
 
@@ -182,11 +183,18 @@ def require_authorisation(
 ) -> Authorisation:
     """The permission of this side to do ``act`` in ``run`` now, its own or a mandate's, verified.
 
-    For an exchange the caller compares ``preview`` with what would be sent. Raises MutualsError
-    (NOT_AUTHORISED_YET) where there is none that counts.
+    For an exchange the caller compares ``preview`` with what would be sent. Once a preview of the run was authorised, a
+    mandate alone permits its exchange no more: somebody has said what may leave, and that or nothing does. Raises
+    MutualsError (NOT_AUTHORISED_YET) where there is none that counts.
     """
     needed = operators_required(tx, act)
     found, obstacles = _permissions(tx, act, run, active, now)
+    only_mandates = all(permission.by_mandate for permission in found)
+    if act == "exchange" and only_mandates and tx.authorisations.given(act, run.run_id):
+        found, obstacles = (
+            [],
+            [*obstacles, "the preview authorised before no longer counts, nor a mandate for it"],
+        )
     if needed > 1:
         found = [permission for permission in found if _is_person(tx, permission, act)]
     for preview in dict.fromkeys(permission.preview for permission in found):
@@ -346,6 +354,7 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
                 "statement": data.decode(),
                 "signature": row.signature.hex(),
                 "fields": list(statement.fields),
+                "preview": None if row.preview is None else preview_id(row.preview),
                 "expires_at": statement.expires_at.isoformat(),
             },
             statement.created_at,
