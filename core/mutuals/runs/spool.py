@@ -72,9 +72,17 @@ def destroy_spool(peer: Peer, run: Run) -> None:
     _path(peer, run).unlink(missing_ok=True)
 
 
-def sweep_spools(peer: Peer, alive: Collection[str]) -> None:
-    """Remove the files of all runs but those named; without their keys they are noise, but noise takes room."""
-    for path in peer.home.spool.glob("*.spool"):
+def spool_files(peer: Peer) -> list[Path]:
+    """The files there are now."""
+    return list(peer.home.spool.glob("*.spool"))
+
+
+def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
+    """Remove those of ``files`` whose run is not named; without their keys they are noise, but noise takes room.
+
+    ``alive`` must have been read after ``files``, since a run enters the store before its file is written.
+    """
+    for path in files:
         if path.stem not in alive:
             path.unlink(missing_ok=True)
 
