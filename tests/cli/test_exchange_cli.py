@@ -92,8 +92,8 @@ def test_dry_run_shows_counts_by_field_and_reason_and_signs_nothing(
     (score,) = found["fields"]
     assert (score["name"], score["values"], score["withheld"]) == ("score", 3, {"not_an_integer": 1})
     assert right("exchange", snapshot.run_id, "-n") == 0
-    assert "1 suppressed" in right.out
-    assert "1 not an integer" in right.out
+    assert "1 contact: suppressed in your source." in right.out
+    assert "1 not a whole number" in right.out
     with pair.right.peer.store.transaction() as tx:
         assert tx.authorisations.current("exchange", snapshot.run_id, pair.right.clock()) is None
 

@@ -7,8 +7,8 @@ agreement.
 A permission is a statement in canonical JSON, signed by the operator's own key. It is verified each time it
 is used: the operator must still be there, entitled and as an admin appointed them, the statement must be
 about this act, and its time must not have passed. A mandate counts only where the agreement permits it for
-the act, and for at most as many runs as it names: every run of the agreement revealed since it was granted
-counts, whoever permitted it.
+the act, and for at most as many runs as it names: every run of the agreement revealed since it was granted, or
+being revealed, counts, whoever permitted it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mutuals.framing import Context, frame
 from mutuals.identity.appointment import is_appointed
 from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.policy import FourEyesAct, Policy
-from mutuals.models.run import Run
+from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.current import current_policy, operators_required, policy_in_force
 from mutuals.policy.four_eyes import EYES, waiting
@@ -48,6 +48,9 @@ EXCHANGE_LASTS = timedelta(days=7)
 REVEAL_LASTS = timedelta(days=14)
 
 _ID_BYTES = 16
+
+_MAY_BE_REVEALED = frozenset({RunState.REVEALING, RunState.HALF_REVEALED})
+"""Their positions may have left, so a mandate counts them."""
 
 
 class AuthorisationStatement(BaseModel):
@@ -96,6 +99,16 @@ class Authorisation:
     def by_mandate(self) -> bool:
         """True where a standing mandate permits the act."""
         return self.act == "mandate"
+
+
+@dataclass(frozen=True)
+class StandingPreview:
+    """Who authorised which preview of an exchange (its short name), since when and until when (UTC)."""
+
+    operator: str
+    preview: str
+    created_at: datetime
+    expires_at: datetime
 
 
 def authorise_reveal(peer: Peer, run: Run, keys: OperatorKeys) -> Authorisation:
@@ -176,6 +189,18 @@ def grant_mandate(
         expires_at=expires_at,
     )
     return _sign(peer, statement, agreement_digest, keys)
+
+
+def standing_previews(tx: Transaction, run: Run, now: datetime) -> list[StandingPreview]:
+    """Who has authorised which preview of ``run``, as far as that was not withdrawn and has not expired; latest first.
+
+    For people to compare: whether it counts, ``require_authorisation`` says.
+    """
+    return [
+        StandingPreview(row.operator, preview_id(row.preview), row.created_at, row.expires_at)
+        for row in tx.authorisations.standing("exchange", run.run_id, now)
+        if row.preview is not None
+    ]
 
 
 def require_authorisation(
@@ -291,8 +316,10 @@ def _check_mandate(
         for other in tx.runs.list(run.partner)
         if other.agreement == run.agreement
         and other.run_id != run.run_id
-        and other.revealed_at is not None
-        and other.revealed_at >= statement.created_at
+        and (
+            other.state in _MAY_BE_REVEALED
+            or (other.revealed_at is not None and other.revealed_at >= statement.created_at)
+        )
     ]
     if statement.max_runs is None or len(used) >= statement.max_runs:
         raise _Invalid(f"{row.operator}'s mandate is used up")

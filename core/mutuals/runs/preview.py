@@ -12,6 +12,7 @@ from datetime import date
 
 from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import ConsentRule
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import carried_out
@@ -31,7 +32,7 @@ class Preview:
 
     ``policy`` is the digest (hex) of the policy in force, ``kept_back`` the agreed fields that it does not let leave,
     ``withdrawals`` the mark of the suppressions when the source was read, ``day`` (UTC) the day for which consent was
-    judged.
+    judged and ``rule`` how: the agreement's, or the policy's where that is stricter.
     """
 
     run: Run
@@ -39,6 +40,7 @@ class Preview:
     outgoing: OutgoingRecords
     digest: bytes = field(repr=False)
     day: date
+    rule: ConsentRule
     policy: str | None
     kept_back: tuple[RefusedField, ...]
     withdrawals: str
@@ -79,12 +81,12 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement, *, keep_columns: 
         policy, withdrawals = policy_in_force(tx), tx.suppressions.mark()
         current = current_policy(tx)
     _, kept_back = sendable_fields(current, active)
-    day = utc_date(peer.clock())
+    agreement, day = carried_out(current, active.agreement), utc_date(peer.clock())
     outgoing = NOTHING
     if active.agreement.sends(active.own_side):
         overlap, table = read_overlap_and_source(peer, run, active)
         outgoing = build_records(
-            carried_out(current, active.agreement),
+            agreement,
             active.own_side,
             overlap,
             table,
@@ -94,7 +96,7 @@ def preview_run(peer: Peer, run: Run, active: ActiveAgreement, *, keep_columns: 
             keep_columns=keep_columns,
         )
     digest = preview_digest(run.spool_key, run.sid, run.role, outgoing.records)
-    return Preview(run, active, outgoing, digest, day, policy, kept_back, withdrawals)
+    return Preview(run, active, outgoing, digest, day, agreement.consent, policy, kept_back, withdrawals)
 
 
 def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:

@@ -18,7 +18,12 @@ def preview_id(digest: bytes) -> str:
     return "-".join(digits[start : start + _GROUP] for start in range(0, len(digits), _GROUP))
 
 
-def names_preview(given: str, digest: bytes) -> bool:
-    """Whether ``given``, as a person typed it, names the preview with this digest: the short name, or all 64 digits."""
+def names_preview(given: str, known: str | bytes) -> bool:
+    """Whether ``given``, as a person typed it, names a preview: by its short name, or by all 64 digits.
+
+    ``known`` is the preview's digest (32 bytes), or where that is gone its short name.
+    """
     digits = re.sub(r"[\s-]", "", given).lower()
-    return digits in {digest[:_BYTES].hex(), digest.hex()}
+    if isinstance(known, bytes):
+        return digits in {known[:_BYTES].hex(), known.hex()}
+    return len(digits) in {2 * _BYTES, 64} and digits[: 2 * _BYTES] == known.replace("-", "")
