@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mutuals.sources.definition import SourceDefinition
     from mutuals.sources.mapping import ConsentDecision
     from mutuals.sources.mapping_file import SavedMapping
+    from mutuals.sources.readers import OpenSource
 
 
 def add(
@@ -95,7 +96,7 @@ def add(
     Example: mutuals source add crm --path hubspot.csv
     """
     from mutuals.consent.decision import decide, standing_of
-    from mutuals.sources import define_source, open_source, read_source
+    from mutuals.sources import define_source, open_source
     from mutuals.sources.check import source_hints
     from mutuals.sources.detect import understand
     from mutuals.store.rows import SourceRow
@@ -127,8 +128,8 @@ def add(
             require_signer(peer, mapping_file.name)
         understood = understand(wanted, wishes)
         definition = _decided(understood.definition, before, decided, to_sign=to_sign)
-        fields = open_source(definition, fields=()).headings
-        contacts = read_source(definition, fields=())
+        source = open_source(definition, fields=())
+        contacts = _rows(source)
         hints = (*understood.hints, *source_hints(contacts))
         hints += () if before is None else lost_fields(peer, definition)
         _refuse_useless(contacts, definition.path if path is None else path.name)
@@ -150,7 +151,7 @@ def add(
         contacts=len(contacts.frame),
         rejected_rows=len({fault.row for fault in contacts.rejected}),
         merged=[list(rows) for rows in contacts.merged[:_MERGED_SHOWN]],
-        fields=list(fields),
+        fields=list(source.headings),
         understood=understood_facts(understood),
         decision=standing_facts(standing),
         foreseen=None if foreseen is None else foreseen_facts(foreseen),
@@ -159,6 +160,19 @@ def add(
 
 
 _MERGED_SHOWN = 1000
+
+
+def _rows(source: OpenSource) -> ContactTable:
+    """All of ``source`` read, its contacts kept as their row numbers only: millions cost 4 bytes each."""
+    import polars as pl
+
+    read = [dataclasses.replace(batch, frame=batch.frame.select("row")) for batch in source]
+    return dataclasses.replace(
+        read[0],
+        frame=pl.concat([batch.frame for batch in read]),
+        rejected=tuple(fault for batch in read for fault in batch.rejected),
+        merged=tuple(rows for batch in read for rows in batch.merged),
+    )
 
 
 def _saved(file: Path | None, *, without_decision: bool) -> SavedMapping | None:
