@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.api.columns import AGREEMENT_COLUMNS, RUN_COLUMNS, SOURCE_COLUMNS
-from mutuals_client.api.frames import Kind, as_kind, facts_frame, require_kind
-from mutuals_client.api.values import Frame, Preview, ProgressCallback, Report, Run, Step, run_view
+from mutuals_client.api.frames import Kind, facts_frame, require_kind
+from mutuals_client.api.opened import OpenPeer, duration_of
+from mutuals_client.api.values import Frame, Preview, ProgressCallback, Report, Run, run_view
 
 if TYPE_CHECKING:
     import polars as pl
 
     from mutuals.monitoring.facts import Status
-    from mutuals.peer import Peer
-    from mutuals.runs.ports import Progress
-    from mutuals_client.api.unlocking import Operator, Passphrase
-    from mutuals_client.patience import Patience
+    from mutuals_client.api.unlocking import Passphrase
 
 MOST_VIEWED = 1000
 """So many rows ``view`` gives at most, as ``mutuals view`` does; who needs more exports."""
@@ -81,45 +75,13 @@ def open_peer(
     return PeerSession(peer, acting, progress, frames)
 
 
-class PeerSession(Generic[Frame]):
+class PeerSession(OpenPeer[Frame]):
     """One company's peer, open. Get one from ``open_peer``.
 
     Each method asks for what its command asks for: role, department, policy, four eyes, budgets; and logs what its
     command logs. A refusal is a MutualsError with the command's code. Calls block, and work inside a running event
     loop. Several threads may use one session; a process made by fork may not.
     """
-
-    def __init__(
-        self, peer: Peer, operator: Operator, progress: ProgressCallback | None, frames: Kind
-    ) -> None:
-        self._opened: Peer | None = peer
-        self._operator = operator
-        self._progress = progress
-        self._frames: Kind = frames
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self.home = peer.home.root
-        self.name = peer.name
-
-    def __repr__(self) -> str:
-        state = "" if self._opened else " (closed)"
-        return f"<mutuals peer of {self.name} in {self.home}{state}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Forget the operator's keys and close the store; safe to call twice, not while another thread is at work."""
-        with self._lock:
-            peer, self._opened = self._opened, None
-        self._operator.forget()
-        if peer is not None:
-            peer.close()
 
     # --- what is there -----------------------------------------------------------------------------------------------
 
@@ -130,6 +92,33 @@ class PeerSession(Generic[Frame]):
         with self._peer.store.transaction() as tx:
             found = [definition_facts(definition_of(row)) for row in tx.sources.list()]
         return self._frame(facts_frame(found, SOURCE_COLUMNS))
+
+    def check(
+        self,
+        source: str,
+        *,
+        agreement: str | None = None,
+        purpose: str | None = None,
+        max_age_days: int | None = None,
+        notice: bool | None = None,
+        profile: str | None = None,
+    ) -> dict[str, Any]:
+        """Read a source and count what is usable, what is not and why, and who could take part; nothing leaves.
+
+        As ``mutuals source check``, under the keys of its ``--json``. Raises MutualsError: USAGE, INPUT_QUALITY,
+        AGREEMENT_UNKNOWN.
+        """
+        from mutuals_client.source_checking import check
+
+        return check(
+            self._peer,
+            source,
+            agreement=agreement,
+            purpose=purpose,
+            max_age_days=max_age_days,
+            notice=notice,
+            profile=profile,
+        ).facts()
 
     def agreements(self) -> Frame:
         """The agreements in every state: ``id``, ``version``, ``title``, ``partner``, ``state``, ``valid_from``,
@@ -199,7 +188,7 @@ class PeerSession(Generic[Frame]):
         from mutuals.runs.match import require_starter
         from mutuals_client import driving
 
-        window = None if unless_since is None else _duration(unless_since, "unless_since")
+        window = None if unless_since is None else duration_of(unless_since, "unless_since")
         patience = self._patience(wait_for_partner)
         peer = self._ready()
         starter = self._operator.row()
@@ -344,60 +333,6 @@ class PeerSession(Generic[Frame]):
         records = open_received(self._peer, _id(run), keys)
         return self._frame(take_out_frame(self._peer, records, keys))
 
-    # --- inside ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _peer(self) -> Peer:
-        if self._opened is None:
-            raise MutualsError(
-                ErrorCode.USAGE, f"The peer in {self.home} was closed.", hint="Open it again: open_peer(...)"
-            )
-        if os.getpid() != self._process:
-            raise MutualsError(
-                ErrorCode.USAGE,
-                "A peer can be used only in the process that opened it.",
-                hint="Open it in each process, and start these by spawn.",
-            )
-        return self._opened
-
-    def _ready(self) -> Peer:
-        """The peer, after what has lapsed was ended."""
-        from mutuals.runs.lifecycle import expire_runs
-
-        peer = self._peer
-        expire_runs(peer)
-        return peer
-
-    def _frame(self, frame: pl.DataFrame) -> Frame:
-        made: Frame = as_kind(frame, self._frames)
-        return made
-
-    @contextmanager
-    def _showing(self) -> Iterator[Progress]:
-        from mutuals_client.api.telling import telling
-
-        with telling(self._progress) as progress:
-            yield progress
-
-    def _patience(self, lasting: str | timedelta | None) -> Patience:
-        from mutuals_client.patience import Patience
-
-        tell = self._progress
-        return Patience(
-            timedelta() if lasting is None else _duration(lasting, "wait_for_partner"),
-            None if tell is None else lambda sentence: tell(Step(sentence)),
-        )
-
 
 def _id(run: str | Run) -> str:
     return (run if isinstance(run, str) else run.id).upper()
-
-
-def _duration(given: str | timedelta, name: str) -> timedelta:
-    from mutuals_client.patience import duration
-
-    if isinstance(given, str):
-        return duration(given, name)
-    if given < timedelta():
-        raise MutualsError(ErrorCode.USAGE, f"{name} is negative.")
-    return given

@@ -111,21 +111,17 @@ class Report:
         Raises MutualsError: USAGE where the folder is missing or, without ``force``, the file exists; LOCAL.
         """
         from mutuals.errors import ErrorCode, MutualsError
-        from mutuals.identity.files import write_private
+        from mutuals_client.report_file import check_target, write_page
 
         target = Path(path).expanduser()
-        if not target.parent.is_dir():
-            raise MutualsError(ErrorCode.USAGE, f"There is no folder {target.parent}.")
         if target.exists() and not force:
             raise MutualsError(
                 ErrorCode.USAGE,
                 f"{target} exists.",
                 hint="Name another file, or overwrite it with force=True.",
             )
-        try:
-            write_private(target, self.html.encode())
-        except OSError as error:
-            raise MutualsError(ErrorCode.LOCAL, f"{target} cannot be written: {error.strerror}.") from error
+        check_target(target, force=True)
+        write_page(target, self.html)
         return target.absolute()
 
 
