@@ -22,9 +22,11 @@ from mutuals.identity.text import deceptive_character
 from mutuals.peer import Peer
 from mutuals.policy.current import current_policy
 from mutuals.runs.export import ReceivedRecords
+from mutuals.runs.opened import OpenedRows
 from mutuals.runs.own_contacts import OwnTable, require_own_exportable
 from mutuals.runs.tables import disarm
 from mutuals.runs.transforms import Value
+from mutuals.sources.layout import Layout
 from mutuals.sources.layouts import (
     DYNAMICS,
     GENERIC,
@@ -33,7 +35,6 @@ from mutuals.sources.layouts import (
     SALESFORCE_API,
     SALESFORCE_REPORT,
     ZOHO,
-    Layout,
 )
 
 _MOST = 200
@@ -131,14 +132,19 @@ def shape_campaign(
     partner = received.active.agreement.party(received.active.own_side.other).organisation
     fields = {name: chosen.get(name) or default_heading(partner, name) for name in names}
     _refuse_twice((table.contact_heading, *beside, *wanted), fields)
-    contacts = pl.Series([contact for contact, _ in received.rows], dtype=pl.String)
+    rows = received.rows
+    ids = (
+        rows.contacts
+        if isinstance(rows, OpenedRows)
+        else pl.Series([own for own, _ in rows], dtype=pl.String)
+    )
     return CampaignShape(
         layout=table.layout,
         contact=table.contact_heading,
         fields=fields,
         own=wanted,
         beside=beside,
-        cells=table.cells(contacts, (*beside, *wanted)),
+        cells=table.cells(ids, (*beside, *wanted)),
         delimiter=rules.delimiter or table.definition.delimiter,
         mark=rules.mark,
     )

@@ -29,7 +29,8 @@ from mutuals.runs.permitted import RefusedField
 from mutuals.runs.prepare import bound_source, read_bound_source
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.eligibility import consent_exclusions
-from mutuals.sources.layouts import BY_NAME, GENERIC, Layout
+from mutuals.sources.layout import Layout
+from mutuals.sources.layouts import BY_NAME, GENERIC
 from mutuals.sources.sheet import SheetFile
 from mutuals.sources.tables import open_rows
 from mutuals.store.rows import OperatorRow

@@ -17,7 +17,9 @@ from mutuals.sources.encodings import CALLED as ENCODINGS
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.formats.delimiters import CALLED as DELIMITERS
 from mutuals.sources.formats.excel import ExcelFile
-from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, Layout, matching, objections
+from mutuals.sources.languages import plain_heading
+from mutuals.sources.layout import Layout
+from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, matching, objections
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.mapping import DateOrder, Duplicates, SourceMapping
 from mutuals.sources.sheet import SheetFile
@@ -119,7 +121,8 @@ def rank(headings: Sequence[str]) -> list[Score]:
     alone weighs three; headings nobody knows do not count. Where none of those is there that the CRM writes into every
     export, that weighs three against it.
     """
-    there = set(headings)
+    plain = tuple(map(plain_heading, headings))
+    there = set(plain)
     knowing = {
         heading: [layout for layout in LAYOUTS if heading in layout.marks | layout.known] for heading in there
     }
@@ -133,8 +136,8 @@ def rank(headings: Sequence[str]) -> list[Score]:
         lacking = _ALWAYS_WEIGHT if layout.always and not layout.always & there else 0
         found = sum(weight for heading, weight in weights.items() if layout in knowing[heading])
         share = found / max(sum(weights.values()) + lacking, 1)
-        marks = tuple(h for h in headings if h in layout.marks)
-        scores.append(Score(layout, round(100 * share), marks))
+        marks = tuple(h for h in plain if h in layout.marks)
+        scores.append(Score(layout, round(layout.certainty * share), marks))
     return sorted(scores, key=lambda score: -score.confidence)
 
 

@@ -20,6 +20,7 @@ from mutuals.problems import explain, report
 from mutuals.sources.blocks import input_fault, open_file
 from mutuals.sources.consent_decision import mapping_of, unsigned
 from mutuals.sources.definition import Delimiter, SourceDefinition
+from mutuals.sources.layouts import BY_NAME
 from mutuals.sources.mapping import ConsentDecision, Heading, SourceMapping
 from mutuals.toml_faults import toml_fault
 
@@ -40,6 +41,13 @@ class SavedMapping(SourceMapping):
     default_country: str | None = None
     delimiter: Literal["comma", "semicolon", "tab"] | None = None
     sheet: Heading | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        if layout not in BY_NAME:
+            raise ValueError(f"must be one of {', '.join(BY_NAME)}")
+        return layout
 
     @field_validator("default_country")
     @classmethod
