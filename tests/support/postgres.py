@@ -48,6 +48,12 @@ def everywhere() -> bool:
     return bool(os.environ.get(EVERYWHERE))
 
 
+def environment() -> dict[str, str]:
+    """What a process with an environment of its own needs to find the stores."""
+    names = (EVERYWHERE, _FOLDER, "PYTHONPATH") if everywhere() else ()
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def missing() -> str | None:
     """Why there is no PostgreSQL to test with, or nothing."""
     if importlib.util.find_spec("psycopg") is None:

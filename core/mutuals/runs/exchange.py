@@ -33,7 +33,7 @@ from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
 from mutuals.runs.incoming import keep_incoming, open_receiver
-from mutuals.runs.lifecycle import describe, end_run, log_run
+from mutuals.runs.lifecycle import close_run, describe, end_run, log_run
 from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.moved import ExchangeSummary, exchange_summary
 from mutuals.runs.outgoing import (
@@ -48,6 +48,7 @@ from mutuals.runs.outgoing import (
 )
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.preview import wrong_state
+from mutuals.runs.spool import destroy_spool
 from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
 
@@ -217,7 +218,8 @@ class _Exchange:
                 records_received=receiver.records if receiver else 0,
                 pairs_received=receiver.pairs if receiver else 0,
             )
-        end_run(self._peer, self._run, RunState.DONE, expect={RunState.EXCHANGING})
+            close_run(tx, self._peer, self._run, RunState.DONE, reason=None, expect={RunState.EXCHANGING})
+        destroy_spool(self._peer, self._run)
 
     def expect(self, kind: type[Expected]) -> Expected:
         """The partner's next message, which must be of this kind."""
