@@ -155,6 +155,10 @@ def _tell(received: ReceivedRecords, shape: CampaignShape, out: Path, guarded: i
             f"{counted(guarded, 'text', 'texts')} of the partner got an apostrophe where a spreadsheet would run a "
             "formula; --raw writes them as they are, for a file that no spreadsheet opens."
         )
+    if shape.layout.marks and shape.contact != "contact_id":
+        say(
+            f"To take it back into {shape.layout.title}: update contacts by “{escape(shape.contact)}” (docs/export.md)."
+        )
     if received.delete_by:
         say(f"Delete the file, and what was imported from it, by {received.delete_by}.")
 
