@@ -1,4 +1,4 @@
-"""A source in a PostgreSQL database, on a real server: its types as text, in batches, read only, errors without data."""
+"""A source in a PostgreSQL database, on a real server: types, batches, reading only, and errors without data."""
 
 from __future__ import annotations
 
