@@ -381,7 +381,7 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
                 "statement": data.decode(),
                 "signature": row.signature.hex(),
                 "fields": list(statement.fields),
-                "preview": None if row.preview is None else preview_id(row.preview),
+                **({} if row.preview is None else {"preview": preview_id(row.preview)}),
                 "expires_at": statement.expires_at.isoformat(),
             },
             statement.created_at,
