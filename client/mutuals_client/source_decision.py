@@ -119,7 +119,9 @@ def _check_it(signed: SourceDefinition) -> list[Step]:
     """To see whom the decision lets take part."""
     consent = signed.mapping.consent if signed.mapping is not None else None
     purpose = f" --purpose {consent.grants[0].purpose}" if consent is not None and consent.grants else ""
-    return [(f"mutuals source check {signed.name}{purpose}", "see who could take part, and why the others cannot")]
+    return [
+        (f"mutuals source check {signed.name}{purpose}", "see who could take part, and why the others cannot")
+    ]
 
 
 def correct(

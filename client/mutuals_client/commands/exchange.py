@@ -11,6 +11,7 @@ import typer
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client import driving
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.next_steps import partners_turn, say_next
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import find_run
 
@@ -83,6 +84,7 @@ def exchange(
             if seen is not None and not names_preview(seen, preview.digest):
                 raise _another(run, preview.id)
             if dry_run:
+                say_next((f"mutuals exchange {run.run_id}", "authorise exactly this, and send it"))
                 return
             _authorise(peer, preview, asked=seen is None)
         elif dry_run or html or run.state not in {RunState.EXCHANGING, RunState.DONE}:
@@ -92,14 +94,15 @@ def exchange(
         if run.state is RunState.DONE:
             _tell(peer, run)
             return
-        done = driving.exchange(
-            peer,
-            run,
-            expected=None if preview is None else preview.digest,
-            wait=wait,
-            patience=patience,
-            showing=progress_bars,
-        )
+        with partners_turn(f"mutuals exchange {run.run_id}"):
+            done = driving.exchange(
+                peer,
+                run,
+                expected=None if preview is None else preview.digest,
+                wait=wait,
+                patience=patience,
+                showing=progress_bars,
+            )
         if done is None:
             _tell_ready(run, preview)
         else:
@@ -180,7 +183,11 @@ def _another(run: Run, now: str) -> MutualsError:
 def _tell_ready(run: Run, preview: Preview | None) -> None:
     say(
         f"Run {run.run_id} is ready on this side. Your server exchanges it when the partner, who started the",
-        f"run, calls: mutuals exchange {run.run_id}",
+        f"run, calls. They run: mutuals exchange {run.run_id}",
+    )
+    say_next(
+        (f"mutuals runs show {run.run_id}", "see whether they have"),
+        (f"mutuals export {run.run_id} --out campaign.csv", "then write what you received to a file"),
     )
     named = None if preview is None else preview.id
     result(run=run.run_id, state=run.state.value, ready=True, preview=named)
@@ -196,7 +203,16 @@ def _tell(peer: Peer, run: Run) -> None:
         + (f" What was sent is preview {summary.preview}." if summary.contacts_sent else "")
     )
     if summary.records_received:
-        say(f"Join them to your own contact ids: mutuals export {run.run_id} --out campaign.csv")
+        say_next(
+            (
+                f"mutuals export {run.run_id} --out campaign.csv",
+                "write what you received to a file, by your contact ids",
+            ),
+            (
+                f"mutuals report {run.run_id} --out campaign.html",
+                "a page on it for your colleagues, without data",
+            ),
+        )
     result(
         run=run.run_id,
         state=run.state.value,
