@@ -18,6 +18,7 @@ from mutuals_client.run_facts import find_run
 if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
+    from mutuals.runs.authorisation import StandingPreview
     from mutuals.runs.preview import Preview
 
 
@@ -69,6 +70,7 @@ def exchange(
     from mutuals.runs.preview import preview_exchange, wrong_state
     from mutuals.runs.preview_id import names_preview
     from mutuals_client.patience import Patience
+    from mutuals_client.preview_view import preview_facts
     from mutuals_client.report_file import check_target
 
     patience = Patience.of(wait_for_partner, tell_waiting)
@@ -80,11 +82,14 @@ def exchange(
         preview = None
         if run.state is RunState.REVEALED:
             preview = preview_exchange(peer, run.run_id)
-            _show(peer, preview, samples, html, dry_run=dry_run)
+            standing = _show(peer, preview, samples, html)
             if seen is not None and not names_preview(seen, preview.digest):
                 raise _another(run, preview.id)
             if dry_run:
-                say_next((f"mutuals exchange {run.run_id}", "authorise exactly this, and send it"))
+                say("Nothing was signed or sent.")
+                page = {} if html is None else {"file": str(html.absolute())}
+                facts = preview_facts(preview, standing, samples=bool(samples))
+                result(**facts, dry_run=True, **page)
                 return
             _authorise(peer, preview, asked=seen is None)
         elif dry_run or html or run.state not in {RunState.EXCHANGING, RunState.DONE}:
@@ -109,12 +114,14 @@ def exchange(
             _tell(peer, done)
 
 
-def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None, *, dry_run: bool) -> None:
-    """Tell a person, and with ``dry_run`` a program, what would be sent; masked values only where they were meant."""
+def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None) -> list[StandingPreview]:
+    """Tell a person what would be sent, and who authorised which preview of it; masked values only where asked for, or
+    at a terminal.
+    """
     from rich.markup import escape
 
     from mutuals.runs.authorisation import standing_previews
-    from mutuals_client.preview_view import preview_facts, preview_on_terminal, preview_page
+    from mutuals_client.preview_view import preview_on_terminal, preview_page
     from mutuals_client.report_file import write_page
 
     with peer.store.transaction() as tx:
@@ -124,10 +131,7 @@ def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None,
     if html is not None:
         write_page(html, preview_page(preview, standing, peer.clock()))
         say(f"Wrote {escape(str(html))}, for who has to agree. It can be opened in any browser.")
-    if dry_run:
-        say("Nothing was signed or sent.")
-        facts = preview_facts(preview, standing, samples=bool(samples))
-        result(**facts, dry_run=True, **({} if html is None else {"file": str(html.absolute())}))
+    return standing
 
 
 def _authorise(peer: Peer, preview: Preview, *, asked: bool) -> None:
