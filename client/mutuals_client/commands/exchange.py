@@ -10,7 +10,7 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client import driving
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.console import SETTINGS, OperatorCommand, confirm, open_peer, result, say
 from mutuals_client.next_steps import partners_turn, say_next
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import find_run
@@ -79,7 +79,7 @@ def exchange(
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
-        preview = None
+        expected = None
         if run.state is RunState.REVEALED:
             preview = preview_exchange(peer, run.run_id)
             standing = _show(peer, preview, samples, html)
@@ -92,6 +92,8 @@ def exchange(
                 result(**facts, dry_run=True, **page)
                 return
             _authorise(peer, preview, asked=seen is None)
+            expected = preview.digest
+            del preview  # its records are read again where they are sent
         elif dry_run or html or run.state not in {RunState.EXCHANGING, RunState.DONE}:
             raise wrong_state(run)
         elif seen is not None:
@@ -103,13 +105,13 @@ def exchange(
             done = driving.exchange(
                 peer,
                 run,
-                expected=None if preview is None else preview.digest,
+                expected=expected,
                 wait=wait,
                 patience=patience,
                 showing=progress_bars,
             )
         if done is None:
-            _tell_ready(run, preview)
+            _tell_ready(run, expected)
         else:
             _tell(peer, done)
 
@@ -127,7 +129,8 @@ def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None)
     with peer.store.transaction() as tx:
         standing = standing_previews(tx, preview.run, peer.clock())
     shown = sys.stdout.isatty() if samples is None else samples
-    say(preview_on_terminal(preview, standing, samples=shown))
+    if not SETTINGS.json:
+        say(preview_on_terminal(preview, standing, samples=shown))
     if html is not None:
         write_page(html, preview_page(preview, standing, peer.clock()))
         say(f"Wrote {escape(str(html))}, for who has to agree. It can be opened in any browser.")
@@ -184,7 +187,9 @@ def _another(run: Run, now: str) -> MutualsError:
     )
 
 
-def _tell_ready(run: Run, preview: Preview | None) -> None:
+def _tell_ready(run: Run, expected: bytes | None) -> None:
+    from mutuals.runs.preview_id import preview_id
+
     say(
         f"Run {run.run_id} is ready on this side. Your server exchanges it when the partner, who started the",
         f"run, calls. They run: mutuals exchange {run.run_id}",
@@ -193,7 +198,7 @@ def _tell_ready(run: Run, preview: Preview | None) -> None:
         (f"mutuals runs show {run.run_id}", "see whether they have"),
         (f"mutuals export {run.run_id} --out campaign.csv", "then write what you received to a file"),
     )
-    named = None if preview is None else preview.id
+    named = None if expected is None else preview_id(expected)
     result(run=run.run_id, state=run.state.value, ready=True, preview=named)
 
 
