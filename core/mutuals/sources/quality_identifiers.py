@@ -189,7 +189,8 @@ def _again(
     if not differ.any():
         return base
     anew, places = normalise(raw.filter(differ)), differ.arg_true()
-    return Normalised(base.values.scatter(places, anew.values), base.reasons.scatter(places, anew.reasons))
+    values, reasons = base.values.clone(), base.reasons.clone()  # scatter works in place
+    return Normalised(values.scatter(places, anew.values), reasons.scatter(places, anew.reasons))
 
 
 def _emails_that_differ(raw: pl.Series, base: Normalised, rules: EmailRules, trimmed: str) -> pl.Series:
