@@ -352,8 +352,10 @@ def _lengths_beyond_the_main_region() -> Iterator[tuple[int, set[int]]]:
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
     from phonenumbers.phonemetadata import PhoneMetadata
 
-    kinds = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost")
-    kinds += ("personal_number", "voip", "pager", "uan", "voicemail")
+    kinds = (
+        *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost"),
+        *("personal_number", "voip", "pager", "uan", "voicemail"),
+    )
     for code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
         if len(regions) == 1:
             continue
