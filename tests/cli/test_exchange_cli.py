@@ -164,6 +164,32 @@ def test_export_writes_the_file_and_says_what_it_left_out(
     assert left.failure("export", snapshot.run_id, "--out", str(tmp_path / "a.xlsx")) == (2, "USAGE")
 
 
+def test_own_columns_and_headings_are_options_and_what_cannot_be_is_said(
+    pair: Pair, snapshot: Snapshot, left: CommandLine, tmp_path: Path
+) -> None:
+    for company in pair.sides.values():
+        authorise(company, snapshot.run_id)
+    exchange(pair, snapshot.run_id)
+    pair.left.write([row | {"suppressed": "true"} if row["contact_id"] == "L0" else row for row in LEFT])
+    out = tmp_path / "campaign.csv"
+    command = ("export", snapshot.run_id, "--out", str(out))
+    for options in (
+        ("--heading", "score"),
+        ("--heading", "score=city"),
+        ("--heading", "score=a", "--heading", "score=b"),
+        ("--own", "nothing"),
+        ("--approve", "bea"),
+    ):
+        assert left.failure(*command, *options) == (2, "USAGE")
+    assert not out.exists()
+    found = left.json(*command, "--own", "City", "--heading", "score=Points")
+    assert (found["own"], found["withheld"]) == (["city"], {"suppressed": 1})
+    assert out.read_text().splitlines()[0] == "contact_id,city,Points"
+    assert left(*command, "--force") == 0
+    assert "no longer lets them take part: 1 suppressed." in left.out
+    assert left.json("view", snapshot.run_id)["withheld"] == {"suppressed": 1}
+
+
 def test_a_look_shows_some_rows_and_is_signed_in_the_log(
     pair: Pair, snapshot: Snapshot, left: CommandLine
 ) -> None:

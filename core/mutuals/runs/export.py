@@ -71,7 +71,7 @@ class ReceivedRecords:
     ``rows`` holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
     the own contacts that the partner knows as several, ``opened`` all records that were there. ``withheld`` counts own
     contacts left out by reason: the source no longer lets them take part. ``delete_by`` is the first day on which
-    something of it has to be gone, ``suppressions`` the number of withdrawals that were looked at.
+    something of it has to be gone, ``suppressions`` tells withdrawals of another moment apart.
     """
 
     run: Run
@@ -85,7 +85,7 @@ class ReceivedRecords:
     reading: Reading = "export"
     withheld: Mapping[str, int] = field(default_factory=dict)
     delete_by: date | None = None
-    suppressions: int = 0
+    suppressions: str = ""
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def open_received(
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
         exchanged_at = _exchanged_at(tx, run)
-        suppressions = tx.suppressions.count()
+        suppressions = tx.suppressions.mark()
     overlap = open_overlap(run, private, sealed_overlap)
     now = peer.clock()
     shared = active.agreement.sends(active.own_side.other)
@@ -315,7 +315,7 @@ def _require_still_allowed(
             "or their retention ended. Nothing was written.",
             hint=f"Export what is left: mutuals export {received.run.run_id}",
         )
-    if tx.suppressions.count() != received.suppressions:
+    if tx.suppressions.mark() != received.suppressions:
         raise MutualsError(
             ErrorCode.RUN_STATE,
             f"While the records of run {received.run.run_id} were open, own contacts were withdrawn. Nothing was "
