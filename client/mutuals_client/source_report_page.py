@@ -27,6 +27,8 @@ ol.todo p{margin:0}
 ol.todo code{display:block;margin:.3rem 0 .1rem;padding:.35rem .6rem;background:var(--track);border-radius:.25rem;
 white-space:pre-wrap}
 @media (max-width:40rem){
+table.plain thead .num{white-space:normal}
+table.plain .num{padding-right:.25rem;font-size:.85rem}
 table.plain:has(.words+.words) thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table.plain:has(.words+.words) tbody tr{display:grid;grid-template-columns:1fr auto;border-bottom:1px solid var(--hair);
 padding:.4rem 0}

@@ -276,6 +276,24 @@ def test_check_tells_what_is_usable_and_why_the_rest_is_not(mutuals: CommandLine
     assert found["suggestions"][0]["command"].endswith(f"--path {messy} --default-country DE --replace")
 
 
+def test_check_writes_a_private_page_and_overwrites_none_unasked(
+    mutuals: CommandLine, messy: Path, tmp_path: Path
+) -> None:
+    mutuals("add", "crm", "--path", str(messy))
+    page = tmp_path / "quality.html"
+    found = mutuals.json("check", "crm", "--html", str(page))
+    assert found["file"] == str(page)
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "5 contacts in 7 rows; 2 rows cannot be used." in page.read_text(encoding="utf-8")
+    page.write_text("mine")
+    assert mutuals("check", "crm", "--html", str(page)) == 2
+    assert page.read_text() == "mine"
+    assert mutuals("check", "crm", "--html", str(page), "--force") == 0
+    assert "Wrote" in mutuals.out
+    assert mutuals("check", "crm", "--html", str(tmp_path / "none" / "x.html")) == 2
+    assert mutuals("check", "crm", "--force") == 2
+
+
 def test_a_column_left_unmapped_is_noticed(mutuals: CommandLine, tmp_path: Path) -> None:
     contacts(tmp_path / "crm.csv", "c1,a@x.de,030 1,,,,,", headings=HEADINGS.replace("email", "E-Mail"))
     hint = (
