@@ -133,6 +133,7 @@ def test_lists_runs_and_reports_need_no_operator(ended: Pair, done: Snapshot, op
     assert not acme.status(quick=True).overdue
     assert acme.report(run).facts["exchange"]["contacts_received"] == 5
     assert acme.check("crm", purpose="joint-marketing")["participation"]["contacts"] == 6
+    refused("USAGE", acme.check, "crm", purpose="joint-marketing", max_age_days=0)
     refused("USAGE", acme.received, run)  # two operators, and nobody said which
     refused("RUN_UNKNOWN", acme.run, "R-NONE")
 

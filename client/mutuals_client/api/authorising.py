@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.api.values import Preview
 
 if TYPE_CHECKING:
     from mutuals.agreement.active import ActiveAgreement
     from mutuals.models.run import Run
     from mutuals.peer import Peer
     from mutuals_client.api.unlocking import Operator
-    from mutuals_client.api.values import Preview
 
 
 def authorise_reveal(peer: Peer, operator: Operator, run: Run, active: ActiveAgreement) -> None:
@@ -40,7 +40,7 @@ def authorise_exchange(peer: Peer, operator: Operator, run: Run, preview: Previe
     from mutuals.runs.outgoing import authorisation_for, authorise_preview
     from mutuals.runs.preview import preview_exchange
 
-    if preview is None or preview.run != run.run_id:
+    if not isinstance(preview, Preview) or preview.run != run.run_id:
         raise MutualsError(
             ErrorCode.USAGE,
             f"Run {run.run_id} is exchanged with a preview of it, and none was given.",
@@ -76,7 +76,8 @@ def require_sealed(peer: Peer, run: Run, preview: Preview[Any]) -> None:
     from mutuals.runs.moved import exchange_summary
 
     sealed = exchange_summary(peer, run).preview
-    if preview.run != run.run_id or (preview.shown.sends and sealed != preview.id):
+    fits = isinstance(preview, Preview) and preview.run == run.run_id
+    if not fits or (preview.shown.sends and sealed != preview.id):
         raise MutualsError(
             ErrorCode.PREVIEW_CHANGED,
             f"What run {run.run_id} sends is preview {sealed or 'without a name'}, not the one that was given.",

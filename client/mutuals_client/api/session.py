@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mutuals.monitoring.facts import Status
     from mutuals_client.api.unlocking import Passphrase
 
+_OLDEST_CONSENT = 3650
 MOST_VIEWED = 1000
 """So many rows ``view`` gives at most, as ``mutuals view`` does; who needs more exports."""
 
@@ -110,6 +111,8 @@ class PeerSession(OpenPeer[Frame]):
         """
         from mutuals_client.source_checking import check
 
+        if max_age_days is not None and not 1 <= max_age_days <= _OLDEST_CONSENT:
+            raise MutualsError(ErrorCode.USAGE, f"max_age_days is from 1 to {_OLDEST_CONSENT:,}.")
         return check(
             self._peer,
             source,
