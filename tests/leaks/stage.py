@@ -257,8 +257,8 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
 
     mutuals.engines.pools.open_pool = _Inline  # type: ignore[assignment]
     connect.__defaults__ = (PATIENCE,)
-    keyring = mutuals_client.console._passphrase_from_keyring
-    mutuals_client.console._passphrase_from_keyring = lambda operator: None  # nobody's own one
+    keyring = mutuals_client.console.passphrase_from_keyring
+    mutuals_client.console.passphrase_from_keyring = lambda operator: None  # nobody's own one
     for module in modules:
         module.from_rpc_error = listen  # type: ignore[attr-defined]
     try:
@@ -266,7 +266,7 @@ def _substitutes(heard: Callable[[str], None]) -> Iterator[None]:
     finally:
         mutuals.engines.pools.open_pool = pool
         connect.__defaults__ = patience
-        mutuals_client.console._passphrase_from_keyring = keyring
+        mutuals_client.console.passphrase_from_keyring = keyring
         for module in modules:
             module.from_rpc_error = honest  # type: ignore[attr-defined]
 
