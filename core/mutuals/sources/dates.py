@@ -13,6 +13,7 @@ _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
 _TIME = rf"(?:(?:T|,? )[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?{_ZONE})?"
 _YEAR_FIRST = rf"^([0-9]{{4}})([-/.])([0-9]{{1,2}})[-/.]([0-9]{{1,2}}){_TIME}$"
 _YEAR_LAST = rf"^([0-9]{{1,2}})([-/.])([0-9]{{1,2}})[-/.]([0-9]{{4}}){_TIME}$"
+_MAYBE = r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}"
 ISO_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 """A day as YYYY-MM-DD, as a pattern."""
 
@@ -49,6 +50,12 @@ class DatesSeen:
     def ambiguous(self) -> bool:
         """Whether there are days that cannot be read without being told the order."""
         return self.year_last > 0 and self.order is None
+
+
+def maybe_dated(cells: pl.DataFrame) -> list[str]:
+    """The columns (strings) in which some cell may hold a day, looked at in one go: a file may have thousands."""
+    seen = cells.select(pl.all().str.contains(_MAYBE).any())
+    return [name for name, found in zip(seen.columns, seen.row(0), strict=True) if found]
 
 
 def look_at_dates(cells: pl.Series) -> DatesSeen:

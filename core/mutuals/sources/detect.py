@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.sources.blocks import input_fault
-from mutuals.sources.dates import DatesSeen, look_at_dates
+from mutuals.sources.dates import DatesSeen, look_at_dates, maybe_dated
 from mutuals.sources.definition import Delimiter, SourceDefinition
 from mutuals.sources.encodings import CALLED as ENCODINGS
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.formats.delimiters import CALLED as DELIMITERS
 from mutuals.sources.formats.excel import ExcelFile
+from mutuals.sources.heading_row import row_of_headings
 from mutuals.sources.languages import plain_heading
 from mutuals.sources.layout import Layout
 from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, matching, objections
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.mapping import DateOrder, Duplicates, SourceMapping
-from mutuals.sources.sheet import SheetFile
+from mutuals.sources.sheet import HEADINGS_HINT, SheetFile
 
 NATIVE_HEADINGS = ("contact_id", "email", "phone", "consent", "consent_at", "notified_at", "suppressed")
 _NATIVE_MARKS = frozenset({"contact_id", "consent", "consent_at", "suppressed"})
@@ -99,6 +100,10 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
     others = [score for score in ranked if score.layout is not chosen.layout]
     runner_up = (others[0].layout.name, others[0].confidence) if others and others[0].confidence else None
     about.append(reason)
+    if not _identifies(chosen.layout, file, wishes) and (row := row_of_headings(table, file)):
+        raise input_fault(
+            f"{file.name}: the column headings seem to stand in row {row}, not in row 1.", HEADINGS_HINT
+        )
     mapping, hints = _propose(chosen.layout, file, wishes)
     if wishes.dates is None:
         seen = dates_in(open_table(table, may_end_in_notes=chosen.layout.may_end_in_notes))
@@ -237,6 +242,12 @@ def _propose(layout: Layout, file: SheetFile, wishes: Wishes) -> tuple[SourceMap
     return mapping, hints
 
 
+def _identifies(layout: Layout, file: SheetFile, wishes: Wishes) -> bool:
+    """Whether there is anything to identify a contact by."""
+    named = "email" in wishes.columns or "phone" in wishes.columns
+    return named or bool(_identifying(layout, file.headings) or _identifying(GENERIC, file.headings))
+
+
 def _required(heading: str, file: SheetFile) -> str:
     if heading not in file.headings:
         raise input_fault(
@@ -268,7 +279,7 @@ def dates_in(file: SheetFile, columns: Sequence[str] | None = None) -> DatesSeen
     for number, sheet in enumerate(file.sheets(positions) if positions else ()):
         if not number and columns is None:
             head = sheet.cells.head(_ROWS_OF_HEAD)
-            dated = [p for p in positions if look_at_dates(head[str(p)]) != DatesSeen()]
+            dated = [int(p) for p in maybe_dated(head) if look_at_dates(head[p]) != DatesSeen()]
             return dates_in(file, [file.headings[p] for p in dated]) if dated else seen
         seen = sum((look_at_dates(sheet.cells[str(position)]) for position in positions), seen)
     return seen

@@ -14,6 +14,11 @@ _MARKS: tuple[tuple[bytes, Encoding], ...] = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Headings begin with letters of one byte, of which UTF-16 makes two, one of them zero.
+_ZEROS: dict[tuple[bool, ...], Encoding] = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+}
 CALLED: dict[Encoding, str] = {
     "utf-8": "UTF-8",
     "utf-16-le": "UTF-16",
@@ -23,8 +28,9 @@ CALLED: dict[Encoding, str] = {
 
 
 def detect_encoding(path: Path) -> Encoding:
-    """The encoding of the file at ``path``: by its byte order mark, else UTF-8, and Windows-1252 only where it is not.
+    """The encoding of the file at ``path``: by its byte order mark, or the zeros of UTF-16 without one.
 
+    Else it is UTF-8, and Windows-1252 only where it is not.
     Reads the whole file. Raises MutualsError (INPUT_QUALITY) where it cannot be read.
     """
     with open_file(path) as stream:
@@ -32,6 +38,8 @@ def detect_encoding(path: Path) -> Encoding:
         for mark, encoding in _MARKS:
             if start.startswith(mark):
                 return encoding
+        if len(start) == 4 and (unmarked := _ZEROS.get(tuple(map(bool, start)))):
+            return unmarked
         decoder = codecs.getincrementaldecoder("utf-8")()
         data = start
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from mutuals.sources.blocks import input_fault, open_file
@@ -21,7 +23,7 @@ def detect_delimiter(path: Path, encoding: Encoding) -> Delimiter:
     Where none gives rows of one length, it is the one that the headings have most of: the reader then says which row is
     at fault. Raises MutualsError (INPUT_QUALITY) where several do.
     """
-    text, whole = _sample(path, encoding)
+    text, whole = sample(path, encoding)
     widths = {delimiter: _widths(text, delimiter, whole) for delimiter in CALLED}
     fitting = [delimiter for delimiter, found in widths.items() if len(found) == 1 and min(found) > 1]
     if len(fitting) > 1:
@@ -35,7 +37,16 @@ def detect_delimiter(path: Path, encoding: Encoding) -> Delimiter:
     return max(CALLED, key=lambda delimiter: headings[delimiter])
 
 
-def _sample(path: Path, encoding: Encoding) -> tuple[str, bool]:
+def first_rows(path: Path, encoding: Encoding, delimiter: Delimiter, most: int) -> list[list[str]]:
+    """Up to ``most`` rows from the beginning of the file, of whatever width, as far as they can be told apart."""
+    text, _ = sample(path, encoding)
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        rows.extend(islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), most))
+    return rows
+
+
+def sample(path: Path, encoding: Encoding) -> tuple[str, bool]:
     """The beginning of the file, and whether it is all of it."""
     with open_file(path) as stream:
         reader = stream if encoding == "utf-8" else Utf8Stream(stream, encoding, path.name)
