@@ -187,19 +187,33 @@ def test_a_database_that_is_read_only_as_a_standby_is_is_said_to_be(url: str) ->
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("user", "name", "hint"),
+    [("mutuals", "none_such", "createdb"), ("nobody-here", "postgres", "store's URL")],
+)
+def test_what_keeps_a_connection_from_being_made_is_told_with_what_to_do(
+    url: str, user: str, name: str, hint: str
+) -> None:
+    wrong = make_url(url).set(username=user, database=name).render_as_string()
+    with pytest.raises(MutualsError, match="cannot be used: connection failed") as refused:
+        Store.open(wrong)
+    assert hint in (refused.value.hint or "")
+    assert "\n" not in refused.value.message
+
+
 # --- beginning again ---------------------------------------------------------------------------------------------
 
 
 class Refused(Exception):
-    """As a driver reports it."""
+    """As a driver reports it: a code, or where no connection was made, words."""
 
-    def __init__(self, sqlstate: str) -> None:
-        super().__init__("FATAL: the words of the server")
-        self.sqlstate = sqlstate
+    def __init__(self, what: str) -> None:
+        super().__init__(f"connection failed: FATAL:  {what}")
+        self.sqlstate = what if len(what) == 5 else None
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "times", "attempts", "outcome"),
+    ("what", "times", "attempts", "outcome"),
     [
         ("57P03", 2, 3, None),
         ("57P01", 4, 5, None),
@@ -210,12 +224,15 @@ class Refused(Exception):
         ("53300", 99, 1, "has no connection to spare"),
         ("42501", 99, 1, "may not be used by this database user"),
         ("28P01", 99, 1, "cannot be used"),
+        ("the database system is starting up", 3, 4, None),
+        ("the database system is shutting down", 99, 5, "is being started or stopped"),
+        ("sorry, too many clients already", 99, 1, "has no connection to spare"),
     ],
 )
 def test_a_transaction_is_begun_again_a_few_times_where_that_may_help(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    sqlstate: str,
+    what: str,
     times: int,
     attempts: int,
     outcome: str | None,
@@ -226,7 +243,7 @@ def test_a_transaction_is_begun_again_a_few_times_where_that_may_help(
     def refuse(made: Any) -> Any:
         tried.append(made)
         if len(tried) <= times:
-            raise OperationalError("SELECT", None, Refused(sqlstate))
+            raise OperationalError("SELECT 1" if len(what) == 5 else None, None, Refused(what))
         return begin(made)
 
     monkeypatch.setattr(database, "_begin", refuse)

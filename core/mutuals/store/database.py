@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
@@ -54,8 +55,10 @@ from mutuals.store.suppressions import Suppressions
 from mutuals.store.suspensions import Suspensions
 from mutuals.store.sweep import count_erasure, sweep
 
+T = TypeVar("T")
+
 _PAUSES = (0.1, 0.3, 0.9, 2.7)
-"""Seconds before each further attempt to begin a transaction while a database server restarts."""
+"""Seconds before each further attempt to begin something while a database server restarts."""
 
 
 class Transaction:
@@ -109,7 +112,7 @@ class Store:
         engine = create_store_engine(url)
         try:
             with _explained(engine):
-                migrate(engine)
+                _patiently(lambda: migrate(engine))
             sweep(engine)
         except BaseException:
             engine.dispose()
@@ -161,22 +164,23 @@ class Store:
 def _begun(engine: Engine) -> Iterator[Connection]:
     """A connection with a transaction that has the store, committed or rolled back at the end.
 
-    To begin is tried again for a few seconds where the server restarts: nothing has been read or written. What fails
-    later is not, since only the caller knows what its block did besides.
+    What fails in between is not tried again, since only the caller knows what its block did besides.
     """
+    with _patiently(lambda: _begin(engine)) as connection:
+        yield connection
+        connection.commit()
+
+
+def _patiently(attempt: Callable[[], T]) -> T:
+    """What ``attempt`` returns, which may be tried again for a few seconds where the database server restarts."""
     for pause in _PAUSES:
         try:
-            connection = _begin(engine)
-            break
+            return attempt()
         except DBAPIError as error:
             if not is_passing(error):
                 raise
         time.sleep(pause)
-    else:
-        connection = _begin(engine)
-    with connection:
-        yield connection
-        connection.commit()
+    return attempt()
 
 
 def _begin(engine: Engine) -> Connection:

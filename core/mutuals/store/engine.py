@@ -162,6 +162,7 @@ _LOST = (
     "Nothing is left half done: see how things stand (mutuals status), and try again once the database answers.",
 )
 _AWAY = ("is being started or stopped", "Try again when the database is up.")
+_CROWDED = ("has no connection to spare", "Raise max_connections, or stop what else uses the database.")
 
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html), and what to tell a person.
 _SQLITE_REASONS: dict[int, tuple[str, str]] = {
@@ -194,10 +195,22 @@ _POSTGRES_REASONS: dict[str, tuple[str, str]] = {
         "Make the user the owner of the database: ALTER DATABASE mutuals OWNER TO mutuals",
     ),
     "53100": ("cannot grow: the database's disk is full", "Make room, and try again."),
-    "53300": (
-        "has no connection to spare",
-        "Raise max_connections, or stop what else uses the database.",
-    ),
+    "53300": _CROWDED,
+}
+
+# Of a connection that cannot be made there is no code, but libpq's sentence, or the server's: what to look for in it.
+_STARTING = "the database system is"
+_CONNECTING: dict[str, tuple[str, str]] = {
+    _STARTING: _AWAY,
+    "too many clients": _CROWDED,
+    "connection slots": _CROWDED,
+}
+_CONNECTING_HINTS: dict[str, str] = {
+    "password": "Put the password into ~/.pgpass, mode 0600, or PGPASSWORD: docs/postgresql.md",
+    "database": "Make it: createdb --encoding=UTF8 --template=template0 --owner=mutuals mutuals",
+    "certificate": "Check host, sslmode and sslrootcert in the store's URL: docs/postgresql.md",
+    "SSL": "Check host, sslmode and sslrootcert in the store's URL: docs/postgresql.md",
+    "": "Check the store's URL, and that the database server can be reached from here.",
 }
 
 _PASSING = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
@@ -206,6 +219,8 @@ _PASSING = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 
 def is_passing(error: DBAPIError) -> bool:
     """Whether to begin the transaction again may help, which nobody has used yet."""
+    if error.statement is None and _STARTING in str(error.orig):
+        return True
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _PASSING
 
 
@@ -234,7 +249,12 @@ def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
     )
     if known is None and isinstance(error, DBAPIError) and error.connection_invalidated:
         known = _LOST
-    reason, hint = known or (f"cannot be used: {said}", "Check the store with `mutuals doctor`.")
+    hint = "Check the store with `mutuals doctor`."
+    if connecting:
+        known = known or next((reason for words, reason in _CONNECTING.items() if words in said), None)
+    if connecting and engine.dialect.name == "postgresql":
+        hint = next(hint for words, hint in _CONNECTING_HINTS.items() if words in said)
+    reason, hint = known or (f"cannot be used: {said.rstrip('.')}", hint)
     return MutualsError(ErrorCode.LOCAL, f"The store {_name(engine)} {reason}.", hint=hint)
 
 
