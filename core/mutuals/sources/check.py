@@ -36,6 +36,7 @@ from mutuals.sources.quality_identifiers import (
     examine_batch,
 )
 from mutuals.sources.quality_layout import Recognised, recognise
+from mutuals.sources.quality_memory import give_back
 from mutuals.sources.quality_rows import ROWS_SHOWN, Refusal, RowCounter, RowFigures, row_refusals
 from mutuals.sources.quality_suggestions import Evidence, Suggestion, suggest
 from mutuals.sources.readers import join_batches
@@ -148,6 +149,8 @@ def check_source(
         if selection is not None and table is not None:
             selection.add(table, examined.collected)
         before += contacts
+        if before - contacts:  # of several batches
+            give_back()
     participants = None if selection is None else selection.participants()
     rows = counter.figures()
     identifiers = {kind: tally.figures() for kind, tally in tallies.items()}

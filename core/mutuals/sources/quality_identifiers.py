@@ -387,35 +387,40 @@ def _distinct(ordered: npt.NDArray[np.uint64]) -> int:
 
 def _shared(values: Hashes, holders: Holders) -> tuple[int, int]:
     """How many identifiers of usable rows have several holders, and how many contacts hold those."""
-    there = np.flatnonzero(values != 0)
-    there = there[_repeated(values[there])]
-    contacts = _with_several(values[there], holders[there]).filter(pl.col("other") != _REJECTED)
-    return contacts["value"].n_unique(), contacts["other"].n_unique()
+    there = values != 0
+    order, starts, sizes = _grouped(values[there])
+    if not len(order):
+        return 0, 0
+    held = holders[there][order]
+    several = np.minimum.reduceat(held, starts) != np.maximum.reduceat(held, starts)
+    contacts = held[np.repeat(several, sizes)]
+    marked = np.zeros(int(held.max()) + 1, dtype=np.bool_)
+    marked[contacts[contacts != _REJECTED]] = True
+    return int(np.count_nonzero(several)), int(np.count_nonzero(marked))
 
 
 def _alike(values: Hashes, others: Hashes) -> tuple[int, int]:
     """How many different ``others`` stand beside values that have several of them, and how many such values."""
     if np.array_equal(values, others):
         return 0, 0
-    chosen = _repeated(values)
-    several = _with_several(values[chosen], others[chosen])
-    return len(several), several["value"].n_unique()
+    order, starts, sizes = _grouped(values)
+    beside = others[order]
+    several = np.minimum.reduceat(beside, starts) != np.maximum.reduceat(beside, starts)
+    among = np.repeat(several, sizes)
+    first, second = values[order][among], beside[among]
+    pairs = np.lexsort((second, first))
+    first, second = first[pairs], second[pairs]
+    again = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
+    return len(pairs) - int(np.count_nonzero(again)), int(np.count_nonzero(several))
 
 
-def _with_several(values: Hashes, others: npt.NDArray[np.generic]) -> pl.DataFrame:
-    """The different pairs of ``value`` and ``other`` whose value is in several of them."""
-    pairs = pl.DataFrame({"value": values, "other": others}).unique()
-    return pairs.filter(pl.Series(_repeated(pairs["value"].to_numpy()), dtype=pl.Boolean))
-
-
-def _repeated(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """Which of them are there more than once."""
-    order = np.argsort(values, kind="stable")
+def _grouped(
+    values: Hashes,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """An order in which equal values stand together, where each group of them begins in it, and their sizes."""
+    order = np.argsort(values)
     ordered = values[order]
-    same = np.zeros(len(values), dtype=np.bool_)
-    again = ordered[1:] == ordered[:-1]
-    same[1:] |= again
-    same[:-1] |= again
-    found = np.empty(len(values), dtype=np.bool_)
-    found[order] = same
-    return found
+    first = np.ones(len(order), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    return order, starts, np.diff(np.append(starts, len(order)))
