@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -272,7 +272,9 @@ def test_check_tells_what_is_usable_and_why_the_rest_is_not(mutuals: CommandLine
         ("default_country", 2),
         ("shared_email", 1),
     ]
-    assert 'set default_country = "DE"? Of 1 number with a country code' in found["suggestions"][0]["sentence"]
+    assert (
+        'set default_country = "DE"? Of 1 number with a country code' in found["suggestions"][0]["sentence"]
+    )
     assert found["suggestions"][0]["command"].endswith(f"--path {messy} --default-country DE --replace")
 
 
@@ -459,6 +461,27 @@ def test_a_crms_export_needs_no_more_than_its_name_and_nobody_takes_part_yet(
     assert added["fields"] == ["First Name", "Contact owner", "Unsubscribed from all email"]
     found = mutuals.json("check", "crm", "--purpose", "sharing", "--no-notice")
     assert found["participation"]["excluded"] == {"suppressed": 1, "no_consent": 2}
+
+
+def test_a_mapping_that_takes_an_agreed_field_away_names_the_agreement(
+    mutuals: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "hubspot.csv").write_text(HUBSPOT.replace("2,Ben,b@", "3,Cy,b@"))
+    mutuals.json("add", "crm", "--path", "hubspot.csv")
+    agreement = agree(mutuals.home)
+    with Peer.open(mutuals.home) as peer, peer.store.transaction() as tx:
+        (row,) = tx.agreements.list()
+        sent = {"owner": "Contact owner", "stop": "Unsubscribed from all email"}
+        tx.agreements.put(replace(row, mapping=sent))
+    assert mutuals.json("add", "crm", "--path", "hubspot.csv", "--replace")["hints"] == []
+    assert mutuals("map", "crm", "--save", "crm.toml") == 0
+    text = (tmp_path / "crm.toml").read_text()
+    (tmp_path / "crm.toml").write_text(text.replace("emails = [", 'emails = ["Contact owner", '))
+    for words in (("map", "crm"), ("add", "crm", "--path", "hubspot.csv", "--replace")):
+        (hint,) = mutuals.json(*words, "--mapping", "crm.toml")["hints"]
+        assert hint.startswith(
+            f"Agreement {agreement} sends “Contact owner”, which is no field of source crm"
+        )
 
 
 def test_a_mapping_is_saved_corrected_and_given_again(mutuals: CommandLine, tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_after_the_decision_exactly_the_right_people_take_part(name: str) -> Non
         "consent_undated",
         None,
     ]
+    assert {column, day} <= set(table.field_names)
+    assert read_source(definition, fields=(day,)).frame[day].to_list() == table.frame[day].to_list()
     given = table.frame["consent_at"].to_list()
     assert (given[0], given[3], given[6]) == (date(2026, 3, 31), date(2026, 4, 5), date(2026, 12, 1))
 
