@@ -82,7 +82,7 @@ def _section(section: Section) -> Iterator[str]:
     yield f"<section><h2>{text(section.heading)}</h2>"
     yield "".join(f"<p>{text(sentence)}</p>" for sentence in section.sentences)
     for table in section.tables:
-        if len(section.tables) > 1:
+        if len(section.tables) > 1 and len(table.columns) > len(("which", "count")):
             yield f"<h3>{text(table.caption)}</h3>"
         yield from plain_table(table.caption, table.columns, table.rows, words=table.words)
     yield "".join(f"<p>{text(sentence)}</p>" for sentence in section.after)

@@ -180,7 +180,7 @@ def _consent(consent: ConsentFigures) -> Section:
         purposes = [
             (p.purpose, f"{p.contacts:,}", f"{p.remaining:,}", f"{p.notified:,}") for p in consent.purposes
         ]
-        columns = ("Purpose", "Granted by", "Nothing against it", "of these told")
+        columns = ("Purpose", "Granted by", "Nothing against it", "Of these notified")
         tables.append(Table("Consent by purpose", columns, purposes))
         against = [
             (f"{p.purpose}: {REASONS[reason]}", f"{count:,}")

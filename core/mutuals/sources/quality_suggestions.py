@@ -87,16 +87,16 @@ def _consent(found: Evidence) -> Iterator[Suggestion]:
         return
     undated = sum(p.against.get(Exclusion.CONSENT_UNDATED.value, 0) for p in consent.purposes)
     if undated:
-        mapped = definition.mapping is not None
-        how = (
-            "a decision can name the column of days, or one day for all"
-            if mapped
-            else f"“{definition.heading('consent_at')}” holds it"
+        decided = None if definition.mapping is None else definition.mapping.consent
+        since = (
+            [definition.heading("consent_at")] if decided is None else [g.given_at for g in decided.grants]
         )
+        named = " or ".join(f"“{heading}”" for heading in dict.fromkeys(since) if heading)
         yield Suggestion(
             "undated_consent",
-            f"{counted(undated, 'consent')} {_has(undated)} no day, and one of unknown age does not count; {how}.",
-            f"mutuals source map {name}" if mapped else None,
+            f"{counted(undated, 'consent')} {_has(undated)} no day"
+            f"{f' in {named}' if named else ''}, and one of unknown age does not count. Fill it in where it is known.",
+            None,
             undated,
         )
     if consent.unnamed:
