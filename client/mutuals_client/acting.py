@@ -40,7 +40,9 @@ def _named(rows: list[OperatorRow], name: str | None, how_to_say: str) -> Operat
         if row.name == name:
             if row.disabled_at is not None:
                 raise MutualsError(
-                    ErrorCode.NOT_ENTITLED, f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}."
+                    ErrorCode.NOT_ENTITLED,
+                    f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}.",
+                    hint="See who is enabled: mutuals operator list",
                 )
             return row
     raise MutualsError(

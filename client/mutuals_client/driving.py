@@ -158,9 +158,9 @@ def reveal(
             f"Run {run.run_id} is {run.state.value.replace('_', ' ')}"
             + (f" ({run.reason})" if run.reason else "")
             + "; only a counted run can be revealed.",
-            hint="Start a new one: mutuals match"
+            hint=f"Start a new one: mutuals match {_agreement(run)}"
             if run.state.final
-            else "See what it waits for: mutuals runs",
+            else f"See what it waits for: mutuals runs show {run.run_id}",
         )
     with peer.store.transaction() as tx:
         active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
@@ -297,4 +297,14 @@ def _await_exchange(peer: Peer, run: Run) -> None:
 
 
 def _ended(run: Run) -> MutualsError:
-    return MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} ended: {run.reason or run.state.value}")
+    return MutualsError(
+        ErrorCode.RUN_STATE,
+        f"Run {run.run_id} ended: {run.reason or run.state.value}",
+        hint=f"Start a new one: mutuals match {_agreement(run)}",
+    )
+
+
+def _agreement(run: Run) -> str:
+    from mutuals.agreement.document import agreement_id
+
+    return agreement_id(run.agreement)

@@ -103,7 +103,7 @@ def tell_mapping(mapping: SourceMapping) -> None:
         lines.append(("same id", "rows are merged" if mapping.duplicates == "merge" else "rows are left out"))
     decision = mapping.consent
     if decision is None:
-        lines.append(("consent", "not decided yet, so nobody takes part. Decide: mutuals source map NAME"))
+        lines.append(("consent", "not decided yet, so nobody takes part"))
     else:
         for grant in decision.grants:
             values = " or ".join(f"“{value}”" for value in grant.values)

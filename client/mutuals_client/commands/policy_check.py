@@ -60,7 +60,9 @@ def _person(peer: Peer, operator: str | None, roles: list[str], department: str 
             row = get_operator(tx, operator)
         if row.disabled_at is not None:
             raise MutualsError(
-                ErrorCode.NOT_ENTITLED, f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}."
+                ErrorCode.NOT_ENTITLED,
+                f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}.",
+                hint="See who is enabled: mutuals operator list",
             )
         words = " and ".join(row.roles).replace("_", " ")
         return f"operator {row.name} ({words} of {row.department})", Person(row.roles, row.department)

@@ -95,7 +95,9 @@ def clear(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
         run = find_run(peer, run_id)
         if run.state is not RunState.HALF_REVEALED:
             raise MutualsError(
-                ErrorCode.RUN_STATE, f"Run {run.run_id} is not half revealed; there is nothing to clear."
+                ErrorCode.RUN_STATE,
+                f"Run {run.run_id} is not half revealed; there is nothing to clear.",
+                hint=f"See what it waits for: mutuals runs show {run.run_id}",
             )
         say(f"Run {run.run_id} broke off: {run.reason}")
         if not confirm("Have you found out why, with the partner?"):

@@ -97,7 +97,11 @@ def _announced(process: subprocess.Popen[str]) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(line)
     except ValueError:
-        raise MutualsError(ErrorCode.LOCAL, "The server did not start.") from None
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            "The server did not start.",
+            hint="Its log says why: log/server.log in the home; see what else is wrong: mutuals doctor",
+        ) from None
     if told.get("event") != "ready":
         raise MutualsError(ErrorCode(told["code"]), str(told["message"]), hint=told.get("hint"))
     return told

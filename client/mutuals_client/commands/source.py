@@ -22,6 +22,7 @@ from mutuals_client.console import (
     stderr,
     table,
 )
+from mutuals_client.next_steps import say_setup
 from mutuals_client.source_sections import DEFAULT_PROFILE
 from mutuals_client.stored_sources import definition_facts, definition_of, find_source
 
@@ -172,6 +173,7 @@ def check(
     tell_standing(done.standing)
     if html is not None:
         say(f"Wrote {escape(str(html))}. It holds no contact's data; open it in any browser.")
+    say_setup()
     result(**done.facts(), **({} if html is None else {"file": str(html.absolute())}))
 
 

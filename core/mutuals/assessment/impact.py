@@ -76,7 +76,7 @@ def necessity(basis: Basis) -> tuple[str, ...]:
     ]
     if fields:
         sentences.append(
-            f"{len(fields)} of the fields of the source are sent"
+            f"Of the fields of the source {len(fields)} {'is' if len(fields) == 1 else 'are'} sent"
             + (f"; {', '.join(reduced)} only in a coarser form." if reduced else ", each as it is.")
         )
         longest = max(field.retention_days for field in fields)

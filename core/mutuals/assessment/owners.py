@@ -85,7 +85,9 @@ def own_fields(
         )
     if "service" in operator.roles:
         raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"Operator {operator.name} works unattended and approves nothing."
+            ErrorCode.NOT_ENTITLED,
+            f"Operator {operator.name} works unattended and approves nothing.",
+            hint="See who can, and sign as one of them with --operator: mutuals operator list",
         )
     own = [
         field for field in agreement.sends(side) if _owner(policy, field.name, mapping) == operator.department

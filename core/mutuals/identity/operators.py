@@ -101,7 +101,9 @@ def unlock(row: OperatorRow, passphrase: bytes) -> OperatorKeys:
     """The operator's private keys. Raises NOT_ENTITLED if disabled or the passphrase is wrong."""
     if row.disabled_at is not None:
         raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}."
+            ErrorCode.NOT_ENTITLED,
+            f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}.",
+            hint="See who is enabled: mutuals operator list",
         )
     try:
         private = _open(row, passphrase)
@@ -116,7 +118,9 @@ def unlock(row: OperatorRow, passphrase: bytes) -> OperatorKeys:
             raise ValueError("the keys do not belong together")
     except InvalidTag as error:
         raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"The passphrase is not the one of operator {row.name}."
+            ErrorCode.NOT_ENTITLED,
+            f"The passphrase is not the one of operator {row.name}.",
+            hint="It cannot be recovered. An admin can add you anew: mutuals operator add NAME --role ROLE",
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise MutualsError(

@@ -378,6 +378,8 @@ def _is_last(row: OutgoingRow, rows: list[OutgoingRow]) -> bool:
 def _partner_key(partner: PartnerRow | None, active: ActiveAgreement) -> VerifyKey:
     if partner is None or partner.removed_at is not None:
         raise MutualsError(
-            ErrorCode.PEER_IDENTITY, f"The partner of agreement {active.agreement_id} was removed."
+            ErrorCode.PEER_IDENTITY,
+            f"The partner of agreement {active.agreement_id} was removed.",
+            hint="Add its card again: mutuals partner add FILE",
         )
     return VerifyKey(bytes.fromhex(partner_card(partner).signing_key))

@@ -109,7 +109,9 @@ def open_receiving_key(
         )
     except (ValueError, InvalidTag) as error:
         raise MutualsError(
-            ErrorCode.NOT_ENTITLED, f"The key of operator {keys.name} does not open run {run_id}."
+            ErrorCode.NOT_ENTITLED,
+            f"The key of operator {keys.name} does not open run {run_id}.",
+            hint="See who else may read what was received: mutuals operator list",
         ) from error
 
 

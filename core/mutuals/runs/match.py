@@ -83,7 +83,11 @@ def initiate_match(
         active = load_active(tx, agreement, peer.clock(), own=peer.fingerprint.hex())
         partner = tx.partners.get(active.partner_fingerprint)
     if partner is None:
-        raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this agreement was removed.")
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            f"The partner of agreement {active.agreement_id} was removed.",
+            hint="Add its card again: mutuals partner add FILE",
+        )
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
     terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
@@ -284,6 +288,7 @@ class _Execution:
                 ErrorCode.BELOW_THRESHOLD,
                 f"Run {run.run_id} found fewer than the {least:,} shared identifiers "
                 f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
+                hint=f"See the agreed minimum: mutuals agreement show {self.active.agreement_id}",
             )
         if self.session.terms.count_only:
             return end_run(
