@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -104,3 +105,45 @@ def test_thousands_of_columns_and_nested_ones(tmp_path: Path) -> None:
     )
     frame.write_parquet(nested)
     assert read(nested).frame.select("place", "tags").row(0) == ("", "a;b")
+
+
+def workbook(path: Path, cell: str) -> Path:
+    """An export in a workbook whose cells are text, with one more ``cell`` (XML) in row 4."""
+    lines = [HEADINGS.split(","), *(line.split(",") for line in ROWS.split())]
+    rows = "".join(
+        f'<row r="{number}">'
+        + "".join(
+            f'<c r="{"ABCDE"[place]}{number}" t="inlineStr"><is><t>{text}</t></is></c>'
+            for place, text in enumerate(line)
+        )
+        + "</row>"
+        for number, line in enumerate(lines, start=1)
+    )
+    kind = "http://schemas.openxmlformats.org/"
+    relations = f'<Relationships xmlns="{kind}package/2006/relationships"><Relationship Id="r" Type="{kind}'
+    parts = {
+        "_rels/.rels": f'{relations}officeDocument/2006/relationships/officeDocument" '
+        'Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{kind}spreadsheetml/2006/main" xmlns:r="{kind}officeDocument/2006/'
+        'relationships"><sheets><sheet name="C" sheetId="1" r:id="r"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'{relations}officeDocument/2006/relationships/worksheet" '
+        'Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{kind}spreadsheetml/2006/main"><sheetData>{rows}{cell}'
+        "</sheetData></worksheet>",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_a_stray_cell_or_one_with_an_error_refuses_a_workbook(tmp_path: Path) -> None:
+    pytest.importorskip("fastexcel")
+    path = tmp_path / "export.xlsx"
+    assert len(read(workbook(path, "")).frame) == 2
+    stray = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+    with pytest.raises(MutualsError, match="spread over 1,048,576 rows and 16,384 columns"):
+        read(workbook(path, stray))
+    error = '<row r="4"><c r="A4"><v>3</v></c><c r="D4" t="e"><f>NA()</f><v>#N/A</v></c></row>'
+    with pytest.raises(MutualsError, match="cell D4 holds an error"):
+        read(workbook(path, error))

@@ -202,9 +202,15 @@ def _propose(layout: Layout, file: SheetFile, wishes: Wishes) -> tuple[SourceMap
     emails = (own["email"],) if "email" in own else _columns(layout.emails, GENERIC.emails, headings)
     phones = (own["phone"],) if "phone" in own else _columns(layout.phones, GENERIC.phones, headings)
     if not emails and not phones:
+        others = file.others if isinstance(file, ExcelFile) else ()
+        sheet = (
+            f". Or name another sheet: {', '.join(f'--sheet “{name}”' for name in others[:5])}"
+            if others
+            else ""
+        )
         raise input_fault(
             f"{file.name} has no column that is known to hold e-mail addresses or phone numbers.",
-            'Name one: --map email="HEADING" or --map phone="HEADING"',
+            f'Name one: --map email="HEADING" or --map phone="HEADING"{sheet}',
         )
     hints: list[str] = []
     contact_id = own.get("contact_id") or _first_id(layout, headings)

@@ -13,6 +13,7 @@ import polars as pl
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.sources.blocks import input_fault, open_file
+from mutuals.sources.formats.extent import refuse_unsound
 from mutuals.sources.formats.frames import ROWS_AT_ONCE, sheets_of
 from mutuals.sources.sheet import HEADINGS_HINT, Sheet
 
@@ -31,7 +32,9 @@ class ExcelFile:
     def __init__(self, path: Path, trimmed: str, sheet: str | None = None) -> None:
         self.name = path.name
         open_file(path).close()
+        refuse_unsound(path)
         reader = _reader(path)
+        self.others = tuple(name for name in reader.sheet_names if name != (sheet or reader.sheet_names[0]))
         if sheet is not None and sheet not in reader.sheet_names:
             raise input_fault(
                 f"{path.name} has no sheet “{sheet}”.",
