@@ -92,7 +92,8 @@ def _section(section: Section) -> Iterator[str]:
 def _foot(asked: CheckAsked, organisation: str) -> Iterator[str]:
     yield (
         "<footer><p><strong>This page holds no contact’s data:</strong> no name, address, number or id of a contact, "
-        "nor a hash of one. It has counts, row numbers, the headings of the file, and purposes.</p>"
+        "nor a hash of one. It has counts, row numbers, the file’s headings, purposes, what was decided to mean "
+        "consent, and in its commands where the file lies.</p>"
         f"<p>Made at {text(organisation)} by mutuals {text(__version__)}: "
         f"<code>mutuals source check {text(asked.definition.name)}</code>. Nothing left the house.</p></footer>"
     )
