@@ -1,6 +1,7 @@
 """What is seen of a workbook before it is loaded: how far its cells reach, and whether one of them holds an error.
 
-All cells between the first and the last one take memory: a stray one in the last row and column makes 17 billion. A cell with an error, as #N/A, is loaded as if it were empty; where it should say who objects, nobody would.
+All cells between the first and the last one take memory: a stray one in the last row and column makes 17 billion. A
+cell with an error, as #N/A, is loaded as if it were empty; where it should say who objects, nobody would.
 """
 
 from __future__ import annotations
