@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mutuals.sources.definition import SourceDefinition
     from mutuals.sources.participants import Participants
     from mutuals.sources.quality_consent import ConsentFigures
-    from mutuals.sources.quality_identifiers import ProfileFigures
     from mutuals.sources.quality_rows import Refusal
+    from mutuals.sources.quality_tally import ProfileFigures
 
 DEFAULT_PROFILE = "uid2-v1"
 _FIELDS_SHOWN = 40
@@ -118,7 +118,7 @@ def _rows(found: SourceCheck) -> Section:
     ]
     always = 3
     shown = [(name, f"{count:,}") for place, (name, count) in enumerate(counts) if place < always or count]
-    after = ()
+    after: tuple[str, ...] = ()
     if rows.merged:
         groups = "; ".join(", ".join(map(str, group)) for group in rows.merged_shown)
         more = "; …" if rows.merged > len(rows.merged_shown) else ""
@@ -226,7 +226,7 @@ def _participation(asked: CheckAsked, found: SourceCheck, participants: Particip
     ]
     if said:
         tables.append(Table("Evidence of their consent", ("Evidence of their consent", "Count"), said))
-    after = ()
+    after: tuple[str, ...] = ()
     if asked.agreement_id and asked.age_by == "policy" and asked.agreed_days is not None:
         after = (
             f"A consent counts for {counted(rule.consent.max_age_days, 'day')}, as your policy says; the agreement "

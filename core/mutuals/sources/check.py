@@ -30,15 +30,13 @@ from mutuals.sources.quality_identifiers import (
     COUNTRY,
     Batch,
     Examined,
-    IdentifierFigures,
-    IdentifierTally,
-    ProfileFigures,
     examine_batch,
 )
 from mutuals.sources.quality_layout import Recognised, recognise
 from mutuals.sources.quality_memory import give_back
 from mutuals.sources.quality_rows import ROWS_SHOWN, Refusal, RowCounter, RowFigures, row_refusals
 from mutuals.sources.quality_suggestions import Evidence, Suggestion, suggest
+from mutuals.sources.quality_tally import IdentifierFigures, IdentifierTally, ProfileFigures
 from mutuals.sources.readers import join_batches
 
 __all__ = [

@@ -19,7 +19,7 @@ from mutuals.sources.mapping import SourceMapping
 from mutuals.sources.quality_columns import Head, Looks
 from mutuals.sources.quality_consent import ConsentFigures
 from mutuals.sources.quality_countries import main_region, name_of
-from mutuals.sources.quality_identifiers import IdentifierFigures
+from mutuals.sources.quality_tally import IdentifierFigures
 from mutuals.sources.quality_values import MISTYPED
 from mutuals.wording import counted
 
