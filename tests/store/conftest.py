@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -21,17 +19,6 @@ def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "postgres" and (reason := postgres.missing()):
         pytest.skip(reason)
     return str(request.param)
-
-
-@pytest.fixture
-def others(backend: str) -> Iterator[Executor]:
-    """Two others that use the same store: processes, since SQLite's locks are a file's.
-
-    To PostgreSQL a connection is a connection, so threads will do, which open a store of their own.
-    """
-    kinds = ThreadPoolExecutor(2) if backend == "postgres" else ProcessPoolExecutor(2, get_context("spawn"))
-    with kinds as pool:
-        yield pool
 
 
 @contextmanager

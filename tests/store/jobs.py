@@ -14,10 +14,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from store.samples import DAY, NOW, digest, hexed
 from support import postgres
@@ -33,7 +36,7 @@ class Job:
     """One process; ``start`` a task in it and get its ``result``. A MutualsError is a result."""
 
     def __init__(self) -> None:
-        context = get_context("spawn")
+        context = _context()
         self._here, there = context.Pipe()
         self._process = context.Process(target=_work, args=(there,), daemon=True)
         self._process.start()
@@ -67,10 +70,6 @@ class Job:
         """As ``kill -STOP`` does, or a machine that sleeps."""
         self._signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-
     def _signal(self, number: int) -> None:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
@@ -81,6 +80,25 @@ def at_once(*tasks: tuple[Any, ...]) -> list[Any]:
     for job, task, *arguments in tasks:
         job.start(task, *arguments)
     return [job.result() for job, *_ in tasks]
+
+
+_LOADED = [
+    "store.jobs",
+    "mutuals.transport.sync",
+    "mutuals.obligations.retention",
+    "mutuals_client.commands.match",
+]
+
+
+@cache
+def _context() -> ForkServerContext:
+    """Jobs are forked from a process that has imported what they need, and done nothing else."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_LOADED)
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
+        forkserver.ensure_running()
+    return context
 
 
 _to_parent: Connection | None = None

@@ -138,23 +138,10 @@ def test_two_processes_may_make_the_tables_at_once(url: str, two: tuple[Job, Job
     made.dispose()
 
 
-def test_a_process_killed_in_a_transaction_leaves_neither_a_change_nor_a_lock(
-    store_url: str, store: Store
+def test_a_process_that_does_not_go_on_is_waited_for_and_once_killed_leaves_nothing(
+    store_url: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with store.transaction() as tx:
-        furnish(tx)
-    with Job() as job:
-        job.start(jobs.hold, store_url)
-        assert job.result() == "holding"
-        job.kill()
-        with store.transaction() as tx:
-            assert tx.budgets.usage(hexed("Globex"), NOW) == BudgetUsage(0, 0)
-            assert tx.log.append(None, "after", {}, NOW) == 1
-
-
-def test_a_process_that_does_not_go_on_is_waited_for_and_told_of_in_a_sentence(
-    backend: str, store_url: str, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    """Neither a change nor a lock; and of the waiting is told in a sentence."""
     with store.transaction() as tx:
         furnish(tx)
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
@@ -173,8 +160,10 @@ def test_a_process_that_does_not_go_on_is_waited_for_and_told_of_in_a_sentence(
         assert refused.value.code is ErrorCode.LOCAL
         assert refused.value.hint
         job.kill()
-    enter()
     impatient.close()
+    with store.transaction() as tx:
+        assert tx.budgets.usage(hexed("Globex"), NOW) == BudgetUsage(0, 0)
+        assert tx.log.append(None, "after", {}, NOW) == 1
 
 
 # --- a company's home --------------------------------------------------------------------------------------------
