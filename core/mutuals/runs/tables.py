@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, IO, cast
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.runs.transforms import Column, Value
@@ -167,7 +167,7 @@ def _write_parquet(stream: IO[bytes], columns: Columns, rows: Rows, style: Style
             column.append(_typed(values.get(name), kind))
     types = [pl.String, *(kinds[kind] for _, _, kind in columns)]
     data = [pl.Series(*column) for column in zip(names, cells, types, strict=True)]
-    pl.DataFrame(data).write_parquet(_Whole(stream), metadata=dict(style.facts) or None)
+    pl.DataFrame(data).write_parquet(cast("IO[bytes]", _Whole(stream)), metadata=dict(style.facts) or None)
     return 0
 
 
