@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, IO, cast
+from typing import IO, Any, cast
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.runs.transforms import Column, Value
