@@ -59,8 +59,9 @@ $(RIVAL)/.tried: bench/secretflow.txt
 	  echo "SecretFlow has no build for this machine or Python; it will not be measured." >&2
 	@touch $@
 
-docs: $(STAMP) ## Write docs/cli.md and the help in README and docs anew, from the program
+docs: $(STAMP) ## Write docs/cli.md, docs/first-day.md and the help in README and docs anew, from the program
 	@$(BIN)/python scripts/generate_cli_docs.py
+	@PYTHONPATH=tests $(BIN)/python -m first_day
 	@$(BIN)/python scripts/check_readme.py --update
 
 proto: $(STAMP) ## Generate core/mutuals/v1 from proto/

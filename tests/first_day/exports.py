@@ -8,8 +8,35 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-FIRST = ("Ann", "Ben", "Carla", "Dora", "Emil", "Flo", "Gül", "Hugo", "Ines", "Jan", "Kim", "Lea", "Mia", "Nils")
-LAST = ("O'Hara", "Müller", "Lindström", "Rossi", "Novak", "Dubois", "Silva", "Jansen", "Kaya", "Weber", "Moreau")
+FIRST = (
+    "Ann",
+    "Ben",
+    "Carla",
+    "Dora",
+    "Emil",
+    "Flo",
+    "Gül",
+    "Hugo",
+    "Ines",
+    "Jan",
+    "Kim",
+    "Lea",
+    "Mia",
+    "Nils",
+)
+LAST = (
+    "O'Hara",
+    "Müller",
+    "Lindström",
+    "Rossi",
+    "Novak",
+    "Dubois",
+    "Silva",
+    "Jansen",
+    "Kaya",
+    "Weber",
+    "Moreau",
+)
 STAGES = ("Lead", "Customer", "Customer", "Evangelist")
 SOURCES = ("Web", "Trade show", "Referral")
 HUBSPOT, SALESFORCE = range(1300), range(700, 2000)
@@ -33,10 +60,22 @@ def write_hubspot(path: Path, today: date) -> None:
     for number in HUBSPOT:
         first, last, email, phone = person(number)
         basis = "Freely given consent from contact" if number % 10 < 9 else "Not applicable"
-        day = (today - timedelta(days=30 + number % 300)).isoformat()
+        day = (today - timedelta(days=30 + number % 120)).isoformat()
         left = "true" if number % 41 == 0 else ""
         rows.append(
-            [f"{10_000 + number}", first, last, email, phone, STAGES[number % len(STAGES)], "Sam", left, basis, day, day]
+            [
+                f"{10_000 + number}",
+                first,
+                last,
+                email,
+                phone,
+                STAGES[number % len(STAGES)],
+                "Sam",
+                left,
+                basis,
+                day,
+                day,
+            ]
         )
     path.write_text(_csv(rows, "\n"), encoding="utf-8")
 
@@ -51,13 +90,13 @@ def write_salesforce(path: Path, today: date) -> None:
     ]  # fmt: skip
     for number in SALESFORCE:
         first, last, email, phone = person(number)
-        given = today - timedelta(days=20 + number % 200)
+        given = today - timedelta(days=20 + number % 100)
         day = f"{given.month}/{given.day}/{given.year}"
         said = "No" if number % 12 == 0 else "Yes"
         out = "1" if number % 53 == 0 else "0"
         rows.append(
-            [f"0030000000{number:05d}", first, last, "Müller & Co", "Sam", SOURCES[number % len(SOURCES)], email.upper(),
-             phone, out, said, day, day]
+            [f"0030000000{number:05d}", first, last, "Müller & Co", "Sam", SOURCES[number % len(SOURCES)],
+             email.upper(), phone, out, said, day, day]
         )  # fmt: skip
     footer = '\n"Contacts with consent"\n"Copyright © 2000-2026 salesforce.com, inc. All rights reserved."\n'
     path.write_bytes((_csv(rows, "\n") + footer).encode("cp1252"))

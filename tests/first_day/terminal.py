@@ -50,7 +50,7 @@ class Warm:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_here_first())},
         )
 
     def close(self) -> None:
@@ -66,6 +66,13 @@ class Warm:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _here_first() -> list[str]:
+    """The path of modules, without what moves stores to PostgreSQL (``support/postgres_site``): all show one thing."""
+    tests = str(Path(__file__).parent.parent)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [tests, *(entry for entry in given if entry and not entry.startswith(tests))]
 
 
 @dataclass
