@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5.0
 """How often to look whether the partner has authorised its side."""
 
+ASKING_SHARE = 4.0
+"""Where asking takes longer, so many times as long is waited in between."""
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -188,6 +191,7 @@ def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showin
     from mutuals_client.calls import partner_connection
 
     while True:
+        began = time.monotonic()
         try:
             with (
                 partner_connection(peer, run.partner, patience=patience) as connection,
@@ -203,7 +207,7 @@ def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showin
                 continue
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 raise
-        time.sleep(POLL_SECONDS)
+        _pause_after_asking(began)
 
 
 def _tell_partner(peer: Peer, run: Run) -> None:
@@ -268,6 +272,7 @@ def _call_to_exchange(
     from mutuals_client.calls import partner_connection
 
     while True:
+        began = time.monotonic()
         try:
             with (
                 partner_connection(peer, run.partner, patience=patience) as connection,
@@ -280,7 +285,12 @@ def _call_to_exchange(
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 patience.pause(error)  # a line that broke is taken up where it ended
                 continue
-        time.sleep(POLL_SECONDS)
+        _pause_after_asking(began)
+
+
+def _pause_after_asking(began: float) -> None:
+    """Before asking anew whether the partner has authorised: each time the whole source is read for it."""
+    time.sleep(max(POLL_SECONDS, ASKING_SHARE * (time.monotonic() - began)))
 
 
 def _await_exchange(peer: Peer, run: Run) -> None:
