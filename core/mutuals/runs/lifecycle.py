@@ -114,7 +114,7 @@ def expire_runs(peer: Peer) -> list[Run]:
     another process of this company moved meanwhile is that one's.
     """
     now = peer.clock()
-    spools = spool_files(peer)  # before the runs are read: a file that another process makes meanwhile is not in it
+    spools = spool_files(peer)  # before the runs are read: what another process makes meanwhile is not in it
     with peer.store.transaction() as tx:
         runs = tx.runs.list()
     expired = []
