@@ -18,7 +18,7 @@ from mutuals.identity.home import Config, Home
 from mutuals.store.schema import metadata
 from support import postgres
 
-_configured = Home.store_url
+_configured = getattr(Home.store_url, "configured", Home.store_url)  # not the one of postgres_site
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """The rows of a store by table, as the database gives them."""

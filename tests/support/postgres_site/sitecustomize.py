@@ -41,6 +41,7 @@ class _Loader(Loader):
             postgres_homes.move_in()
             return str(home.store_url(config))
 
+        store_url.configured = configured  # type: ignore[attr-defined]  # for who moves in before it is called
         module.Home.store_url = store_url  # type: ignore[attr-defined]  # a module known only by name
 
 
