@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mutuals.agreement.active import ActiveAgreement, load_for_run
+from mutuals.agreement.document import agreement_id
 from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
@@ -58,7 +59,11 @@ def initiate_reveal(
     with peer.store.transaction() as tx:
         run = tx.runs.get(run_id)
     if run is None or run.role is not Role.INITIATOR:
-        raise MutualsError(ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.")
+        raise MutualsError(
+            ErrorCode.RUN_UNKNOWN,
+            f"This side started no run {run_id}.",
+            hint="See which it did: mutuals runs",
+        )
     meter = Meter(progress)
     with measured(peer, lambda: run, "reveal", meter):
         meter.stage(STAGE_READ, 0)
@@ -167,6 +172,7 @@ class _Execution:
                 ErrorCode.BELOW_THRESHOLD,
                 f"The shared identifiers belong to fewer than the {least:,} contacts "
                 f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
+                hint=f"See the agreed minimum: mutuals agreement show {self.active.agreement_id}",
             )
         self.overlap = overlap
         self.statistics = with_overlap(
@@ -220,15 +226,25 @@ def _check(peer: Peer, run: Run) -> tuple[ActiveAgreement, PartnerRow]:
 def _checked(tx: Transaction, peer: Peer, run: Run, now: datetime) -> tuple[ActiveAgreement, PartnerRow]:
     current = tx.runs.get(run.run_id)
     if current is None or current.state is not RunState.COUNTED:
-        raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} is not waiting for its reveal.")
+        raise MutualsError(
+            ErrorCode.RUN_STATE,
+            f"Run {run.run_id} is not waiting for its reveal.",
+            hint=f"See where it stands: mutuals runs show {run.run_id}",
+        )
     if current.reveal_by is not None and current.reveal_by < now:
         raise MutualsError(
-            ErrorCode.RUN_STATE, f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}."
+            ErrorCode.RUN_STATE,
+            f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}.",
+            hint=f"Start a new match: mutuals match {agreement_id(run.agreement)}",
         )
     active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
     check_not_blocked(tx, active)
     require_authorisation(tx, "reveal", run, active, now)
     partner = tx.partners.get(run.partner)
     if partner is None:
-        raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this run was removed.")
+        raise MutualsError(
+            ErrorCode.PEER_IDENTITY,
+            f"The partner of run {run.run_id} was removed.",
+            hint="Add its card again: mutuals partner add FILE",
+        )
     return active, partner
