@@ -21,7 +21,7 @@ from typing import Self
 from first_day.screen import seen
 
 COLUMNS = 100
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds without a word after which a command is taken to hang."""
 
 Answers = Sequence[tuple[str, str]]

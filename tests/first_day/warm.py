@@ -32,7 +32,9 @@ def main() -> None:
     from mutuals.identity.home import Config, Kdf
     from mutuals_client.main import build_app
 
-    Config.model_fields["kdf"].default = Kdf(memory_kib=64, iterations=1)  # passphrases that cost next to nothing
+    Config.model_fields["kdf"].default = Kdf(
+        memory_kib=64, iterations=1
+    )  # passphrases that cost next to nothing
     Config.model_rebuild(force=True)
     command = typer.main.get_command(build_app())
     typer.main.get_command = lambda _: (
