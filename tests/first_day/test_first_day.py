@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-
 from first_day.__main__ import PAGE
 from first_day.document import document
 from first_day.screen import seen

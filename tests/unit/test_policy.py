@@ -131,10 +131,25 @@ def written(*headings: str) -> str:
 
 def test_a_person_is_asked_again_until_a_department_can_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(
-        ["Olga", "Field Sales", "sales, legal"]  # the owner; a department with a space, then two that can be
-        + ["Sells.", "Sam", "Advises.", "Lea"]
-        + ["slaes", "sales", "legal", "legal", "everybody", "sales", "-", "no"]  # the first category
-        + ["By a box.", "In the CRM.", "By a link.", "Lea"]
+        [
+            *(
+                "Olga",
+                "Field Sales",
+                "sales, legal",
+            ),  # the owner; a department with a space, then two that can be
+            *("Sells.", "Sam", "Advises.", "Lea"),
+            *(
+                "slaes",
+                "sales",
+                "legal",
+                "legal",
+                "everybody",
+                "sales",
+                "-",
+                "no",
+            ),  # the category with a field
+            *("By a box.", "In the CRM.", "By a link.", "Lea"),
+        ]
     )
     monkeypatch.setattr(policy_walk, "SETTINGS", Settings())  # a command of another test may have said --yes
     monkeypatch.setattr(policy_walk, "interactive", lambda: True)
