@@ -48,10 +48,11 @@ def decision_from(
 ) -> ConsentDecision:
     """The decision that was typed, about a file with these ``headings``. Raises MutualsError (USAGE, INPUT_QUALITY)."""
     from mutuals.sources.mapping import ConsentDecision
+    from mutuals.sources.mapping_file import read_decision
 
     if words.file is not None:
         _refuse_besides("--decision", words, ("file", "reason"))
-        decided = _read(words.file)
+        decided = read_decision(words.file.expanduser())
         return decided.model_copy(update={"reason": words.reason}) if words.reason else decided
     if words.nobody:
         _refuse_besides("--nobody", words, ("nobody", "reason"))
@@ -77,16 +78,6 @@ def _refuse_besides(option: str, words: DecisionWords, allowed: Collection[str])
         raise MutualsError(
             ErrorCode.USAGE, f"{option} says all of the decision; leave out the other options."
         )
-
-
-def _read(path: Path) -> ConsentDecision:
-    from mutuals.sources.mapping_file import read_decision
-
-    decided = read_decision(path.expanduser())
-    if decided.file is None:
-        return decided
-    place = str((path.parent / Path(decided.file.path).expanduser()).absolute())
-    return decided.model_copy(update={"file": decided.file.model_copy(update={"path": place})})
 
 
 def _grant(text: str, headings: Collection[str], given_at: str | None, given_on: date | None) -> ConsentGrant:

@@ -15,6 +15,7 @@ from mutuals.agreement.page import page, text
 from mutuals.models.run import RunState
 from mutuals.wording import counted
 from mutuals_client.report_figures import Sets, venn_svg
+from mutuals_client.report_parts import Row, bars, plain_table
 from mutuals_client.report_style import STYLE
 from mutuals_client.report_words import event_words, percent, state_sentence, what_each_learned
 from mutuals_client.source_report import REASONS
@@ -35,8 +36,6 @@ _BAD = frozenset(
 )
 _KIB = 1024
 _MINUTE = 60
-
-Row = tuple[str, ...]
 
 
 def report_page(report: RunReport) -> str:
@@ -98,7 +97,7 @@ def _overlap(report: RunReport) -> Iterator[str]:
         (report.own, f"{report.own_identifiers:,}", percent(report.own_rate)),
         (report.partner, f"{run.partner_size:,}", percent(report.partner_rate)),
     ]
-    yield from _table(
+    yield from plain_table(
         "Identifiers put in",
         ("", "Identifiers", "Of these shared"),
         rows,
@@ -137,10 +136,10 @@ def _by_type(report: RunReport, statistics: RunStatistics) -> Iterator[str]:
         )
         for kind, put_in in statistics.identifiers.items()
     ]
-    yield from _table("Shared identifiers by type", ("Type", "Shared", "Put in", "Rate"), rows)
+    yield from plain_table("Shared identifiers by type", ("Type", "Shared", "Put in", "Rate"), rows)
     if found:
         yield f"<p>How the shared contacts of {text(report.own)} were found:</p>"
-        yield from _bars(
+        yield from bars(
             "Shared contacts by what they were found by", {_found_by(k): n for k, n in found.items()}
         )
     yield "</section>"
@@ -158,7 +157,7 @@ def _who_took_part(report: RunReport, statistics: RunStatistics) -> Iterator[str
         + (f", for the purpose “{text(report.agreement.consent.purpose)}”.</p>")
     )
     taking = {"took part": statistics.eligible}
-    yield from _bars("Contacts of the source", taking | _worded(statistics.excluded), first=True)
+    yield from bars("Contacts of the source", taking | _worded(statistics.excluded), first=True)
     if statistics.withheld:
         reasons = (f"{count:,} {reason}" for reason, count in _worded(statistics.withheld).items())
         yield f"<p>Identifiers of these contacts that stayed out all the same: {text(', '.join(reasons))}.</p>"
@@ -186,10 +185,10 @@ def _moved(report: RunReport) -> Iterator[str]:
         (sent, f"{moved.contacts_sent:,}", f"{moved.records_sent:,}", _listed(moved.fields_sent)),
         (came, f"{moved.contacts_received:,}", f"{moved.records_received:,}", received),
     ]
-    yield from _table("Records exchanged", ("", "Contacts", "Records", "Fields"), rows, words=3)
+    yield from plain_table("Records exchanged", ("", "Contacts", "Records", "Fields"), rows, words=3)
     if moved.withheld:
         yield f"<p>Shared contacts that {text(report.own)} held back; {text(report.partner)} sees which, never why:</p>"
-        yield from _bars("Shared contacts held back", _worded(moved.withheld))
+        yield from bars("Shared contacts held back", _worded(moved.withheld))
     if report.exchanged and moved.records_received:
         yield (
             f'<p class="quiet">Of {counted(moved.records_received, "record")} received, {report.held:,} '
@@ -199,7 +198,7 @@ def _moved(report: RunReport) -> Iterator[str]:
         files = [
             (_moment(one.at), f"{one.rows:,}", one.operator, _listed(one.fields)) for one in report.exports
         ]
-        yield from _table(
+        yield from plain_table(
             "Files taken out", ("Taken out as a file", "Rows", "Operator", "Fields"), files, words=2
         )
     yield "</section>"
@@ -224,7 +223,7 @@ def _timing(statistics: RunStatistics) -> Iterator[str]:
         minor.update(range(len(rows), len(rows) + len(effort.seconds)))
         rows += [(stage, _duration(seconds), "", "") for stage, seconds in effort.seconds.items()]
     columns = ("Step", "Time", "Sent", "Received")
-    yield from _table("Time and volume on this side", columns, rows, minor=frozenset(minor))
+    yield from plain_table("Time and volume on this side", columns, rows, minor=frozenset(minor))
     yield '<p class="quiet">Bytes of messages, without what transport and encryption add.</p></section>'
 
 
@@ -258,7 +257,7 @@ def _references(report: RunReport) -> Iterator[str]:
         (f"{one.number:,}", _moment(one.at), event_words(one.event), ", ".join(one.operators))
         for one in report.milestones
     ]
-    yield from _table(
+    yield from plain_table(
         "Entries about this run in the agreement’s log", ("No.", "When", "What", "Who"), rows, words=1
     )
     yield "</section>"
@@ -272,51 +271,6 @@ def _foot(report: RunReport) -> Iterator[str]:
         "records. It is one side’s account; the log that both sides sign is checked with "
         f"<code>mutuals audit verify {text(agreement_id(report.run.agreement))}</code>.</p></footer>"
     )
-
-
-def _table(
-    caption: str,
-    columns: Row,
-    rows: Sequence[Row],
-    *,
-    total: Row | None = None,
-    words: int | None = None,
-    minor: frozenset[int] = frozenset(),
-) -> Iterator[str]:
-    """A table that stays one on a phone: columns from ``words`` on hold text, those before it numbers; ``minor`` rows
-    belong to the one above. The caption is for those who hear the page: the heading above says it to the eye.
-    """
-
-    def cell(tag: str, index: int, value: str, attributes: str = "") -> str:
-        kind = "" if not index else ' class="num"' if words is None or index < words else ' class="words"'
-        return f"<{tag}{kind}{attributes}>{text(value)}</{tag}>"
-
-    yield f'<table class="plain"><caption>{text(caption)}</caption><thead><tr>'
-    yield "".join(cell("th", index, name, ' scope="col"') for index, name in enumerate(columns))
-    yield "</tr></thead><tbody>"
-    for number, row in enumerate((*rows, *((total,) if total else ()))):
-        kind = ' class="total"' if row is total else ' class="minor"' if number in minor else ""
-        head = cell("th", 0, row[0], ' scope="row"')
-        cells = "".join(cell("td", index, value) for index, value in enumerate(row) if index)
-        yield f"<tr{kind}>{head}{cells}</tr>"
-    yield "</tbody></table>"
-
-
-def _bars(caption: str, counts: Mapping[str, int], *, first: bool = False) -> Iterator[str]:
-    """Counts as bars, each with its number; ``first`` sets the first apart, which is not like the others."""
-    whole = sum(counts.values())
-    yield f'<table class="plain bars"><caption>{text(caption)}</caption><thead class="unseen"><tr>'
-    yield "".join(f'<th scope="col">{name}</th>' for name in ("Which", "Bar", "Count", "Share"))
-    yield "</tr></thead><tbody>"
-    for index, (name, count) in enumerate(counts.items()):
-        share = count / whole if whole else 0
-        kind = " own" if first and not index else ""
-        yield (
-            f'<tr><th scope="row">{text(name)}</th><td class="bar" aria-hidden="true">'
-            f'<span class="fill{kind}" style="width:{share * 100:.2f}%"></span></td>'
-            f'<td class="num">{count:,}</td><td class="num quiet">{percent(share)}</td></tr>'
-        )
-    yield "</tbody></table>"
 
 
 def _worded(counts: Mapping[str, int]) -> dict[str, int]:

@@ -79,34 +79,6 @@ def acting_operator(peer: Peer) -> OperatorRow:
 
     Raises MutualsError: USAGE, NOT_ENTITLED, LOCAL where somebody changed the stored roles, department or keys.
     """
-    from mutuals.identity.appointment import check_appointed
+    from mutuals_client import acting
 
-    row = _named_operator(peer)
-    with peer.store.transaction() as tx:
-        check_appointed(tx, row)
-    return row
-
-
-def _named_operator(peer: Peer) -> OperatorRow:
-    with peer.store.transaction() as tx:
-        rows = tx.operators.list()
-    enabled = [row for row in rows if row.disabled_at is None]
-    if SETTINGS.operator is None:
-        if len(enabled) == 1:
-            return enabled[0]
-        names = ", ".join(row.name for row in enabled)
-        raise MutualsError(
-            ErrorCode.USAGE,
-            f"This peer has {len(enabled)} operators; say which one you are.",
-            hint=f"Add --operator NAME or set MUTUALS_OPERATOR; there are {names}." if names else None,
-        )
-    for row in rows:
-        if row.name == SETTINGS.operator:
-            if row.disabled_at is not None:
-                raise MutualsError(
-                    ErrorCode.NOT_ENTITLED, f"Operator {row.name} was disabled on {row.disabled_at:%Y-%m-%d}."
-                )
-            return row
-    raise MutualsError(
-        ErrorCode.USAGE, "There is no operator of that name.", hint="See them with: mutuals operator list"
-    )
+    return acting.acting_operator(peer, SETTINGS.operator, "Add --operator NAME or set MUTUALS_OPERATOR")

@@ -6,79 +6,62 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mutuals.wording import counted
-from mutuals_client.console import say, table
+from mutuals_client.console import say, say_commands, table
+from mutuals_client.source_sections import CheckAsked, Section, Table, sections, summary
+from mutuals_client.source_words import REASONS, count_of, row_numbers
 
 if TYPE_CHECKING:
-    from mutuals.sources.check import ParticipationRule, Refusal, SourceCheck
-    from mutuals.sources.definition import SourceDefinition
-    from mutuals.sources.participants import Participants
+    from mutuals.sources.check import Refusal, SourceCheck
 
-_PURPOSES_SHOWN = 20
-
-REASONS = {
-    "empty": "empty",
-    "not_a_date": "not a date written as YYYY-MM-DD",
-    "not_true_or_false": "neither true nor false",
-    "repeated": "the id of another row, too",
-    "not_valid": "not valid",
-    "reserved_domain": "a domain that exists only inside a network, such as .local",
-    "not_a_number": "not a phone number",
-    "no_country_code": "no country code",
-    "unknown_country_code": "an unknown country code",
-    "has_extension": "an extension, so not one person's own number",
-    "wrong_length": "too short or too long",
-    "suppressed": "suppressed",
-    "withdrawn": "withdrawn with mutuals revoke",
-    "no_consent": "consent to this purpose not given",
-    "consent_withdrawn": "consent withdrawn, says the source",
-    "consent_undated": "consent without a date",
-    "consent_expired": "consent too old",
-    "consent_lapsed": "consent past its own last day",
-    "consent_in_future": "consent dated in the future",
-    "not_notified": "not notified",
-    "notice_too_old": "notified before the date agreed",
-    "no_identifier": "no usable identifier",
-    "only_shared_identifiers": "only identifiers shared with other contacts",
-    "shared": "held by several contacts",
-    "shared_with_ineligible": "held also by a contact who may not take part",
-}
+__all__ = [
+    "REASONS",
+    "CheckAsked",
+    "check_facts",
+    "count_of",
+    "refusal_clauses",
+    "tell_check",
+    "tell_refusals",
+]
 
 
-def check_facts(
-    definition: SourceDefinition,
-    profile: str,
-    found: SourceCheck,
-    rule: ParticipationRule | None,
-    agreement_id: str | None,
-    agreed_days: int | None,
-) -> dict[str, Any]:
-    """The dry run as the JSON values documented in docs/sources.md; ``agreed_days`` as in ``tell_check``."""
+def check_facts(asked: CheckAsked, found: SourceCheck) -> dict[str, Any]:
+    """The dry run as the JSON values documented in docs/sources.md."""
+    rows = found.rows
+    consent = asdict(found.consent)
+    for told, granted in zip(consent["purposes"], found.consent.purposes, strict=True):
+        told["remaining"] = granted.remaining
     return {
-        "source": definition.name,
-        "profile": profile,
-        "rows": found.rows,
-        "contacts": found.contacts,
-        "rejected_rows": found.rejected_rows,
-        "rejected": [asdict(refusal) for refusal in found.rejected],
-        "identifiers": {kind: asdict(checked) for kind, checked in found.identifiers.items()},
+        "source": asked.definition.name,
+        "profile": asked.profile,
+        "understood": asdict(found.recognised),
+        "columns": [asdict(column) for column in found.columns],
+        "rows": rows.read,
+        "contacts": rows.usable,
+        "rejected_rows": rows.rejected,
+        "rejected": [asdict(refusal) for refusal in rows.refusals],
+        "blank_rows": rows.blank,
+        "notes": rows.notes,
+        "merged": {"contacts": rows.merged, "rows": rows.merged_rows, "shown": rows.merged_shown},
+        "identifiers": {kind: asdict(one) for kind, one in found.identifiers.items()},
+        "profiles": {
+            name: {kind: asdict(one) for kind, one in kinds.items()} for name, kinds in found.profiles.items()
+        },
         "purposes": found.purposes,
-        "participation": _participation_facts(found, rule, agreement_id, agreed_days),
-        "hints": list(found.hints),
+        "consent": consent,
+        "participation": _participation_facts(asked, found),
+        "suggestions": [asdict(suggestion) for suggestion in found.suggestions],
     }
 
 
-def _participation_facts(
-    found: SourceCheck, rule: ParticipationRule | None, agreement_id: str | None, agreed_days: int | None
-) -> dict[str, Any] | None:
-    participants = found.participants
+def _participation_facts(asked: CheckAsked, found: SourceCheck) -> dict[str, Any] | None:
+    participants, rule = found.participants, asked.rule
     if participants is None or rule is None:
         return None
     return {
-        "agreement": agreement_id,
+        "agreement": asked.agreement_id,
         "purpose": rule.consent.purpose,
         "max_age_days": rule.consent.max_age_days,
-        "max_age_by": _age_by(rule, agreed_days) if agreement_id else None,
+        "max_age_by": asked.age_by if asked.agreement_id else None,
         "contacts": len(participants.contact_ids),
         "identifiers": len(participants.items),
         "excluded": participants.excluded,
@@ -87,66 +70,63 @@ def _participation_facts(
     }
 
 
-def tell_check(
-    definition: SourceDefinition,
-    profile: str,
-    found: SourceCheck,
-    rule: ParticipationRule | None,
-    agreement_id: str | None,
-    agreed_days: int | None,
-) -> None:
-    """Print the dry run for a person; ``agreed_days`` is how old a consent may be by the agreement alone."""
+def tell_check(asked: CheckAsked, found: SourceCheck) -> None:
+    """Print the dry run for a person, with what to do about it at the end."""
     from rich.markup import escape
 
-    say(f"[bold]{definition.name}[/]  {escape(definition.path)}", "")
-    say(f"[bold]{count_of(found.contacts, 'contact')}[/] in {count_of(found.rows, 'row')}; {_usable(found)}.")
-    tell_refusals(found.rejected)
-    say("", f"Identifiers, normalised by {profile}")
-    counts = [
-        (kind, f"{checked.written:,}", f"{checked.usable:,}", f"{checked.distinct:,}")
-        for kind, checked in found.identifiers.items()
-    ]
-    _numbers(("", "Written", "Usable", "Distinct"), counts)
-    tell_refusals([refusal for checked in found.identifiers.values() for refusal in checked.refused])
-    if found.participants is not None and rule is not None:
-        under = f"agreement {agreement_id}" if agreement_id else f"purpose “{rule.consent.purpose}”"
-        _tell_participants(found.participants, under)
-        if agreement_id and _age_by(rule, agreed_days) == "policy":
-            say(
-                "",
-                f"A consent counts for {counted(rule.consent.max_age_days, 'day')}, as your policy says; "
-                "the agreement would "
-                f"take {agreed_days:,}.",
-            )
-        _tell_evidence(found.evidence)
-    elif found.contacts:
-        _tell_purposes(found.purposes)
-    for hint in found.hints:
-        say("", f"[yellow]{escape(hint)}[/]")
+    say(
+        f"[bold]{asked.definition.name}[/]  {escape(asked.definition.path)}", "", f"[bold]{summary(found)}[/]"
+    )
+    for section in sections(asked, found):
+        _tell_section(section)
+    if found.suggestions:
+        say("", "[bold]What to do about it[/]")
+        for number, suggestion in enumerate(found.suggestions, 1):
+            say(_numbered(number, suggestion.sentence))
+            if suggestion.command is not None:
+                say_commands(f"   {suggestion.command}")
 
 
-def _age_by(rule: ParticipationRule, agreed_days: int | None) -> str:
-    """Whose limit it is that a consent be no older than ``rule`` says."""
-    return "agreement" if rule.consent.max_age_days == agreed_days else "policy"
+def _tell_section(section: Section) -> None:
+    from rich.markup import escape
+
+    say("", f"[bold]{escape(section.heading)}[/]", *map(escape, section.sentences))
+    for one in section.tables:
+        _tell_table(one)
+    say(*map(escape, section.after))
 
 
-def count_of(number: int, noun: str) -> str:
-    """“1 contact”, “1,200 contacts”."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _numbered(number: int, sentence: str) -> Any:
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid.grid(padding=(0, 1, 0, 0))
+    grid.add_row(Text(f"{number:>3}."), Text(_plain(sentence)))
+    return grid
 
 
-def _usable(found: SourceCheck) -> str:
-    if not found.rows:
-        return "headings only"
-    if not found.rejected_rows:
-        return "all usable"
-    return f"{count_of(found.rejected_rows, 'row')} cannot be used"
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _tell_table(one: Table) -> None:
+    """Names to the left, numbers to the right, words to the left again."""
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    shown = Grid(box=None, header_style="dim", padding=(0, 0, 0, 2))
+    for index, name in enumerate(one.columns):
+        number = index and (one.words is None or index < one.words)
+        shown.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=bool(number))
+    for row in one.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    say(shown)
 
 
 def refusal_clauses(refusals: Sequence[Refusal]) -> str:
     """“consent_at is not a date written as YYYY-MM-DD (60 rows: 2, 3, …)”, one clause a reason."""
     return "; ".join(
-        f"{r.column} is {REASONS[r.reason]} ({count_of(r.count, 'row')}: {_row_numbers(r)})" for r in refusals
+        f"{r.column} is {REASONS[r.reason]} ({count_of(r.count, 'row')}: {row_numbers(r)})" for r in refusals
     )
 
 
@@ -154,69 +134,5 @@ def tell_refusals(refusals: Sequence[Refusal]) -> None:
     """The values refused, counted by column and reason, with the numbers of the first rows."""
     if refusals:
         say("")
-        rows = [(f"  {r.column}", REASONS[r.reason], f"{r.count:,}", _row_numbers(r)) for r in refusals]
+        rows = [(f"  {r.column}", REASONS[r.reason], f"{r.count:,}", row_numbers(r)) for r in refusals]
         table(None, ("  Refused", "Because", "Count", "Rows"), rows)
-
-
-def _row_numbers(refusal: Refusal) -> str:
-    shown = ", ".join(str(row) for row in refusal.rows)
-    return f"{shown}, …" if refusal.count > len(refusal.rows) else shown
-
-
-def _tell_participants(participants: Participants, under: str) -> None:
-    say("", f"Contacts under {under}")
-    rows = [("take part", f"{len(participants.contact_ids):,}")]
-    rows += [(f"left out: {REASONS[why]}", f"{count:,}") for why, count in participants.excluded.items()]
-    _numbers(None, rows)
-    say("", "Identifiers of those who may take part")
-    rows = [("enter the match", f"{len(participants.items):,}")]
-    rows += [
-        (f"withheld: {REASONS[why]}", f"{count:,}")
-        for why, count in participants.withheld_identifiers.items()
-    ]
-    _numbers(None, rows)
-
-
-def _tell_evidence(evidence: dict[str, dict[str, int]]) -> None:
-    """What the source says of the consent of those who take part; gaps first of all."""
-    rows = [
-        (f"{column}: {_printable(value) or 'nothing'}", f"{count:,}")
-        for column, counts in evidence.items()
-        for value, count in sorted(counts.items(), key=lambda item: bool(item[0]))
-    ]
-    if rows:
-        say("", "Evidence of their consent")
-        _numbers(None, rows)
-
-
-def _tell_purposes(purposes: dict[str, int]) -> None:
-    if not purposes:
-        say("", "No contact has granted any purpose.")
-        return
-    say("", "Contacts by granted purpose (--purpose or --agreement counts who could take part)")
-    shown = list(purposes.items())[:_PURPOSES_SHOWN]
-    _numbers(None, [(_printable(purpose), f"{count:,}") for purpose, count in shown])
-    if len(purposes) > len(shown):
-        say(f"  and {len(purposes) - len(shown):,} more")
-
-
-def _printable(text: str) -> str:
-    """A cell's text without what could steer a terminal, cut to 60 characters."""
-    shown = "".join(character if character.isprintable() else "�" for character in text)
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"
-
-
-def _numbers(headings: tuple[str, ...] | None, rows: Sequence[tuple[str, ...]]) -> None:
-    """Names to the left, numbers to the right."""
-    from rich.table import Table
-    from rich.text import Text
-
-    width = len(rows[0])
-    shown = Table(box=None, show_header=headings is not None, header_style="bold", padding=(0, 0, 0, 2))
-    for index in range(width):
-        shown.add_column(
-            headings[index] if headings else "", justify="right" if index else "left", overflow="fold"
-        )
-    for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    say(shown)

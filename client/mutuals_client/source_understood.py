@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -25,16 +24,19 @@ def wishes_of(
     dates: str | None,
     duplicates: str | None,
     delimiter: str | None,
-    mapping_file: Path | None,
+    *,
+    by_file: bool,
 ) -> Wishes:
-    """What a person said on the command line. Raises MutualsError (USAGE) where it cannot be."""
+    """What a person said on the command line, apart from a mapping ``by_file``.
+
+    Raises MutualsError (USAGE) where it cannot be.
+    """
     from mutuals.sources.detect import Wishes
     from mutuals.sources.mapping import DateOrder, Duplicates
-    from mutuals.sources.mapping_file import read_mapping
 
     orders: tuple[DateOrder, ...] = get_args(DateOrder)
     ways: tuple[Duplicates, ...] = get_args(Duplicates)
-    if mapping_file is not None and (columns or any((layout, no_objections, dates, duplicates))):
+    if by_file and (columns or any((layout, no_objections, dates, duplicates))):
         raise MutualsError(
             ErrorCode.USAGE,
             "--mapping says all that --map, --layout, --no-objections, --dates and --duplicates could say.",
@@ -55,7 +57,6 @@ def wishes_of(
         delimiter=None
         if delimiter is None
         else _DELIMITERS[tuple(_DELIMITERS)[_chosen(delimiter, tuple(_DELIMITERS), "delimiter")]],
-        mapping=None if mapping_file is None else read_mapping(mapping_file.expanduser()),
     )
 
 
@@ -77,14 +78,15 @@ def understood_facts(understood: Understood) -> dict[str, Any]:
     }
 
 
-def tell_understood(understood: Understood) -> None:
-    """Print it; of a native file there is nothing to say."""
+def tell_understood(understood: Understood, *, mapping: bool = True) -> None:
+    """Print it, with the ``mapping`` or without; of a native file there is nothing to say."""
     from rich.markup import escape
 
-    mapping = understood.definition.mapping
-    if mapping is not None:
+    found = understood.definition.mapping
+    if found is not None:
         say(*(escape(sentence) for sentence in understood.sentences))
-        tell_mapping(mapping)
+        if mapping:
+            tell_mapping(found)
 
 
 def tell_mapping(mapping: SourceMapping) -> None:

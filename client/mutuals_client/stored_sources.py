@@ -46,3 +46,26 @@ def definition_of(row: SourceRow) -> SourceDefinition:
 def definition_facts(definition: SourceDefinition) -> dict[str, object]:
     """The same as JSON values."""
     return definition.model_dump(mode="json")
+
+
+def lost_fields(peer: Peer, definition: SourceDefinition) -> tuple[str, ...]:
+    """A sentence for each agreement, not yet over, that sends a field which ``definition`` does not have (any more).
+
+    Raises MutualsError (INPUT_QUALITY) where the source cannot be read.
+    """
+    from mutuals.models.agreement import AgreementState
+    from mutuals.sources import open_source
+
+    using = (AgreementState.DRAFT, AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
+    with peer.store.transaction() as tx:
+        bound = [r for r in tx.agreements.list() if r.source == definition.name and r.state in using]
+    if not bound:
+        return ()
+    there = set(open_source(definition, fields=()).headings)
+    lost = {row.agreement_id: sorted(set(row.mapping.values()) - there) for row in bound}
+    return tuple(
+        f"Agreement {agreement} sends {', '.join(f'“{name}”' for name in names)}, which is no field of source "
+        f"{definition.name} now: its exchange is refused until the mapping or the agreement is changed."
+        for agreement, names in lost.items()
+        if names
+    )

@@ -149,17 +149,69 @@ def test_an_edited_mapping_counts_as_no_decision(source: CommandLine) -> None:
     assert source.json("show", "crm")["decision"]["state"] == "broken"
 
 
-def test_a_mapping_file_brings_no_decision_and_takes_none_away(source: CommandLine, tmp_path: Path) -> None:
+def test_one_file_holds_everything_and_its_decision_is_signed_or_refused(
+    source: CommandLine, tmp_path: Path
+) -> None:
+    source.json("map", "crm", *GRANT, "--reason", "Asked in May", "--yes", operator="anna")
+    assert source("map", "crm", "--save", "crm.toml") == 0
+    saved = (tmp_path / "crm.toml").read_text()
+    assert source("remove", "crm") == 0
+    add = ("add", "crm", "--path", str(EXPORT), "--mapping", "crm.toml")
+    for words, operator, code in (((), None, 2), (("--yes",), "bea", 3), ((), "anna", 2)):
+        assert source(*add, *words, operator=operator) == code
+        assert source.json("list")["sources"] == []
+    assert source(*add, "--yes") == 2
+    assert "crm.toml holds a decision on consent, which somebody has to sign" in source.err
+    assert "--without-decision" in source.err
+    added = source.json(*add, "--yes", operator="anna")
+    assert (added["decision"]["state"], added["foreseen"]["granted"][0]["contacts"]) == ("stands", 5)
+    assert source.eligible() == ["10001", "10004", "10007"]
+    again = source.json(*add, "--replace")
+    assert (again["decision"]["state"], again["foreseen"]) == ("stands", None)
+    assert source("map", "crm", "--save", "again.toml") == 0
+    assert (tmp_path / "again.toml").read_text() == saved
+    assert source("remove", "crm") == 0
+    assert source.json(*add, "--without-decision")["decision"]["state"] == "missing"
+    assert source.eligible() == []
+
+
+def test_a_corrected_mapping_is_signed_anew_and_drops_no_decision_unsaid(
+    source: CommandLine, tmp_path: Path
+) -> None:
     source.json("map", "crm", *GRANT, "--yes", operator="anna")
     assert source("map", "crm", "--save", "crm.toml") == 0
-    saved = tmp_path / "crm.toml"
-    saved.write_text(saved.read_text().replace(YES, "Not applicable"))
-    given = ("--path", str(EXPORT), "--mapping", "crm.toml", "--replace")
-    assert source.json("add", "crm", *given)["decision"]["state"] == "stands"
+    text = (tmp_path / "crm.toml").read_text()
+    corrected = ("map", "crm", "--mapping", "crm.toml")
+    assert source.json(*corrected)["decision"]["state"] == "stands"
+    (tmp_path / "crm.toml").write_text('default_country = "DE"\n' + text.replace(YES, "Not applicable"))
+    assert source(*corrected, "--yes") == 2
+    assert source(*corrected, "--yes", operator="bea") == 3
     assert source.eligible() == ["10001", "10004", "10007"]
-    saved.write_text('duplicates = "merge"\n' + saved.read_text().replace('duplicates = "refuse"\n', ""))
-    assert source.json("add", "crm", *given)["decision"]["state"] == "missing"
-    assert source.eligible() == []
+    assert source.json(*corrected, "--dry-run")["foreseen"]["granted"][0]["contacts"] == 2
+    changed = source.json(*corrected, "--yes", operator="anna")
+    assert (changed["source"]["default_country"], changed["decision"]["state"]) == ("DE", "stands")
+    assert source.eligible() == ["10003", "10005"]
+    without = 'duplicates = "merge"\n' + text[: text.index("[consent]")].replace(
+        'duplicates = "refuse"\n', ""
+    )
+    (tmp_path / "crm.toml").write_text(without)
+    assert source(*corrected) == 2
+    assert "says nothing of consent" in source.err
+    assert source.json(*corrected, "--without-decision")["decision"]["state"] == "missing"
+    assert source(*corrected, "--dates", "day-first") == 2
+    assert source("map", "crm", "--without-decision") == 2
+
+
+def test_a_file_without_a_column_of_the_decision_is_refused_even_where_nobody_signs(
+    source: CommandLine, tmp_path: Path
+) -> None:
+    source.json("map", "crm", *GRANT, "--yes", operator="anna")
+    assert source("map", "crm", "--save", "crm.toml") == 0
+    (tmp_path / "new.csv").write_bytes(EXPORT.read_bytes().replace(b"Consent day", b"Another day"))
+    add = ("add", "crm", "--path", "new.csv", "--mapping", "crm.toml", "--replace")
+    assert source(*add) == 7
+    assert "new.csv has no column “Consent day”" in source.err
+    assert source.eligible() == ["10001", "10004", "10007"]
 
 
 def test_an_analyst_may_look_but_not_decide(source: CommandLine) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ def test_dry_run_shows_counts_by_field_and_reason_and_signs_nothing(
     (score,) = found["fields"]
     assert (score["name"], score["values"], score["withheld"]) == ("score", 3, {"not_an_integer": 1})
     assert right("exchange", snapshot.run_id, "-n") == 0
-    assert "1 suppressed" in right.out
-    assert "1 not an integer" in right.out
+    assert "1 contact: suppressed in your source." in right.out
+    assert "1 not a whole number" in right.out
     with pair.right.peer.store.transaction() as tx:
         assert tx.authorisations.current("exchange", snapshot.run_id, pair.right.clock()) is None
 
@@ -107,12 +108,13 @@ def test_responder_authorises_and_leaves_the_rest_to_its_server(
 ) -> None:
     found = right.json("exchange", snapshot.run_id, "--yes")
     found.pop("notifications", None)  # that the agreement was proposed, told once
+    preview = found.pop("preview")
     assert found == {"run": snapshot.run_id, "state": "revealed", "ready": True}
     authorise(pair.left, snapshot.run_id)
     assert not exchange(pair, snapshot.run_id).errors
     done = right.json("exchange", snapshot.run_id)
     assert (done["state"], done["contacts_sent"], done["contacts_received"]) == ("done", 5, 5)
-    assert done["fields_sent"] == ["score"]
+    assert (done["fields_sent"], done["preview"]) == (["score"], preview)
 
 
 def test_initiator_without_a_reachable_partner_loses_nothing(
@@ -149,10 +151,16 @@ def test_export_writes_the_file_and_says_what_it_left_out(
     exchange(pair, snapshot.run_id)
     found = left.json("export", snapshot.run_id, "--out", str(out))
     assert (found["rows"], found["fields"], found["left_out"]) == (5, ["score"], [])
-    assert sorted(out.read_text().split()) == ["L0,0", "L1,", "L2,2", "L3,3", "L4,4", "contact_id,score"]
+    heading, *rows = out.read_text().splitlines()
+    assert heading == "contact_id,Right SA: score"
+    assert sorted(rows) == ["L0,0", "L1,", "L2,2", "L3,3", "L4,4"]
+    assert (found["contact_heading"], found["headings"]) == ("contact_id", {"score": "Right SA: score"})
+    assert (found["own"], found["withheld"], found["guarded"]) == ([], {}, 0)
+    assert found["delete_by"] == str((pair.left.clock() + timedelta(days=90)).date())
     assert left.failure("export", snapshot.run_id, "--out", str(out)) == (2, "USAGE")
     assert left("export", snapshot.run_id.lower(), "--out", str(out), "--force") == 0
-    assert left.out.splitlines()[0].endswith(": contact_id and score.")
+    assert left.out.splitlines()[0].endswith("columns “contact_id”, “Right SA: score”.")
+    assert f"by {found['delete_by']}" in left.out
     assert left.failure("export", snapshot.run_id, "--out", str(tmp_path / "a.xlsx")) == (2, "USAGE")
 
 

@@ -22,6 +22,7 @@ LEFT = [contact(f"L{i}", f"p{i}@example.com") for i in range(3)]
 RIGHT = [contact(f"R{i}", f"p{i}@example.com", score=str(i)) for i in range(3)]
 
 
+@pytest.mark.sqlite("copies the file; pg_dump is in tests/store/test_postgres.py")
 def test_a_restored_home_goes_on_without_what_it_received(tmp_path: Path) -> None:
     snapshot = reveal_once(tmp_path / "made", LEFT, RIGHT)
     with snapshot.copy(tmp_path / "now") as pair:

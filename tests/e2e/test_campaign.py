@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import pairing
+from support import pairing, postgres
 from support.companies import free_port
 from support.pairing import Pair, contact, paired
 
@@ -73,6 +73,7 @@ def campaign(pair: Pair) -> tuple[int, list[dict[str, Any]], str]:
         "MUTUALS_HOME": str(pair.left.peer.home.root),
         "MUTUALS_OPERATOR": "robot",
         "PATIENCE": "10s",
+        **postgres.environment(),
     }
     done = subprocess.run(
         ["bash", str(SCRIPT), agreement_id(pair.digest)],

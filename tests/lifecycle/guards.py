@@ -19,6 +19,7 @@ from mutuals.identity import operators
 from mutuals.models.agreement import AgreementState
 from mutuals.obligations.traces import Traces
 from mutuals.runs import authorisation, export, export_approval, outgoing, reveal
+from mutuals.runs.overlap import Overlap
 from mutuals.store.received import Received
 from mutuals.store.rows import ReceivedRow
 
@@ -131,8 +132,10 @@ class _Hasty:
 
 def _pairs(stack: ExitStack) -> None:
     """The overlap is read in another order than both sides confirmed."""
-    real = export._open_overlap
-    stack.enter_context(patch.object(export, "_open_overlap", lambda *args: real(*args)[::-1]))
+    real = export.open_overlap
+    stack.enter_context(
+        patch.object(export, "open_overlap", lambda *args: Overlap.of(real(*args).pairs[::-1]))
+    )
 
 
 def _retention(stack: ExitStack) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import QueuePool
 from support.assessed import sign_off
 from support.pairing import PASSPHRASE, Company, agreement_between, introduce
 from support.policies import category, policy
+from support.postgres import everywhere
 from support.streams import MemoryStream, stream_pair
 
 from lifecycle.memory import MemoryStore, read_store
@@ -142,7 +143,8 @@ class World:
     @classmethod
     @contextmanager
     def begin(cls, stage: str, *, on_disk: bool = False) -> Iterator[World]:
-        """A world at ``stage``: "partners", "active", "revealed" or "exchanged"."""
+        """A world at ``stage``: "partners", "active", "revealed" or "exchanged"; on PostgreSQL where all stores are."""
+        on_disk = on_disk or everywhere()
         world = _template(stage).copy(on_disk=on_disk)
         with ExitStack() as stack:
             stack.callback(world.close)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import postgres, postgres_homes
 from support.pairing import Company, Pair, contact, paired
+from support.revealed import authorise_both
 from support.streams import stream_pair
 
 from mutuals.engines.workers import InlinePool
@@ -20,9 +21,10 @@ from mutuals.identity.home import Home
 from mutuals.models.agreement import Side
 from mutuals.models.run import RunState
 from mutuals.peer import Peer
-from mutuals.runs.authorisation import authorise_reveal
+from mutuals.runs.authorisation import authorise_reveal, grant_mandate
+from mutuals.runs.exchange import initiate_exchange, respond_exchange
 from mutuals.runs.match import initiate_match, respond_match
-from mutuals.runs.reveal import initiate_reveal, respond_reveal
+from mutuals.runs.reveal import _Execution, initiate_reveal, respond_reveal
 
 ALLOWED = 3
 ROWS = [contact("C-1", "ada@example.com"), contact("C-2", "ben@example.com")]
@@ -34,7 +36,10 @@ def pair(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     if backend == "postgres":
         monkeypatch.setattr(Home, "store_url", postgres_homes.store_url)
     with paired(
-        tmp_path, {Side.PROPOSER: ROWS, Side.PARTNER: ROWS}, matching={"runs_per_30_days": ALLOWED}
+        tmp_path,
+        {Side.PROPOSER: ROWS, Side.PARTNER: ROWS},
+        matching={"runs_per_30_days": ALLOWED},
+        permission={"reveal": "mandate"},
     ) as made:
         yield made
     for side in made.sides.values():
@@ -137,3 +142,48 @@ def test_of_two_jobs_that_reveal_one_run_one_does(pair: Pair, processes: list[Pe
     assert isinstance(errors[0], MutualsError)
     assert pair.left.run(mine.run_id).state is RunState.REVEALED
     assert pair.right.run(theirs.run_id).state is RunState.REVEALED
+
+
+def test_two_jobs_that_exchange_one_run_at_once_end_it_once(pair: Pair, processes: list[Peer]) -> None:
+    run, _ = pair.match()
+    for company in pair.sides.values():
+        authorise_reveal(company.peer, company.run(run.run_id), company.keys)
+    pair.reveal(run.run_id)
+    authorise_both(pair, run.run_id)
+    _, one, other = processes
+
+    def meeting(job: Peer) -> tuple[End, End]:
+        return (
+            lambda stream: initiate_exchange(job, run.run_id, stream),
+            lambda stream: respond_exchange(pair.right.peer, pair.right.partner(), stream),
+        )
+
+    outcomes = at_once(meeting(one), meeting(other))
+    failed = {outcome.code for outcome in outcomes if isinstance(outcome, MutualsError)}
+    assert failed <= {ErrorCode.RUN_STATE, ErrorCode.UNREACHABLE}, outcomes
+    if failed:  # as after any interruption
+        (again,) = at_once(meeting(one)) if pair.left.run(run.run_id).state is not RunState.DONE else (None,)
+        assert not isinstance(again, BaseException), again
+    for company in pair.sides.values():
+        assert company.run(run.run_id).state is RunState.DONE
+        with company.peer.store.transaction() as tx:
+            assert tx.received.count(run.run_id) == len(ROWS)
+            events = [entry.event for entry in tx.log.entries(pair.digest)]
+        assert events.count("run.exchanged") == events.count("run.done") == 1
+        assert events.count("run.exchange_prepared") == 1
+
+
+def test_a_mandate_for_one_run_reveals_one_however_many_jobs_ask_at_once(
+    pair: Pair, processes: list[Peer]
+) -> None:
+    """Both were found permitted before either let its positions go."""
+    runs = [pair.match()[0] for _ in range(2)]
+    _, one, other = processes
+    allowed = {"acts": ("reveal",), "max_runs": 1, "expires_at": pair.left.clock() + timedelta(days=1)}
+    grant_mandate(pair.left.peer, pair.digest, pair.left.keys, **allowed)  # type: ignore[arg-type]
+    revealing = [_Execution.prepare(job, run) for job, run in zip((one, other), runs, strict=True)]
+    revealing[0]._before_positions()
+    with pytest.raises(MutualsError, match="used up") as refused:
+        revealing[1]._before_positions()
+    assert refused.value.code is ErrorCode.NOT_AUTHORISED_YET
+    assert [pair.left.run(run.run_id).state for run in runs] == [RunState.REVEALING, RunState.COUNTED]

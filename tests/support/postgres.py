@@ -48,6 +48,12 @@ def everywhere() -> bool:
     return bool(os.environ.get(EVERYWHERE))
 
 
+def environment() -> dict[str, str]:
+    """What a process with an environment of its own needs to find the stores."""
+    names = (EVERYWHERE, _FOLDER, "PYTHONPATH") if everywhere() else ()
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def missing() -> str | None:
     """Why there is no PostgreSQL to test with, or nothing."""
     if importlib.util.find_spec("psycopg") is None:
@@ -137,9 +143,14 @@ def _run(program: str, *arguments: str) -> None:
 def _alone() -> Iterator[None]:
     """One process at a time, among all that test with this server. Makes the folder, for its owner alone."""
     Path(os.environ[_FOLDER]).mkdir(mode=0o700, exist_ok=True)
-    with Path(os.environ[_FOLDER], "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock().open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def lock() -> Path:
+    """The file by which the processes that test with this server take turns."""
+    return Path(os.environ[_FOLDER], "lock")
 
 
 @contextmanager

@@ -149,10 +149,10 @@ def test_several_purposes_have_days_of_their_own_and_notice_is_one_day(tmp_path:
     assert table.frame["notified_at"].unique().to_list() == [date(2026, 6, 1)]
 
 
-def test_fields_go_by_their_own_headings_and_what_the_mapping_uses_is_none() -> None:
+def test_fields_go_by_their_own_headings_and_what_identifies_is_none() -> None:
     table = read_source(recognised(EXPORTS / "hubspot.csv").definition)
     assert "Associated Company" in table.field_names
-    assert not {"Email", "Record ID", "Unsubscribed from all email"} & set(table.field_names)
+    assert not {"Email", "Phone Number", "Record ID"} & set(table.field_names)
     assert table.frame["Associated Company"].to_list()[3:5] == ["Multi\nline", "Emoji 🎉"]
 
 
@@ -187,6 +187,85 @@ def test_known_headings_are_recognised_well_ahead_of_the_next(headings: str, lay
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize(
+    ("headings", "layout", "contact_id", "identifying", "objecting"),
+    [
+        (
+            "Datensatz-ID;Vorname;Nachname;E-Mail;Telefonnummer;Lead-Status;Von allen E-Mails abgemeldet",
+            *("hubspot-de", "Datensatz-ID", "E-Mail,Telefonnummer", "Von allen E-Mails abgemeldet"),
+        ),
+        (
+            "ID de fiche d’informations;Prénom;Nom;E-mail;Numéro de téléphone;Désabonné de tous les e-mails",
+            *("hubspot-fr", "ID de fiche d’informations", "E-mail,Numéro de téléphone"),
+            "Désabonné de tous les e-mails",
+        ),
+        (
+            "ID de registro;Nombre;Apellidos;Correo;Número de teléfono;Etapa del ciclo de vida;"
+            "Canceló la suscripción a todos los correos electrónicos",
+            *("hubspot-es", "ID de registro", "Correo,Número de teléfono"),
+            "Canceló la suscripción a todos los correos electrónicos",
+        ),
+        (
+            "Anrede;Vorname;Nachname;Accountname;E-Mail;Telefon;Mobil;Kontakt-ID;E-Mail-Abmeldung;Nicht anrufen",
+            *("salesforce-report-de", "Kontakt-ID", "E-Mail,Telefon,Mobil", "E-Mail-Abmeldung,Nicht anrufen"),
+        ),
+        (
+            "Civilité;Prénom;Nom;Nom du compte;E-mail;Téléphone;Mobile;ID du contact;Ne pas appeler",
+            *("salesforce-report-fr", "ID du contact", "E-mail,Téléphone,Mobile", "Ne pas appeler"),
+        ),
+        (
+            "Kundennummer;Name;E-Mail-Adresse;Mobiltelefon;Werbewiderspruch",
+            *("generic", "Kundennummer", "E-Mail-Adresse,Mobiltelefon", "Werbewiderspruch"),
+        ),
+        (
+            "Numéro client;Nom;Adresse e-mail;Téléphone portable;Opposition marketing",
+            *("generic", "Numéro client", "Adresse e-mail,Téléphone portable", "Opposition marketing"),
+        ),
+        (
+            "ID cliente;Nombre;Correo electrónico;Teléfono móvil;No contactar",
+            *("generic", "ID cliente", "Correo electrónico,Teléfono móvil", "No contactar"),
+        ),
+        (
+            "Codice cliente;Nome;Indirizzo e-mail;Cellulare;Disiscritto dalla newsletter",
+            *("generic", "Codice cliente", "Indirizzo e-mail,Cellulare", "Disiscritto dalla newsletter"),
+        ),
+        (
+            "Klantnummer;Naam;E-mailadres;Mobiel nummer;Afgemeld voor e-mail",
+            *("generic", "Klantnummer", "E-mailadres,Mobiel nummer", "Afgemeld voor e-mail"),
+        ),
+        (
+            "Código do cliente;Nome;Endereço de e-mail;Telemóvel;Não contactar",
+            *("generic", "Código do cliente", "Endereço de e-mail,Telemóvel", "Não contactar"),
+        ),
+    ],
+)
+def test_headings_in_other_languages_are_understood_and_objections_keep_their_sense(
+    tmp_path: Path, headings: str, layout: str, contact_id: str, identifying: str, objecting: str
+) -> None:
+    path = tmp_path / "export.csv"
+    columns = [*headings.split(";"), "Einwilligung"]
+    objected = ["ja" if heading in objecting.split(",") else "1" for heading in columns]
+    allowed = ["FALSCH" if heading in objecting.split(",") else "2" for heading in columns]
+    lines = [columns, objected, allowed]
+    path.write_text("\n".join(";".join(line) for line in lines), encoding="utf-8")
+    understood = recognised(path)
+    mapping = understood.definition.mapping
+    assert mapping is not None
+    assert (understood.layout, mapping.contact_id) == (layout, contact_id)
+    assert [*mapping.emails, *mapping.phones] == identifying.split(",")
+    assert [rule.column for rule in mapping.objections] == objecting.split(",")
+    assert mapping.consent is None
+    assert layout == "generic" or 60 <= (understood.confidence or 0) <= 80
+    assert read_source(understood.definition).frame["suppressed"].to_list() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "heading", ["Not opted out", "Kein Widerspruch", "nicht abgemeldet", "Non désabonné"]
+)
+def test_a_denied_objection_is_not_taken_for_one(heading: str) -> None:
+    assert objections(GENERIC, [heading]) == ()
 
 
 def test_what_could_be_either_is_asked_and_a_layout_can_be_named(tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def test_what_the_source_says_of_a_consent_is_counted_for_those_who_take_part(fi
     file.write_text("\n".join([EVIDENCE, *rows]))
     definition = define_source("crm", str(file), {})
     rule = ParticipationRule(agreement().consent)
-    found = check_source(definition, read_source(definition), PROFILE, TODAY, rule)
+    found = check_source(definition, PROFILE, TODAY, rule)
     assert found.evidence == {
         "consent_basis": {"consent": 2, "": 1},
         "consent_method": {"": 3},

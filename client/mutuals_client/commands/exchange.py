@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.wording import counted
 from mutuals_client import driving
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, table
+from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import find_run
 
@@ -29,6 +30,26 @@ def exchange(
     dry_run: bool = typer.Option(
         False, "-n", "--dry-run", help="Show what would be sent; sign and send nothing."
     ),
+    samples: bool | None = typer.Option(
+        None,
+        "--samples/--no-samples",
+        help="Show three masked records, or none. [default: at a terminal]",
+        show_default=False,
+    ),
+    html: Path | None = typer.Option(
+        None,
+        "--html",
+        metavar="FILE",
+        help="Also write the preview, with masked records, as a page.",
+        dir_okay=False,
+    ),
+    force: bool = typer.Option(False, "--force", help="Overwrite the page of --html if it exists."),
+    seen: str | None = typer.Option(
+        None,
+        "--preview",
+        metavar="ID",
+        help="Authorise exactly this preview, seen before; refuse where it is another one now.",
+    ),
     wait: bool = typer.Option(False, "--wait", help="Wait until the partner has authorised its side too."),
     wait_for_partner: str | None = typer.Option(
         None,
@@ -45,96 +66,71 @@ def exchange(
     from mutuals.models.run import RunState
     from mutuals.runs.lifecycle import expire_runs
     from mutuals.runs.preview import preview_exchange, wrong_state
+    from mutuals.runs.preview_id import names_preview
     from mutuals_client.patience import Patience
+    from mutuals_client.report_file import check_target
 
     patience = Patience.of(wait_for_partner, tell_waiting)
+    if html is not None:
+        check_target(html, force=force)
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
-        if run.state is RunState.DONE and not dry_run:
-            _tell(peer, run)
-            return
+        preview = None
         if run.state is RunState.REVEALED:
             preview = preview_exchange(peer, run.run_id)
-            _show(preview)
+            _show(peer, preview, samples, html, dry_run=dry_run)
+            if seen is not None and not names_preview(seen, preview.digest):
+                raise _another(run, preview.id)
             if dry_run:
-                say("Nothing was signed or sent.")
-                result(**preview_facts(preview), dry_run=True)
                 return
-            _authorise(peer, preview)
-        elif dry_run or run.state is not RunState.EXCHANGING:
+            _authorise(peer, preview, asked=seen is None)
+        elif dry_run or html or run.state not in {RunState.EXCHANGING, RunState.DONE}:
             raise wrong_state(run)
-        done = driving.exchange(peer, run, wait=wait, patience=patience, showing=progress_bars)
+        elif seen is not None:
+            _require_sealed(peer, run, seen)
+        if run.state is RunState.DONE:
+            _tell(peer, run)
+            return
+        done = driving.exchange(
+            peer,
+            run,
+            expected=None if preview is None else preview.digest,
+            wait=wait,
+            patience=patience,
+            showing=progress_bars,
+        )
         if done is None:
-            _tell_ready(run)
+            _tell_ready(run, preview)
         else:
             _tell(peer, done)
 
 
-def preview_facts(preview: Preview) -> dict[str, Any]:
-    """A preview for ``--json``: counts only."""
-    outgoing = preview.outgoing
-    return {
-        "run": preview.run.run_id,
-        "overlap_contacts": preview.run.contacts,
-        "contacts": len(outgoing.sent),
-        "records": len(outgoing.records),
-        "withheld": outgoing.withheld,
-        "fields": [
-            {
-                "name": item.shared.name,
-                "transform": item.shared.transform,
-                "retention_days": item.shared.retention_days,
-                "departments": list(item.shared.departments),
-                "values": item.values,
-                "empty": item.empty,
-                "withheld": item.withheld,
-            }
-            for item in outgoing.fields
-        ],
-        "kept_back": [
-            {"field": item.field, "rule": item.rule, "changes": item.changes} for item in preview.kept_back
-        ],
-    }
+def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None, *, dry_run: bool) -> None:
+    """Tell a person, and with ``dry_run`` a program, what would be sent; masked values only where they were meant."""
+    from rich.markup import escape
+
+    from mutuals.runs.authorisation import standing_previews
+    from mutuals_client.preview_view import preview_facts, preview_on_terminal, preview_page
+    from mutuals_client.report_file import write_page
+
+    with peer.store.transaction() as tx:
+        standing = standing_previews(tx, preview.run, peer.clock())
+    shown = sys.stdout.isatty() if samples is None else samples
+    say(preview_on_terminal(preview, standing, samples=shown))
+    if html is not None:
+        write_page(html, preview_page(preview, standing, peer.clock()))
+        say(f"Wrote {escape(str(html))}, for who has to agree. It can be opened in any browser.")
+    if dry_run:
+        say("Nothing was signed or sent.")
+        facts = preview_facts(preview, standing, samples=bool(samples))
+        result(**facts, dry_run=True, **({} if html is None else {"file": str(html.absolute())}))
 
 
-def _show(preview: Preview) -> None:
-    agreement = preview.active.agreement
-    partner = agreement.party(preview.active.own_side.other).organisation
-    if not preview.sends:
-        say(f"Under this agreement you send [bold]{_safe(partner)}[/] nothing.")
-        return
-    outgoing = preview.outgoing
-    say(
-        f"To [bold]{_safe(partner)}[/]: [bold]{len(outgoing.sent):,}[/] of your "
-        f"{counted(preview.run.contacts or 0, 'shared contact')}, in {counted(len(outgoing.records), 'record')}."
-    )
-    table(
-        None,
-        ("Field", "Sent as", "Kept for", "Used by", "Values", "Empty", "Withheld"),
-        [
-            (
-                item.shared.name,
-                _transformed(item.shared.transform),
-                counted(item.shared.retention_days, "day"),
-                ", ".join(item.shared.departments),
-                f"{item.values:,}",
-                f"{item.empty:,}",
-                _reasons(item.withheld) or "0",
-            )
-            for item in outgoing.fields
-        ],
-    )
-    for refused in preview.kept_back:
-        say(f"Kept back: {_safe(str(refused))} {_safe(refused.changes)}")
-    if outgoing.withheld:
-        say(f"Contacts withheld: {_reasons(outgoing.withheld)}. The partner sees which pairs, not why.")
-
-
-def _authorise(peer: Peer, preview: Preview) -> None:
+def _authorise(peer: Peer, preview: Preview, *, asked: bool) -> None:
+    """Have an operator permit exactly this preview, unless somebody has; ``asked`` is whether to put the question."""
     from mutuals.identity.operators import AUTHORISE_ROLES
-    from mutuals.runs.authorisation import authorise_exchange
-    from mutuals.runs.outgoing import authorisation_for
+    from mutuals.runs.outgoing import authorisation_for, authorise_preview
     from mutuals_client.session import unlock_operator
 
     if not preview.sends:
@@ -145,24 +141,49 @@ def _authorise(peer: Peer, preview: Preview) -> None:
         if error.code is not ErrorCode.NOT_AUTHORISED_YET:
             raise
     else:
-        how = "standing mandate" if authorisation.by_mandate else "authorisation"
-        say(f"Covered by the {how} of {authorisation.operator}.")
-        return
+        if not authorisation.by_mandate:
+            say(f"Preview {preview.id} is authorised by {authorisation.operator}.")
+            return
+        if asked:
+            say(
+                f"Covered by the standing mandate of {authorisation.operator}, which is bound to no preview. "
+                f"To bind this run to it: mutuals exchange {preview.run.run_id} --preview {preview.id}"
+            )
+            return
     partner = preview.active.agreement.party(preview.active.own_side.other).organisation
-    if not confirm(f"Authorise sending exactly this to {partner}?"):
+    if asked and not confirm(f"Authorise sending exactly this, preview {preview.id}, to {partner}?"):
         raise MutualsError(ErrorCode.USAGE, f"Nothing of run {preview.run.run_id} was authorised or sent.")
     keys = unlock_operator(peer, roles=AUTHORISE_ROLES, act="authorise an exchange")
-    fields = [item.shared.name for item in preview.outgoing.fields]
-    authorise_exchange(peer, preview.run, fields, preview.digest, keys)
+    given = authorise_preview(peer, preview, keys)
+    say(f"{keys.name} authorised preview {preview.id}, until {given.expires_at:%Y-%m-%d %H:%M} UTC.")
     authorisation_for(peer, preview)  # where the policy asks for four eyes, a second operator must, too
 
 
-def _tell_ready(run: Run) -> None:
+def _require_sealed(peer: Peer, run: Run, seen: str) -> None:
+    """A run whose records were sealed before, and perhaps sent, must have been sealed as that preview."""
+    from mutuals.runs.moved import exchange_summary
+    from mutuals.runs.preview_id import names_preview
+
+    sealed = exchange_summary(peer, run).preview
+    if sealed is None or not names_preview(seen, sealed):
+        raise _another(run, sealed or "without a name")
+
+
+def _another(run: Run, now: str) -> MutualsError:
+    return MutualsError(
+        ErrorCode.PREVIEW_CHANGED,
+        f"What run {run.run_id} sends is preview {now}, not the one that was named; nothing was authorised.",
+        hint=f"See where it stands: mutuals runs show {run.run_id}",
+    )
+
+
+def _tell_ready(run: Run, preview: Preview | None) -> None:
     say(
         f"Run {run.run_id} is ready on this side. Your server exchanges it when the partner, who started the",
         f"run, calls: mutuals exchange {run.run_id}",
     )
-    result(run=run.run_id, state=run.state.value, ready=True)
+    named = None if preview is None else preview.id
+    result(run=run.run_id, state=run.state.value, ready=True, preview=named)
 
 
 def _tell(peer: Peer, run: Run) -> None:
@@ -172,12 +193,14 @@ def _tell(peer: Peer, run: Run) -> None:
     say(
         f"Run {run.run_id} is done: sent the agreed fields of [bold]{summary.contacts_sent:,}[/] contacts, "
         f"received those of [bold]{summary.contacts_received:,}[/]."
+        + (f" What was sent is preview {summary.preview}." if summary.contacts_sent else "")
     )
     if summary.records_received:
         say(f"Join them to your own contact ids: mutuals export {run.run_id} --out campaign.csv")
     result(
         run=run.run_id,
         state=run.state.value,
+        preview=summary.preview,
         contacts_sent=summary.contacts_sent,
         records_sent=summary.records_sent,
         withheld=summary.withheld,
@@ -186,27 +209,3 @@ def _tell(peer: Peer, run: Run) -> None:
         records_received=summary.records_received,
         pairs_received=summary.pairs_received,
     )
-
-
-def _transformed(transform: str) -> str:
-    name, _, argument = transform.partition(":")
-    words = {
-        "none": "as it is",
-        "year": "year",
-        "month": "month",
-        "lower": "lower case",
-        "first_letter": "first letter",
-        "round": f"rounded to {argument}",
-        "band": "band: " + ", ".join(argument.split(",")),
-    }
-    return words[name]
-
-
-def _reasons(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items()))
-
-
-def _safe(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

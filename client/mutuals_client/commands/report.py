@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 
-from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import Command, open_peer, result, say
 from mutuals_client.run_facts import find_run
 
@@ -30,29 +29,17 @@ def report(
     """
     from rich.markup import escape
 
-    from mutuals.identity.files import write_private
     from mutuals.runs.report import gather_report
+    from mutuals_client.report_file import check_target, write_page
     from mutuals_client.report_page import report_page
     from mutuals_client.report_words import what_each_learned
 
     with open_peer() as peer:
         run = find_run(peer, run_id)
         path = out or Path(f"{run.run_id}.html")
-        _check_target(path, force=force)
+        check_target(path, force=force)
         found = gather_report(peer, run.run_id)
-    try:
-        write_private(path, report_page(found).encode())
-    except OSError as error:
-        raise MutualsError(ErrorCode.LOCAL, f"{path} cannot be written: {error.strerror}.") from error
+    write_page(path, report_page(found))
     say(f"Wrote {escape(str(path))}. It holds no contact's data; open it in any browser.")
     learned = {part.heading: list(part.sentences) for part in what_each_learned(found)}
     result(file=str(path.absolute()), **found.facts(), learned=learned)
-
-
-def _check_target(path: Path, *, force: bool) -> None:
-    if not path.parent.is_dir():
-        raise MutualsError(ErrorCode.USAGE, f"There is no folder {path.parent}.")
-    if path.exists() and not force:
-        raise MutualsError(
-            ErrorCode.USAGE, f"{path} exists.", hint="Name another file, or overwrite it with --force."
-        )

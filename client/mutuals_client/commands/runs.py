@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,6 +19,10 @@ from mutuals_client.console import (
     table,
 )
 from mutuals_client.run_facts import find_run, run_facts
+
+if TYPE_CHECKING:
+    from mutuals.models.run import Run
+    from mutuals.peer import Peer
 
 
 def register(app: typer.Typer) -> None:
@@ -71,9 +76,9 @@ def show(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
 
     with open_peer() as peer:
         run = find_run(peer, run_id)
-        facts = run_facts(peer, run)
+        facts = run_facts(peer, run) | _previews(peer, run)
         for name, value in _for_people(facts).items():
-            say(Text(f"{name.replace('_', ' '):>16}  {value}"))
+            say(Text(f"{name.replace('_', ' '):>19}  {value}"))
         result(**facts)
 
 
@@ -101,11 +106,24 @@ def clear(run_id: str = typer.Argument(..., metavar="RUN")) -> None:
         result(run=run.run_id, state=RunState.FAILED.value)
 
 
+def _previews(peer: Peer, run: Run) -> dict[str, object]:
+    """Which preview of its exchange was authorised, by whom, and which one was sealed for sending."""
+    from mutuals.runs.authorisation import standing_previews
+    from mutuals.runs.moved import exchange_summary
+
+    with peer.store.transaction() as tx:
+        standing = standing_previews(tx, run, peer.clock())
+    return {
+        "preview_sent": exchange_summary(peer, run).preview,
+        "previews_authorised": {item.operator: item.preview for item in reversed(standing)},
+    }
+
+
 def _for_people(facts: dict[str, object]) -> dict[str, str]:
     """What a person wants to read of a run's facts: names in place of digests, minutes in UTC."""
     names = {"agreement": facts["agreement_id"], "partner": facts["partner_name"]}
     told = {name: value for name, value in facts.items() if name not in {"agreement_id", "partner_name"}}
-    return {name: _text(value) for name, value in (told | names).items() if value is not None}
+    return {name: _text(value) for name, value in (told | names).items() if value not in (None, {})}
 
 
 def _text(value: object) -> str:
@@ -113,4 +131,6 @@ def _text(value: object) -> str:
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{item} by {name}" for name, item in value.items())
     return str(value)

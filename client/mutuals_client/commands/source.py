@@ -4,6 +4,7 @@ shared.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,20 +22,19 @@ from mutuals_client.console import (
     stderr,
     table,
 )
+from mutuals_client.source_sections import DEFAULT_PROFILE
 from mutuals_client.stored_sources import definition_facts, definition_of, find_source
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
-    from mutuals.sources.check import ParticipationRule
 
-DEFAULT_PROFILE = "uid2-v1"
 Name = Annotated[str, typer.Argument(help="The source's name.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(cls=ListingGroup, help="Name the files your contacts are read from, and check them.")
-    group.command("add", cls=Command)(source_add.add)
+    group.command("add", cls=OperatorCommand)(source_add.add)
     group.command("map", cls=OperatorCommand)(source_map.map_source)
     group.command("list", cls=Command)(list_sources)
     group.command("show", cls=Command)(show)
@@ -129,45 +129,50 @@ def check(
             show_default=f"the agreement's, or {DEFAULT_PROFILE}",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Also write it as a page, to forward and to file.", dir_okay=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite that file if it exists.")] = False,
 ) -> None:
-    """Read a source and tell what is usable, what is not and why, and who could take part. Nothing leaves the
-    house.
+    """Report on a source: how it was understood, what is usable, what is not and why, who could take part, what to do.
+    Nothing leaves the house, and no contact's data is shown.
 
-    Example: mutuals source check crm --agreement A-7Q3K2M9X
+    Example: mutuals source check crm --html crm-quality.html
     """
-    from mutuals.consent import mark_withdrawn
-    from mutuals.consent.decision import decided_definition, standing_of
-    from mutuals.normalisation import get_profile
-    from mutuals.sources import read_source
-    from mutuals.sources.check import check_source
-    from mutuals_client.consent_words import standing_facts, tell_standing
-    from mutuals_client.source_report import check_facts, tell_check
+    from rich.markup import escape
 
-    rule, agreed_profile, agreement_id, digest, agreed_days = None, None, None, None, None
-    with open_peer() as peer:
-        row = find_source(peer, name)
-        with peer.store.transaction() as tx:
-            definition, standing = decided_definition(tx, row), standing_of(tx, definition_of(row))
-        today = peer.clock().date()
-        if agreement is not None:
-            if (purpose, max_age_days, notice) != (None, None, None):
-                raise MutualsError(
-                    ErrorCode.USAGE,
-                    "--agreement brings its own consent rule.",
-                    hint="Leave out --purpose, --max-age-days and --notice, or leave out --agreement.",
-                )
-            rule, agreed_profile, agreement_id, digest, agreed_days = _agreed_rule(peer, agreement)
-        else:
-            rule = _supposed_rule(purpose, max_age_days, notice)
-        chosen = get_profile(profile or agreed_profile or DEFAULT_PROFILE)
-        with stderr().status(f"Reading source {name}"):
-            contacts = mark_withdrawn(peer, read_source(definition), definition.default_country, digest)
-            found = check_source(definition, contacts, chosen, today, rule)
-    tell_check(definition, chosen.name, found, rule, agreement_id, agreed_days)
+    from mutuals_client.consent_words import tell_standing
+    from mutuals_client.report_file import check_target, write_page
+    from mutuals_client.source_checking import check as carry_out
+    from mutuals_client.source_report import tell_check
+    from mutuals_client.source_report_page import source_page
+
+    if html is not None:
+        check_target(html, force=force)
+    elif force:
+        raise MutualsError(ErrorCode.USAGE, "--force is about the file of --html.")
+    with open_peer() as peer, stderr().status(f"Reading source {name}"):
+        done = carry_out(
+            peer,
+            name,
+            agreement=agreement,
+            purpose=purpose,
+            max_age_days=max_age_days,
+            notice=notice,
+            profile=profile,
+        )
+        organisation = peer.config.organisation
+    if html is not None:
+        write_page(html, source_page(done, organisation))
+    tell_check(done.asked, done.found)
     say("")
-    tell_standing(standing)
-    facts = check_facts(definition, chosen.name, found, rule, agreement_id, agreed_days)
-    result(**facts, decision=standing_facts(standing))
+    tell_standing(done.standing)
+    if html is not None:
+        say(f"Wrote {escape(str(html))}. It holds no contact's data; open it in any browser.")
+    result(**done.facts(), **({} if html is None else {"file": str(html.absolute())}))
 
 
 def _bound_agreements(peer: Peer, name: str) -> list[str]:
@@ -177,51 +182,3 @@ def _bound_agreements(peer: Peer, name: str) -> list[str]:
     using = (AgreementState.DRAFT, AgreementState.PROPOSED, AgreementState.ACTIVE, AgreementState.SUSPENDED)
     with peer.store.transaction() as tx:
         return [row.agreement_id for row in tx.agreements.list() if row.source == name and row.state in using]
-
-
-def _agreed_rule(peer: Peer, reference: str) -> tuple[ParticipationRule, str, str, str, int]:
-    """The rule as this side applies it, profile, id and digest of an agreement in whatever state; and how old a consent
-    may be by the agreement alone, in days.
-    """
-    from mutuals.agreement.active import find_agreement
-    from mutuals.agreement.document import parse_agreement
-    from mutuals.policy.consent_age import own_rule
-    from mutuals.policy.current import current_policy
-    from mutuals.sources.check import ParticipationRule
-
-    with peer.store.transaction() as tx:
-        row = find_agreement(tx, reference)
-        policy = current_policy(tx)
-    document = parse_agreement(row.document)
-    rule = ParticipationRule(
-        consent=own_rule(policy, document.consent),
-        identifiers=document.matching.identifiers,
-        include_shared=document.matching.shared_identifiers == "include",
-    )
-    return rule, document.matching.profile, row.agreement_id, row.digest, document.consent.max_age_days
-
-
-def _supposed_rule(
-    purpose: str | None, max_age_days: int | None, notice: bool | None
-) -> ParticipationRule | None:
-    from pydantic import ValidationError
-
-    from mutuals.models.agreement import ConsentRule
-    from mutuals.sources.check import ParticipationRule
-
-    if purpose is None:
-        if (max_age_days, notice) != (None, None):
-            raise MutualsError(ErrorCode.USAGE, "--max-age-days and --notice need a --purpose.")
-        return None
-    given = {"max_age_days": max_age_days, "notice_required": notice}
-    try:
-        consent = ConsentRule.model_validate(
-            {"purpose": purpose, **{key: value for key, value in given.items() if value is not None}}
-        )
-    except ValidationError:
-        raise MutualsError(
-            ErrorCode.USAGE,
-            f"“{purpose}” cannot be a purpose in an agreement.",
-            hint="Purposes are lower-case letters, digits, - and _, beginning with a letter.",
-        ) from None
-    return ParticipationRule(consent)

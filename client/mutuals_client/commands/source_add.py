@@ -10,11 +10,17 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import open_peer, result, say
-from mutuals_client.stored_sources import definition_facts, definition_of, refuse_existing
+from mutuals_client.next_steps import say_setup
+from mutuals_client.stored_sources import definition_facts, definition_of, lost_fields, refuse_existing
 
 if TYPE_CHECKING:
+    from mutuals.consent.decision import Standing
+    from mutuals.peer import Peer
     from mutuals.sources.contacts import ContactTable
     from mutuals.sources.definition import SourceDefinition
+    from mutuals.sources.mapping import ConsentDecision
+    from mutuals.sources.mapping_file import SavedMapping
+    from mutuals.sources.readers import OpenSource
 
 
 def add(
@@ -50,9 +56,17 @@ def add(
     mapping_file: Annotated[
         Path | None,
         typer.Option(
-            "--mapping", metavar="FILE", help="All of that in one file, as source map --save writes it."
+            "--mapping",
+            metavar="FILE",
+            help="All of it in one file, as source map --save writes it, with the decision on consent.",
         ),
     ] = None,
+    without_decision: Annotated[
+        bool,
+        typer.Option(
+            "--without-decision", help="Leave out what that file says of consent; nobody consents by it."
+        ),
+    ] = False,
     no_objections: Annotated[
         str | None,
         typer.Option(
@@ -81,66 +95,152 @@ def add(
 
     Example: mutuals source add crm --path hubspot.csv
     """
-    from rich.markup import escape
-
-    from mutuals.consent.decision import standing_of
-    from mutuals.sources import define_source, open_source, read_source
-    from mutuals.sources.check import row_refusals, source_hints
-    from mutuals.sources.consent_decision import keep_decision
+    from mutuals.consent.decision import decide, standing_of
+    from mutuals.sources import define_source, open_source
+    from mutuals.sources.check import source_hints
     from mutuals.sources.detect import understand
     from mutuals.store.rows import SourceRow
-    from mutuals_client.consent_words import standing_facts
-    from mutuals_client.source_report import count_of, tell_refusals
+    from mutuals_client.consent_words import foreseen_facts, standing_facts
+    from mutuals_client.source_decision import foresee_decision, require_signer, signing_keys
     from mutuals_client.source_understood import tell_understood, understood_facts, wishes_of
 
     headings = _parse_mapping(mapping or [])
-    wishes = wishes_of(headings, layout, no_objections, dates, duplicates, delimiter, mapping_file)
+    wishes = wishes_of(
+        headings, layout, no_objections, dates, duplicates, delimiter, by_file=mapping_file is not None
+    )
+    saved = _saved(mapping_file, without_decision=without_decision)
+    if saved is not None:
+        separator = wishes.delimiter or saved.separator
+        wishes = dataclasses.replace(wishes, mapping=saved.mapping, delimiter=separator)
+        default_country, sheet = default_country or saved.default_country, sheet or saved.sheet
     wanted = define_source(
         name, _location(path, url), headings, default_country, "csv" if url is None else "sql"
     )
     wanted = _with_place(wanted, db_table, query, sheet)
     with open_peer() as peer:
         with peer.store.transaction() as tx:
-            before = tx.sources.get(name)
-            refuse_existing(before, name, replace)
+            row = tx.sources.get(name)
+            refuse_existing(row, name, replace)
+        before = None if row is None else definition_of(row)
+        decided = None if saved is None else saved.consent
+        to_sign = decided is not None and not _stands(peer, before, wanted, saved)
+        if to_sign and mapping_file is not None:
+            require_signer(peer, mapping_file.name)
         understood = understand(wanted, wishes)
-        if before is not None:
-            kept = keep_decision(definition_of(before), understood.definition)
-            understood = dataclasses.replace(understood, definition=kept)
-        definition = understood.definition
-        fields = open_source(definition, fields=()).headings
-        contacts = read_source(definition, fields=())
-        refusals, hints = row_refusals(contacts), (*understood.hints, *source_hints(contacts))
+        definition = _decided(understood.definition, before, decided, to_sign=to_sign)
+        source = open_source(definition, fields=())
+        contacts = _rows(source)
+        hints = (*understood.hints, *source_hints(contacts))
+        hints += () if before is None else lost_fields(peer, definition)
         _refuse_useless(contacts, definition.path if path is None else path.name)
+        understood = dataclasses.replace(understood, definition=definition)
+        tell_understood(understood, mapping=not to_sign)
+        foreseen = foresee_decision(peer, definition) if to_sign else None
+        keys = signing_keys(peer) if to_sign else None
         with peer.store.transaction() as tx:
             refuse_existing(tx.sources.get(name), name, replace)
             tx.sources.put(SourceRow(name, definition.model_dump_json(), peer.clock()))
+            if keys is not None:
+                definition = decide(tx, definition, keys, peer.clock())
             standing = standing_of(tx, definition)
     if definition.mapping is not None and definition.mapping.consent is not None and not standing.holds:
         hints += (f"{standing.sentence} {standing.hint}",)
-    usable, rejected = len(contacts.frame), len({fault.row for fault in contacts.rejected})
-    tell_understood(understood)
-    say(f"Added source [bold]{name}[/] with {count_of(usable, 'contact')}.")
-    if contacts.merged:
-        say(_merged(contacts))
-    if rejected:
-        say(f"{count_of(rejected, 'row')} cannot be used and will take no part.")
-        tell_refusals(refusals)
-        say("")
-    say(*(f"[yellow]{escape(hint)}[/]" for hint in hints), f"See what is in it: mutuals source check {name}")
+    _tell_added(name, contacts, standing, hints)
     result(
         source=definition_facts(definition),
-        contacts=usable,
-        rejected_rows=rejected,
+        contacts=len(contacts.frame),
+        rejected_rows=len({fault.row for fault in contacts.rejected}),
         merged=[list(rows) for rows in contacts.merged[:_MERGED_SHOWN]],
-        fields=list(fields),
+        fields=list(source.headings),
         understood=understood_facts(understood),
         decision=standing_facts(standing),
+        foreseen=None if foreseen is None else foreseen_facts(foreseen),
         hints=hints,
     )
 
 
 _MERGED_SHOWN = 1000
+
+
+def _rows(source: OpenSource) -> ContactTable:
+    """All of ``source`` read, its contacts kept as their row numbers only: millions cost 4 bytes each."""
+    import polars as pl
+
+    read = [dataclasses.replace(batch, frame=batch.frame.select("row")) for batch in source]
+    return dataclasses.replace(
+        read[0],
+        frame=pl.concat([batch.frame for batch in read]),
+        rejected=tuple(fault for batch in read for fault in batch.rejected),
+        merged=tuple(rows for batch in read for rows in batch.merged),
+    )
+
+
+def _saved(file: Path | None, *, without_decision: bool) -> SavedMapping | None:
+    """What that file says; nothing of consent if that is left out. Raises MutualsError (INPUT_QUALITY, USAGE)."""
+    from mutuals.sources.mapping_file import read_mapping
+
+    if file is not None:
+        saved = read_mapping(file.expanduser())
+        return saved.model_copy(update={"consent": None}) if without_decision else saved
+    if without_decision:
+        raise MutualsError(ErrorCode.USAGE, "--without-decision goes with --mapping FILE.")
+    return None
+
+
+def _tell_added(name: str, contacts: ContactTable, standing: Standing, hints: tuple[str, ...]) -> None:
+    from rich.markup import escape
+
+    from mutuals.sources.check import row_refusals
+    from mutuals_client.source_report import count_of, tell_refusals
+
+    say(f"Added source [bold]{name}[/] with {count_of(len(contacts.frame), 'contact')}.")
+    if standing.by is not None:
+        say(escape(standing.sentence))
+    if contacts.merged:
+        say(_merged(contacts))
+    rejected = len({fault.row for fault in contacts.rejected})
+    if rejected:
+        say(f"{count_of(rejected, 'row')} cannot be used and will take no part.")
+        tell_refusals(row_refusals(contacts))
+        say("")
+    say(*(f"[yellow]{escape(hint)}[/]" for hint in hints))
+    say_setup((f"mutuals source check {name}", "see what is in it: what can be used, and what cannot"))
+
+
+def _stands(
+    peer: Peer, before: SourceDefinition | None, wanted: SourceDefinition, saved: SavedMapping | None
+) -> bool:
+    """Whether the source has that very mapping already, with the decision signed: then nobody need sign it again."""
+    from mutuals_client.source_decision import stands_already
+
+    if saved is None:
+        return False
+    mapping = saved.mapping.model_copy(update={"consent": saved.consent})
+    with peer.store.transaction() as tx:
+        return stands_already(tx, before, wanted.model_copy(update={"mapping": mapping}))
+
+
+def _decided(
+    definition: SourceDefinition,
+    before: SourceDefinition | None,
+    decided: ConsentDecision | None,
+    *,
+    to_sign: bool,
+) -> SourceDefinition:
+    """``definition`` with the decision that is ``to_sign``, or with the one taken ``before`` where it is on the same.
+
+    Raises MutualsError (INPUT_QUALITY) where the file lacks a column of a decision that need not be signed again.
+    """
+    from mutuals.sources.consent_decision import keep_decision, mapping_of, with_decision
+    from mutuals.sources.mapped import require_headings
+    from mutuals.sources.tables import open_rows
+
+    if to_sign:
+        return with_decision(definition, decided)
+    kept = definition if before is None else keep_decision(before, definition)
+    if decided is not None and mapping_of(kept).consent is None:
+        require_headings(open_rows(definition), mapping_of(with_decision(definition, decided)))
+    return kept
 
 
 def _merged(contacts: ContactTable) -> str:

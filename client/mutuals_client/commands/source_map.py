@@ -12,12 +12,8 @@ from mutuals_client.console import SETTINGS, confirm, interactive, open_peer, re
 from mutuals_client.stored_sources import definition_facts, definition_of, find_source
 
 if TYPE_CHECKING:
-    from mutuals.peer import Peer
     from mutuals.sources.definition import SourceDefinition
-    from mutuals.sources.mapping import ConsentDecision, DateOrder, SourceMapping
-    from mutuals_client.consent_words import DecisionWords
-
-_ACT = "decide what grants consent"
+    from mutuals.sources.mapping import ConsentDecision, DateOrder
 
 
 def map_source(
@@ -28,6 +24,16 @@ def map_source(
         Path | None,
         typer.Option(metavar="FILE", help="Write it to a file, to correct it or to use it elsewhere."),
     ] = None,
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="Take all of it from such a file, corrected."),
+    ] = None,
+    without_decision: Annotated[
+        bool,
+        typer.Option(
+            "--without-decision", help="Leave out what that file says of consent; nobody consents by it."
+        ),
+    ] = False,
     grant: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,6 +96,7 @@ def map_source(
         tell_candidates,
         tell_standing,
     )
+    from mutuals_client.source_decision import correct, settle
     from mutuals_client.source_understood import tell_mapping
 
     words = DecisionWords(
@@ -105,20 +112,22 @@ def map_source(
         nobody=nobody,
         reason=reason.strip(),
     )
+    _refuse_mixed(words.said, mapping_file, dates, looking=show or save is not None, without=without_decision)
     with open_peer() as peer:
         definition = definition_of(find_source(peer, name))
+        if mapping_file is not None:
+            correct(peer, definition, mapping_file, without_decision=without_decision, dry_run=dry_run)
+            return
         mapping = mapping_of(definition)
         if words.said:
-            if show or save is not None:
-                raise MutualsError(ErrorCode.USAGE, "--show and --save go without a decision.")
             changed = _dated(definition, dates)
             decided = decision_from(words, _headings(changed), mapping_of(changed).dates)
-            _settle(peer, definition, changed, decided, words, dry_run=dry_run)
+            settle(peer, definition, _proposed(changed, decided), dry_run=dry_run)
             return
         with peer.store.transaction() as tx:
             standing = standing_of(tx, definition)
         if show or save is not None:
-            _show_or_save(mapping, save, show=show)
+            _show_or_save(definition, save, show=show)
             result(
                 source=definition_facts(definition),
                 file=None if save is None else str(save),
@@ -132,7 +141,7 @@ def map_source(
         tell_candidates(candidates)
         if interactive() and not SETTINGS.yes and confirm("Decide now what grants consent?"):
             decided = ask_decision(candidates, _headings(changed))
-            _settle(peer, definition, changed, decided, words, dry_run=dry_run)
+            settle(peer, definition, _proposed(changed, decided), dry_run=dry_run)
             return
         result(
             source=definition_facts(definition),
@@ -142,56 +151,24 @@ def map_source(
         )
 
 
-def _settle(
-    peer: Peer,
-    stored: SourceDefinition,
-    changed: SourceDefinition,
-    decided: ConsentDecision,
-    words: DecisionWords,
-    *,
-    dry_run: bool,
+def _refuse_mixed(
+    said: bool, mapping_file: Path | None, dates: str | None, *, looking: bool, without: bool
 ) -> None:
-    """Check the decision, count what it does and, unless it is a dry run, have it signed."""
-    from mutuals.consent.decision import DECIDE_ROLES, decide, standing_of
-    from mutuals.sources.consent_decision import check_decision, foresee, mapping_of, unsigned, with_decision
-    from mutuals_client.consent_words import foreseen_facts, standing_facts, tell_foreseen, tell_standing
-    from mutuals_client.session import require_acting, unlock_operator
-    from mutuals_client.source_understood import tell_mapping
+    """Refuse options that say different things to do. Raises MutualsError (USAGE)."""
+    if looking and (said or mapping_file is not None):
+        raise MutualsError(ErrorCode.USAGE, "--show and --save go without a decision.")
+    if mapping_file is not None and (said or dates is not None):
+        raise MutualsError(
+            ErrorCode.USAGE, "--mapping says all of it, the decision too.", hint="Write it into that file."
+        )
+    if without and mapping_file is None:
+        raise MutualsError(ErrorCode.USAGE, "--without-decision goes with --mapping FILE.")
 
-    if not dry_run:
-        require_acting(peer, DECIDE_ROLES, _ACT)
-    today = peer.clock().date()
-    proposed = with_decision(changed, unsigned(decided))
-    if not words.nobody:
-        check_decision(proposed, today)
-    foreseen = foresee(proposed, today)
-    tell_mapping(mapping_of(proposed))
-    say("")
-    tell_foreseen(foreseen)
-    if dry_run:
-        say("Nothing was signed.")
-        result(source=definition_facts(proposed), foreseen=foreseen_facts(foreseen), dry_run=True)
-        return
-    if not confirm("Sign this as your decision?"):
-        raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
-    keys = unlock_operator(peer, roles=DECIDE_ROLES, act=_ACT)
-    with peer.store.transaction() as tx:
-        row = tx.sources.get(stored.name)
-        if row is None or definition_of(row) != stored:
-            raise MutualsError(
-                ErrorCode.USAGE,
-                f"Source {stored.name} was changed meanwhile; nothing was signed.",
-                hint=f"Look again: mutuals source map {stored.name}",
-            )
-        signed = decide(tx, proposed, keys, peer.clock())
-        standing = standing_of(tx, signed)
-    tell_standing(standing)
-    result(
-        source=definition_facts(signed),
-        decision=standing_facts(standing),
-        foreseen=foreseen_facts(foreseen),
-        dry_run=False,
-    )
+
+def _proposed(definition: SourceDefinition, decided: ConsentDecision) -> SourceDefinition:
+    from mutuals.sources.consent_decision import unsigned, with_decision
+
+    return with_decision(definition, unsigned(decided))
 
 
 def _headings(definition: SourceDefinition) -> tuple[str, ...]:
@@ -216,17 +193,18 @@ def _dated(definition: SourceDefinition, dates: str | None) -> SourceDefinition:
     return definition.model_copy(update={"mapping": mapping})
 
 
-def _show_or_save(mapping: SourceMapping, save: Path | None, *, show: bool) -> None:
-    from mutuals.sources.mapping_file import mapping_toml
+def _show_or_save(definition: SourceDefinition, save: Path | None, *, show: bool) -> None:
+    from mutuals.sources.consent_decision import mapping_of
+    from mutuals.sources.mapping_file import mapping_toml, saved_mapping
     from mutuals_client.source_understood import tell_mapping
 
     if show:
-        tell_mapping(mapping)
+        tell_mapping(mapping_of(definition))
     if save is None:
         return
     try:
         with save.open("x", encoding="utf-8") as file:
-            file.write(mapping_toml(mapping))
+            file.write(mapping_toml(saved_mapping(definition)))
     except OSError as error:
         why = "is there already" if isinstance(error, FileExistsError) else "cannot be written"
         raise MutualsError(ErrorCode.USAGE, f"{save} {why}.", hint="Choose another file.") from None

@@ -48,6 +48,10 @@ def view(
         say(f"{len(received.rows) - len(shown):,} more are not shown.")
     for item in received.refused:
         say(f"Left out: {escape(str(item))} {escape(item.changes)}")
+    if received.withheld:
+        say(
+            f"Left out, since your source no longer lets them take part: {sum(received.withheld.values()):,}."
+        )
     if received.expired:
         say(f"Left out, past their retention: {received.expired:,} records.")
     result(
@@ -59,6 +63,7 @@ def view(
             {"field": item.field, "rule": item.rule, "changes": item.changes} for item in received.refused
         ],
         expired=received.expired,
+        withheld=dict(received.withheld),
     )
 
 

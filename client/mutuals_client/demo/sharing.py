@@ -65,7 +65,7 @@ def _exchange(stage: Stage) -> None:
         lambda: left.run("exchange", stage.run, sign=True),
     )
     done = right.run("exchange", stage.run, sign=True).data
-    stage.check("sent_is_what_was_previewed", done["contacts_sent"] == preview["contacts"])
+    stage.check("sent_is_what_was_previewed", done["preview"] == preview["preview"])
     fields = ", ".join(item["name"] for item in preview["fields"])
     stage.tell(
         f"Exchange: {RIGHT.short} looks first: {fields} of {preview['contacts']:,} customers. Each authorises exactly "

@@ -78,6 +78,8 @@ def _fits(row: dict[str, str], partner: DemoCompany, known_as: set[str]) -> bool
 
 
 def _read(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows and headings, these without the partner's name that a field's heading begins with."""
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        return list(reader), list(reader.fieldnames or [])
+        columns = [heading.rpartition(": ")[2] for heading in reader.fieldnames or []]
+        return [dict(zip(columns, row.values(), strict=True)) for row in reader], columns

@@ -338,12 +338,16 @@ def _spawn(processes: int, x25519_backend: str | None) -> tuple[ProcessPoolExecu
 def _without_main() -> Iterator[None]:
     """Processes started inside do not load the program that starts them, which they need nothing of: 45 MB each."""
     # A child repeats the imports of whatever ``__main__`` is at the time; there is no public way to keep it from that.
-    program = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = program
+    with _one_without_main:  # two threads at once would put back each other's stand-in
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = program
+
+
+_one_without_main = threading.Lock()
 
 
 def _kill(executor: ProcessPoolExecutor) -> None:

@@ -160,7 +160,7 @@ def _run(tx: Transaction, run: Run, now: datetime) -> RunFacts:
         waits_for=waiting,
         to_export=run.state is RunState.DONE
         and tx.received.count(run.run_id) > 0
-        and not tx.exports.list(run.run_id),
+        and not any(export.of_records for export in tx.exports.list(run.run_id)),
     )
 
 

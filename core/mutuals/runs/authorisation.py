@@ -7,8 +7,8 @@ agreement.
 A permission is a statement in canonical JSON, signed by the operator's own key. It is verified each time it
 is used: the operator must still be there, entitled and as an admin appointed them, the statement must be
 about this act, and its time must not have passed. A mandate counts only where the agreement permits it for
-the act, and for at most as many runs as it names: every run of the agreement revealed since it was granted
-counts, whoever permitted it.
+the act, and for at most as many runs as it names: every run of the agreement revealed since it was granted, or
+being revealed, counts, whoever permitted it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from mutuals.framing import Context, frame
 from mutuals.identity.appointment import is_appointed
 from mutuals.identity.operators import AUTHORISE_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.policy import FourEyesAct, Policy
-from mutuals.models.run import Run
+from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.current import current_policy, operators_required, policy_in_force
 from mutuals.policy.four_eyes import EYES, waiting
 from mutuals.runs.permitted import refused_sender, require_sender
+from mutuals.runs.preview_id import preview_id
 from mutuals.store.database import Transaction
 from mutuals.store.rows import Act, AuthorisationRow
 
@@ -47,6 +48,9 @@ EXCHANGE_LASTS = timedelta(days=7)
 REVEAL_LASTS = timedelta(days=14)
 
 _ID_BYTES = 16
+
+_MAY_BE_REVEALED = frozenset({RunState.REVEALING, RunState.HALF_REVEALED})
+"""Their positions may have left, so a mandate counts them."""
 
 
 class AuthorisationStatement(BaseModel):
@@ -95,6 +99,16 @@ class Authorisation:
     def by_mandate(self) -> bool:
         """True where a standing mandate permits the act."""
         return self.act == "mandate"
+
+
+@dataclass(frozen=True)
+class StandingPreview:
+    """Who authorised which preview of an exchange (its short name), since when and until when (UTC)."""
+
+    operator: str
+    preview: str
+    created_at: datetime
+    expires_at: datetime
 
 
 def authorise_reveal(peer: Peer, run: Run, keys: OperatorKeys) -> Authorisation:
@@ -177,16 +191,35 @@ def grant_mandate(
     return _sign(peer, statement, agreement_digest, keys)
 
 
+def standing_previews(tx: Transaction, run: Run, now: datetime) -> list[StandingPreview]:
+    """Who has authorised which preview of ``run``, as far as that was not withdrawn and has not expired; latest first.
+
+    For people to compare: whether it counts, ``require_authorisation`` says.
+    """
+    return [
+        StandingPreview(row.operator, preview_id(row.preview), row.created_at, row.expires_at)
+        for row in tx.authorisations.standing("exchange", run.run_id, now)
+        if row.preview is not None
+    ]
+
+
 def require_authorisation(
     tx: Transaction, act: RunAct, run: Run, active: ActiveAgreement, now: datetime
 ) -> Authorisation:
     """The permission of this side to do ``act`` in ``run`` now, its own or a mandate's, verified.
 
-    For an exchange the caller compares ``preview`` with what would be sent. Raises MutualsError
-    (NOT_AUTHORISED_YET) where there is none that counts.
+    For an exchange the caller compares ``preview`` with what would be sent. Once a preview of the run was authorised, a
+    mandate alone permits its exchange no more: somebody has said what may leave, and that or nothing does. Raises
+    MutualsError (NOT_AUTHORISED_YET) where there is none that counts.
     """
     needed = operators_required(tx, act)
     found, obstacles = _permissions(tx, act, run, active, now)
+    only_mandates = all(permission.by_mandate for permission in found)
+    if act == "exchange" and only_mandates and tx.authorisations.given(act, run.run_id):
+        found, obstacles = (
+            [],
+            [*obstacles, "the preview authorised before no longer counts, nor a mandate for it"],
+        )
     if needed > 1:
         found = [permission for permission in found if _is_person(tx, permission, act)]
     for preview in dict.fromkeys(permission.preview for permission in found):
@@ -283,8 +316,10 @@ def _check_mandate(
         for other in tx.runs.list(run.partner)
         if other.agreement == run.agreement
         and other.run_id != run.run_id
-        and other.revealed_at is not None
-        and other.revealed_at >= statement.created_at
+        and (
+            other.state in _MAY_BE_REVEALED
+            or (other.revealed_at is not None and other.revealed_at >= statement.created_at)
+        )
     ]
     if statement.max_runs is None or len(used) >= statement.max_runs:
         raise _Invalid(f"{row.operator}'s mandate is used up")
@@ -346,6 +381,7 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
                 "statement": data.decode(),
                 "signature": row.signature.hex(),
                 "fields": list(statement.fields),
+                **({} if row.preview is None else {"preview": preview_id(row.preview)}),
                 "expires_at": statement.expires_at.isoformat(),
             },
             statement.created_at,

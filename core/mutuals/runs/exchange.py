@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mutuals.agreement.active import ActiveAgreement, load_for_run
+from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.identity.partners import partner_card
@@ -33,7 +33,7 @@ from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
 from mutuals.runs.incoming import keep_incoming, open_receiver
-from mutuals.runs.lifecycle import describe, end_run, log_run
+from mutuals.runs.lifecycle import close_run, describe, end_run, log_run
 from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.moved import ExchangeSummary, exchange_summary
 from mutuals.runs.outgoing import (
@@ -48,6 +48,7 @@ from mutuals.runs.outgoing import (
 )
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.preview import wrong_state
+from mutuals.runs.spool import destroy_spool
 from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
 
@@ -62,14 +63,15 @@ def initiate_exchange(
     run_id: str,
     stream: ExchangeStream,
     *,
+    expected: bytes | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
 ) -> ExchangeSummary:
     """Exchange the records of a run that this side started, or go on after an interruption.
 
-    Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_AUTHORISED_YET (also where the
-    partner has not authorised), PREVIEW_CHANGED, STALE, INPUT_QUALITY, UNREACHABLE (nothing lost),
-    PartnerFault (run failed).
+    ``expected`` is the digest of the preview that was shown to whoever asks for it: nothing else leaves. Raises
+    MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_AUTHORISED_YET (also where the partner has not
+    authorised), PREVIEW_CHANGED, STALE, INPUT_QUALITY, UNREACHABLE (nothing lost), PartnerFault (run failed).
     """
     with peer.store.transaction() as tx:
         run = tx.runs.get(run_id)
@@ -82,7 +84,7 @@ def initiate_exchange(
     meter = Meter(progress)
     stream = meter.metered(stream)
     with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
-        exchange = _Exchange(peer, run, stream, meter, cancelled or never)
+        exchange = _Exchange(peer, run, stream, meter, cancelled or never, expected)
         stream.send(ExchangeStart(run.sid))
         if exchange.expect(ExchangeStart).sid != run.sid:
             raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner answered for another run.")
@@ -120,12 +122,12 @@ def respond_exchange(
     with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
         try:
             exchange = _Exchange(peer, run, stream, meter, cancelled or never)
+            stream.send(ExchangeStart(run.sid))
+            exchange.take_turns()
         except MutualsError as error:
-            if error.code is ErrorCode.PREVIEW_CHANGED:
+            if error.code is ErrorCode.PREVIEW_CHANGED and not isinstance(error, PartnerRefused):
                 raise MutualsError(ErrorCode.NOT_AUTHORISED_YET, error.message, hint=error.hint) from error
             raise
-        stream.send(ExchangeStart(run.sid))
-        exchange.take_turns()
         exchange.finish()
         stream.send(ExchangeDone(run.sid))
 
@@ -134,13 +136,20 @@ class _Exchange:
     """One stream's worth of an exchange. Making one checks what must hold before the partner hears of it."""
 
     def __init__(
-        self, peer: Peer, run: Run, stream: ExchangeStream, progress: Progress, cancelled: Cancelled
+        self,
+        peer: Peer,
+        run: Run,
+        stream: ExchangeStream,
+        progress: Progress,
+        cancelled: Cancelled,
+        expected: bytes | None = None,
     ) -> None:
         self._peer = peer
         self._run = run
         self._stream = stream
         self._progress = progress
         self._cancelled = cancelled
+        self._expected = expected
         with peer.store.transaction() as tx:
             self._active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
             check_logs_accepted(tx, run.partner)
@@ -157,7 +166,7 @@ class _Exchange:
         self._prepared: Prepared | None = None
         self._rows: list[OutgoingRow] = []
         if run.state is RunState.REVEALED:
-            self._prepared = prepare_outgoing(peer, run, self._active)
+            self._prepared = prepare_outgoing(peer, run, self._active, expected)
         else:
             self._rows = stored_envelopes(peer, run)
             require_still_eligible(peer, run, self._active, self._rows)
@@ -165,6 +174,10 @@ class _Exchange:
     def begin(self) -> None:
         """Fix what is sent, before the first record leaves or arrives; nothing where that has happened."""
         if self._prepared is not None:
+            if self._prepared.preview.day != utc_date(
+                self._peer.clock()
+            ):  # other consents count than yesterday
+                self._prepared = prepare_outgoing(self._peer, self._run, self._active, self._expected)
             keep_outgoing(self._peer, self._run, self._prepared)
             self._prepared = None
             self._rows = stored_envelopes(self._peer, self._run)
@@ -205,7 +218,8 @@ class _Exchange:
                 records_received=receiver.records if receiver else 0,
                 pairs_received=receiver.pairs if receiver else 0,
             )
-        end_run(self._peer, self._run, RunState.DONE, expect={RunState.EXCHANGING})
+            close_run(tx, self._peer, self._run, RunState.DONE, reason=None, expect={RunState.EXCHANGING})
+        destroy_spool(self._peer, self._run)
 
     def expect(self, kind: type[Expected]) -> Expected:
         """The partner's next message, which must be of this kind."""

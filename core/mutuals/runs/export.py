@@ -10,18 +10,20 @@ were agreed. A fault is evidence, and nothing is exported.
 An operator gets the fields that the agreement gives to the operator's department and that the own policy lets the
 operator view or export; the others are refused by name and rule. An export is signed by the operator; where the policy
 asks for four eyes, a second operator approves it before (``mutuals.runs.export_approval``). Each own contact of the
-overlap whose pair came with a record gets one row. Where the partner knows it as several contacts (one by
-e-mail address, another by phone), the row is that of the lowest rank: fields of two people are never mixed.
+overlap whose pair came with a record, and whom the source still lets take part (``mutuals.runs.own_contacts``), gets
+one row. Where the partner knows it as several contacts (one by e-mail address, another by phone), the row is that of
+the lowest rank: fields of two people are never mixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mutuals.agreement.active import ActiveAgreement, load_readable
+from mutuals.agreement.active import ActiveAgreement, load_readable, utc_date
 from mutuals.agreement.document import agreement_id
 from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -40,12 +42,16 @@ from mutuals.runs.lifecycle import log_run
 from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.opened import ContentFault, Opening
 from mutuals.runs.overlap import Overlap
+from mutuals.runs.own_contacts import require_own_exportable, still_taking_part
 from mutuals.runs.permitted import Reading, RefusedField, readable_fields, require_readable
 from mutuals.runs.shares import load_shares
-from mutuals.runs.tables import CONTACT_ID, write_table
-from mutuals.runs.transforms import Value, column_of
+from mutuals.runs.tables import CONTACT_ID, Rows, Style, write_table
+from mutuals.runs.transforms import Column, Value, column_of
 from mutuals.store.database import Transaction
 from mutuals.store.rows import ExportRow, IncomingRow, OperatorRow, ReceivedRow
+
+if TYPE_CHECKING:
+    from mutuals.runs.campaign import CampaignShape
 
 EXCHANGED = "run.exchanged"
 """The entry of the log when an exchange is complete."""
@@ -63,7 +69,9 @@ class ReceivedRecords:
 
     ``fields`` are the agreed fields the operator may view or export (``reading``), ``refused`` the others and why.
     ``rows`` holds own contact id and values by field. ``expired`` counts records past their retention, ``ambiguous``
-    the own contacts that the partner knows as several, ``opened`` all records that were there.
+    the own contacts that the partner knows as several, ``opened`` all records that were there. ``withheld`` counts own
+    contacts left out by reason: the source no longer lets them take part. ``delete_by`` is the first day on which
+    something of it has to be gone, ``suppressions`` the number of withdrawals that were looked at.
     """
 
     run: Run
@@ -75,6 +83,9 @@ class ReceivedRecords:
     ambiguous: int
     opened: int
     reading: Reading = "export"
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    delete_by: date | None = None
+    suppressions: int = 0
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -88,8 +99,8 @@ def open_received(
     """Open and check what run ``run_id`` received, for an unlocked operator who views or exports it.
 
     Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_ENTITLED (role, department, policy, or
-    no key to this run), LOG_ROLLED_BACK while a log shared with the partner lacks what was cosigned, PartnerFault (the
-    partner signed something that was not agreed).
+    no key to this run), LOG_ROLLED_BACK while a log shared with the partner lacks what was cosigned, INPUT_QUALITY
+    where the own source cannot be read, PartnerFault (the partner signed something that was not agreed).
     """
     require_role(keys, READ_ROLES, "read received records")
     shares = load_shares(peer, run_id)
@@ -113,16 +124,15 @@ def open_received(
         sealed_overlap = tx.overlaps.get(run.run_id)
         envelopes = tx.envelopes.incoming(run.run_id)
         exchanged_at = _exchanged_at(tx, run)
-    shared = active.agreement.sends(active.own_side.other)
-    overlap = _open_overlap(run, private, sealed_overlap)
+        suppressions = tx.suppressions.count()
+    overlap = open_overlap(run, private, sealed_overlap)
     now = peer.clock()
     shared = active.agreement.sends(active.own_side.other)
     names = {item.name for item in visible}
+    alive = _Alive(now, exchanged_at, {item.retention_days for item in visible})
     try:
         keys_of_run = _record_keys(run, private, envelopes)
-        opening = Opening(
-            shared, names, keys_of_run, envelopes, lambda row: _delete_after(row, exchanged_at) > now
-        )
+        opening = Opening(shared, names, keys_of_run, envelopes, alive)
         # What is deleted meanwhile, the count tells in write_export.
         for first in range(0, overlap.count, PAGE):
             with peer.store.transaction() as tx:
@@ -131,16 +141,20 @@ def open_received(
         rows, ambiguous = opening.joined(overlap)
     except ContentFault as fault:
         raise _report(peer, run, fault) from fault
+    still = still_taking_part(peer, active, rows.contacts)
     return ReceivedRecords(
         run=run,
         active=active,
         fields=visible,
         refused=refused,
-        rows=rows,
+        rows=rows.of(still.contacts),
         expired=opening.expired,
         ambiguous=ambiguous,
         opened=opening.opened,
         reading=reading,
+        withheld=still.withheld,
+        delete_by=alive.first_end and utc_date(alive.first_end),
+        suppressions=suppressions,
     )
 
 
@@ -181,53 +195,102 @@ def write_export(
     *,
     force: bool = False,
     raw: bool = False,
-) -> None:
+    shape: CampaignShape | None = None,
+) -> int:
     """Write the rows to ``path`` (.csv or .parquet), readable by its owner alone, and record the export.
 
-    ``raw`` leaves out the guard against formulas in CSV (``mutuals.runs.tables``). The export is signed and recorded
-    before the file appears, so that no copy exists that the deletion certificate would not name; that is also where
-    operator, agreement and policy are asked for the last time. Raises MutualsError (USAGE) for another kind of file or
-    one that exists, unless ``force``; LOCAL where it cannot be written; NOT_ENTITLED, AGREEMENT_NOT_ACTIVE or
-    NOT_AUTHORISED_YET (four eyes) where it may not be taken out.
+    ``shape`` gives the file a CRM's headings and own columns; without it the ids stand under ``contact_id`` and fields
+    under their names. ``raw`` leaves out the guard against formulas in CSV (``mutuals.runs.tables``); how many cells it
+    changed is returned. The export is signed and recorded before the file appears, so that no copy exists that the
+    deletion certificate would not name; that is also where operator, agreement and policy are asked for the last time.
+    Raises MutualsError (USAGE) for another kind of file or one that exists, unless ``force``; LOCAL where it cannot be
+    written; NOT_ENTITLED, AGREEMENT_NOT_ACTIVE, RUN_STATE or NOT_AUTHORISED_YET (four eyes) where it may not be taken
+    out.
     """
-    run = received.run
+    own = () if shape is None else shape.own
+    facts = {
+        "mutuals.agreement": received.active.agreement_id,
+        "mutuals.run": received.run.run_id,
+        "mutuals.purpose": received.active.agreement.purpose,
+        **({"mutuals.delete_by": received.delete_by.isoformat()} if received.delete_by else {}),
+    }
+    rows: Rows = received.rows
+    if shape is None:
+        columns = [(heading(item.name), item.name, column_of(item)) for item in received.fields]
+        style = Style(raw=raw, facts=facts)
+    else:
+        own_columns = [(name, shape.own_key(name), Column.TEXT) for name in shape.own_columns]
+        sent = [(shape.fields[item.name], item.name, column_of(item)) for item in received.fields]
+        columns, rows = [*own_columns, *sent], shape.rows(received.rows)
+        style = Style(
+            contact=shape.contact,
+            delimiter=shape.delimiter,
+            mark=shape.mark,
+            raw=raw,
+            verbatim=frozenset(key for _, key, _ in own_columns),
+            facts=facts,
+        )
+    return write_table(
+        path,
+        columns,
+        rows,
+        force=force,
+        style=style,
+        before_visible=lambda: record_export(
+            peer, received, keys, str(path.absolute()), path.suffix, own=own
+        ),
+    )
+
+
+def record_export(
+    peer: Peer,
+    received: ReceivedRecords,
+    keys: OperatorKeys,
+    file: str,
+    kind: str,
+    *,
+    own: Sequence[str] = (),
+) -> None:
+    """Sign and log that the operator takes the rows out, to ``file``, before anybody has them.
+
+    ``kind`` is the ending of the file's name, or what there is in place of a file; ``own`` are the headings of own
+    columns that go with them. Raises MutualsError as ``write_export`` does where they may not be taken out.
+    """
+    run, now = received.run, peer.clock()
     names = [item.name for item in received.fields]
-
-    def record() -> None:
-        now = peer.clock()
-        with peer.store.transaction() as tx:
-            approved_by = _require_still_allowed(tx, peer, received, keys)
-            row = ExportRow(
-                run.run_id, keys.name, str(path.absolute()), len(received.rows), tuple(names), now
-            )
-            tx.exports.put(row)
-            facts = {
-                "rows": row.rows,
-                "fields": names,
-                "kind": path.suffix,
-                "approved_by": list(approved_by),
-                "policy": policy_in_force(tx),
-            }
-            signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
-            log_run(
-                tx,
-                run,
-                "exported",
-                now,
-                operator=keys.name,
-                rows=row.rows,
-                fields=names,
-                file=path.suffix,
-                **signed.evidence(),
-            )
-            use_approvals(tx, run.run_id, now)
-
-    columns = [(_heading(item.name), item.name, column_of(item)) for item in received.fields]
-    write_table(path, columns, received.rows, force=force, raw=raw, before_visible=record)
+    further: dict[str, object] = {"own": list(own)} if own else {}
+    if received.delete_by:
+        further["delete_by"] = received.delete_by.isoformat()
+    with peer.store.transaction() as tx:
+        approved_by = _require_still_allowed(tx, peer, received, keys, own)
+        row = ExportRow(run.run_id, keys.name, file, len(received.rows), tuple(names), now)
+        tx.exports.put(row)
+        facts = {
+            "rows": row.rows,
+            "fields": names,
+            "kind": kind,
+            "approved_by": list(approved_by),
+            "policy": policy_in_force(tx),
+            **further,
+        }
+        signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
+        log_run(
+            tx,
+            run,
+            "exported",
+            now,
+            operator=keys.name,
+            rows=row.rows,
+            fields=names,
+            file=kind,
+            **further,
+            **signed.evidence(),
+        )
+        use_approvals(tx, run.run_id, now)
 
 
 def _require_still_allowed(
-    tx: Transaction, peer: Peer, received: ReceivedRecords, keys: OperatorKeys
+    tx: Transaction, peer: Peer, received: ReceivedRecords, keys: OperatorKeys, own: Sequence[str]
 ) -> tuple[str, ...]:
     """What ``open_received`` found must hold at the moment the file appears; who approved it besides the operator."""
     operator = require_current(tx, keys)
@@ -244,6 +307,7 @@ def _require_still_allowed(
                 f"Operator {keys.name} may not export {item.name}. {rule}",
                 hint=why.changes if why else f"Export it: mutuals export {received.run.run_id}",
             )
+    require_own_exportable(current_policy(tx), own, operator)
     if tx.received.count(received.run.run_id) != received.opened:
         raise MutualsError(
             ErrorCode.RUN_STATE,
@@ -251,7 +315,14 @@ def _require_still_allowed(
             "or their retention ended. Nothing was written.",
             hint=f"Export what is left: mutuals export {received.run.run_id}",
         )
-    return require_approval(tx, received.run.run_id, keys.name, [item.name for item in received.fields])
+    if tx.suppressions.count() != received.suppressions:
+        raise MutualsError(
+            ErrorCode.RUN_STATE,
+            f"While the records of run {received.run.run_id} were open, own contacts were withdrawn. Nothing was "
+            "written.",
+            hint=f"Export what is left: mutuals export {received.run.run_id}",
+        )
+    return require_approval(tx, received.run.run_id, keys.name, [item.name for item in received.fields], own)
 
 
 def _exchanged_at(tx: Transaction, run: Run) -> datetime | None:
@@ -260,6 +331,27 @@ def _exchanged_at(tx: Transaction, run: Run) -> datetime | None:
         entry.at for entry in tx.log.kinds([run.agreement], EXCHANGED) if entry.body.get("run") == run.run_id
     ]
     return ended[-1] if ended else None
+
+
+class _Alive:
+    """Whether a record may still be read; ``first_end`` is when the first of those that do must be gone.
+
+    Only records of the retention classes ``kept`` (days) count for that: those that hold a field that is read.
+    """
+
+    def __init__(self, now: datetime, exchanged_at: datetime | None, kept: set[int]) -> None:
+        self.first_end: datetime | None = None
+        self._now = now
+        self._exchanged_at = exchanged_at
+        self._kept = kept
+
+    def __call__(self, row: ReceivedRow) -> bool:
+        ends = _delete_after(row, self._exchanged_at)
+        if ends <= self._now:
+            return False
+        if row.retention_days in self._kept and (self.first_end is None or ends < self.first_end):
+            self.first_end = ends
+        return True
 
 
 def _delete_after(row: ReceivedRow, exchanged_at: datetime | None) -> datetime:
@@ -272,12 +364,13 @@ def _delete_after(row: ReceivedRow, exchanged_at: datetime | None) -> datetime:
     return min(row.delete_after, came + timedelta(days=row.retention_days))
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
     """A field's heading in the file: its name, unless that is where the own contact id stands."""
     return f"partner_{name}" if name == CONTACT_ID else name
 
 
-def _open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
+def open_overlap(run: Run, private: bytes, sealed: bytes | None) -> Overlap:
+    """The overlap of a finished run, by its receiving key's private half. Raises MutualsError (RUN_STATE, LOCAL)."""
     if sealed is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"The overlap of run {run.run_id} was destroyed.")
     try:

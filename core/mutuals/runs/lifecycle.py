@@ -15,7 +15,7 @@ from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
 from mutuals.runs.shares import destroy_share, settle_shares
-from mutuals.runs.spool import destroy_spool, sweep_spools
+from mutuals.runs.spool import destroy_spool, spool_files, sweep_spools
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.database import Transaction
 
@@ -138,31 +138,43 @@ def describe(error: BaseException) -> str:
 def expire_runs(peer: Peer) -> list[Run]:
     """End what is overdue: runs whose date for reveal or exchange has passed, and matches that were killed.
 
-    Also removes what is left of the spools and key shares of runs that have ended. Returns the runs it ended.
+    Also removes what is left of the spools and key shares of runs that have ended. Returns the runs it ended; what
+    another process of this company moved meanwhile is that one's.
     """
     now = peer.clock()
+    spools = spool_files(
+        peer
+    )  # before the runs are read: a file that another process makes meanwhile is not in it
     with peer.store.transaction() as tx:
         runs = tx.runs.list()
     expired = []
     for run in runs:
-        if run.state in {RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING}:
-            if run.reveal_by is not None and run.reveal_by < now:
-                expired.append(end_run(peer, run, RunState.EXPIRED, reason="Its date passed unused."))
-        elif run.state is RunState.MATCHING and run.opened_at + ABANDONED_AFTER < now:
+        overdue = _overdue(run, now)
+        if overdue is None:
+            continue
+        state, reason = overdue
+        try:
             expired.append(
-                end_run(
-                    peer,
-                    run,
-                    RunState.FAILED,
-                    reason="It was interrupted and never resumed.",
-                    tell_partner=True,
-                )
+                end_run(peer, run, state, reason=reason, tell_partner=run.state is RunState.MATCHING)
             )
-        elif run.state is RunState.REVEALING and run.reveal_by is not None and run.reveal_by < now:
-            expired.append(end_run(peer, run, RunState.HALF_REVEALED, reason="The reveal was interrupted."))
-    sweep_spools(peer, {run.run_id for run in runs if run.spool_key is not None})
+        except MutualsError as error:
+            if error.code is not ErrorCode.RUN_STATE:
+                raise
+    sweep_spools(spools, {run.run_id for run in runs if run.spool_key is not None})
     settle_shares(peer)
     return expired
+
+
+def _overdue(run: Run, now: datetime) -> tuple[RunState, str] | None:
+    """How a run ends whose time has passed, and why; nothing where it may wait."""
+    passed = run.reveal_by is not None and run.reveal_by < now
+    if run.state in {RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING} and passed:
+        return RunState.EXPIRED, "Its date passed unused."
+    if run.state is RunState.MATCHING and run.opened_at + ABANDONED_AFTER < now:
+        return RunState.FAILED, "It was interrupted and never resumed."
+    if run.state is RunState.REVEALING and passed:
+        return RunState.HALF_REVEALED, "The reveal was interrupted."
+    return None
 
 
 def log_run(tx: Transaction, run: Run, event: str, now: datetime, **details: object) -> None:

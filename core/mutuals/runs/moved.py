@@ -14,7 +14,7 @@ class ExchangeSummary:
     received.
 
     ``withheld`` counts own contacts of the overlap by reason, ``pairs_received`` the pairs that have a
-    record.
+    record. ``preview`` is the short name of the preview that was sealed for sending, nothing before that.
     """
 
     contacts_sent: int
@@ -24,6 +24,7 @@ class ExchangeSummary:
     contacts_received: int
     records_received: int
     pairs_received: int
+    preview: str | None = None
 
 
 def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
@@ -35,7 +36,7 @@ def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
                 facts[entry.event] = entry.body
     sent = facts.get("run.exchange_prepared", {})
     received = facts.get("run.exchanged", {})
-    withheld, fields = sent.get("withheld"), sent.get("fields")
+    withheld, fields, preview = sent.get("withheld"), sent.get("fields"), sent.get("preview")
     return ExchangeSummary(
         contacts_sent=_number(sent, "contacts"),
         records_sent=_number(sent, "records"),
@@ -44,6 +45,7 @@ def exchange_summary(peer: Peer, run: Run) -> ExchangeSummary:
         contacts_received=_number(received, "contacts_received"),
         records_received=_number(received, "records_received"),
         pairs_received=_number(received, "pairs_received"),
+        preview=preview if isinstance(preview, str) else None,
     )
 
 

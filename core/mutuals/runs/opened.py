@@ -44,6 +44,16 @@ class OpenedRows(Sequence[tuple[str, dict[str, Value]]]):
         self._contacts = contacts
         self._values = values
 
+    @property
+    def contacts(self) -> pl.Series:
+        """The own contact ids (String), one for each row."""
+        return self._contacts
+
+    def of(self, contacts: pl.Series) -> OpenedRows:
+        """The rows of those own contacts (ids, String)."""
+        chosen = self._contacts.is_in(contacts.implode())
+        return OpenedRows(self._contacts.filter(chosen), self._values.filter(chosen))
+
     def __len__(self) -> int:
         return len(self._contacts)
 
@@ -65,6 +75,10 @@ class OpenedRows(Sequence[tuple[str, dict[str, Value]]]):
             (contact, {name: value for name, value in zip(names, row, strict=True) if value is not None})
             for contact, row in zip(self._contacts[index], self._values[index].rows(), strict=True)
         ]
+
+    def columns(self) -> tuple[pl.Series, pl.DataFrame]:
+        """The same as columns: the contact ids (String), and the values of each field, null where there is none."""
+        return self._contacts, self._values
 
 
 class Opening:

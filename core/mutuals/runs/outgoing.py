@@ -17,6 +17,7 @@ import polars as pl
 
 from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.operators import OperatorKeys
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import carried_out
@@ -25,11 +26,12 @@ from mutuals.protocol.envelopes import decode_records
 from mutuals.protocol.exchange import Flow, SealedEnvelope, seal_envelopes
 from mutuals.protocol.messages import Envelope
 from mutuals.protocol.sealing import new_secret
-from mutuals.runs.authorisation import Authorisation, require_authorisation
+from mutuals.runs.authorisation import Authorisation, authorise_exchange, require_authorisation
 from mutuals.runs.ledger import seal_contacts
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.permitted import sendable_fields
-from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source
+from mutuals.runs.preview import Preview, preview_run, read_overlap_and_source, wrong_state
+from mutuals.runs.preview_id import preview_id
 from mutuals.runs.records import ineligible
 from mutuals.store.database import Transaction
 from mutuals.store.rows import OutgoingRow, SentRow
@@ -76,19 +78,45 @@ def authorisation_for(peer: Peer, preview: Preview) -> Authorisation:
     with peer.store.transaction() as tx:
         for id in authorisation.ids:
             tx.authorisations.void(id, now)
-        log_run(tx, run, "preview_changed", now, authorisation=authorisation.id)
+        log_run(
+            tx,
+            run,
+            "preview_changed",
+            now,
+            authorisation=authorisation.id,
+            authorised=preview_id(authorisation.preview),
+            preview=preview.id,
+        )
     raise MutualsError(
         ErrorCode.PREVIEW_CHANGED,
-        f"What run {run.run_id} would send is no longer what {authorisation.operator} authorised; "
-        "nothing was sent.",
+        f"What run {run.run_id} would send is preview {preview.id} now, and no longer what {authorisation.operator} "
+        f"authorised, {preview_id(authorisation.preview)}; nothing was sent.",
         hint=f"Look at the new preview and authorise it: mutuals exchange {run.run_id}",
     )
 
 
-def prepare_outgoing(peer: Peer, run: Run, active: ActiveAgreement) -> Prepared:
+def authorise_preview(peer: Peer, preview: Preview, keys: OperatorKeys) -> Authorisation:
+    """Permit sending exactly what ``preview`` shows, by whoever has looked at it.
+
+    Raises MutualsError: PREVIEW_CHANGED where the policy, the withdrawals or the day are others than when it was made,
+    RUN_STATE where the run is no longer revealed; NOT_ENTITLED and NOT_AUTHORISED_YET as ``authorise_exchange``.
+    """
+    with peer.store.transaction() as tx:
+        run = tx.runs.get(preview.run.run_id)
+        if run is None or run.state is not RunState.REVEALED:
+            raise wrong_state(run or preview.run)
+        require_same_basis(tx, preview, peer.clock(), "nothing was authorised")
+    fields = [item.shared.name for item in preview.outgoing.fields]
+    return authorise_exchange(peer, run, fields, preview.digest, keys)
+
+
+def prepare_outgoing(
+    peer: Peer, run: Run, active: ActiveAgreement, expected: bytes | None = None
+) -> Prepared:
     """Build and seal what this side sends now, if that is what was authorised.
 
-    Raises MutualsError: NOT_AUTHORISED_YET, PREVIEW_CHANGED, INPUT_QUALITY.
+    ``expected`` is the digest of the preview that somebody was shown before: nothing else is sent, whatever a standing
+    mandate permits. Raises MutualsError: NOT_AUTHORISED_YET, PREVIEW_CHANGED, INPUT_QUALITY.
     """
     if not active.agreement.sends(active.own_side):
         return Prepared(preview_run(peer, run, active), None, [])
@@ -96,6 +124,13 @@ def prepare_outgoing(peer: Peer, run: Run, active: ActiveAgreement) -> Prepared:
         require_authorisation(tx, "exchange", run, active, peer.clock())
     preview = preview_run(peer, run, active)
     authorisation = authorisation_for(peer, preview)
+    if expected is not None and not hmac.compare_digest(expected, preview.digest):
+        raise MutualsError(
+            ErrorCode.PREVIEW_CHANGED,
+            f"What run {run.run_id} would send is preview {preview.id} now, and no longer {preview_id(expected)}, "
+            "which was shown; nothing was sent.",
+            hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
+        )
     envelopes = seal_envelopes(
         outgoing_flow(peer, run, active),
         preview.outgoing.records,
@@ -114,18 +149,7 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
     preview = prepared.preview
     with peer.store.transaction() as tx:
         active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
-        if preview.policy != policy_in_force(tx):
-            raise MutualsError(
-                ErrorCode.PREVIEW_CHANGED,
-                f"The policy changed while run {run.run_id} was being prepared; nothing was sent.",
-                hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
-            )
-        if preview.withdrawals != tx.suppressions.count():
-            raise MutualsError(
-                ErrorCode.PREVIEW_CHANGED,
-                f"A contact was withdrawn while run {run.run_id} was being prepared; nothing was sent.",
-                hint=f"Look at the new preview: mutuals exchange {run.run_id} --dry-run",
-            )
+        require_same_basis(tx, preview, now, "nothing was sent")
         if prepared.authorisation is not None:
             current = require_authorisation(tx, "exchange", run, active, now)
             if current.preview not in (None, preview.digest):
@@ -159,10 +183,33 @@ def keep_outgoing(peer: Peer, run: Run, prepared: Prepared) -> None:
             fields=[item.shared.name for item in preview.outgoing.fields],
             kept_back=[item.field for item in preview.kept_back],
             policy=preview.policy,
+            preview=preview.id,
             authorisation=prepared.authorisation.id if prepared.authorisation else None,
             operators=list(prepared.authorisation.operators) if prepared.authorisation else [],
             by_mandate=prepared.authorisation.by_mandate if prepared.authorisation else None,
         )
+
+
+def require_same_basis(tx: Transaction, preview: Preview, now: datetime, outcome: str) -> None:
+    """What a preview rests on besides the source is what it was: the policy, the withdrawals, the day.
+
+    ``outcome`` completes the sentence of the refusal. Raises MutualsError (PREVIEW_CHANGED).
+    """
+    run_id = preview.run.run_id
+    since = f"since preview {preview.id} of run {run_id} was made; {outcome}."
+    if preview.policy != policy_in_force(tx):
+        what = "The policy changed"
+    elif preview.withdrawals != tx.suppressions.mark():
+        what = "A contact was withdrawn, or let back in,"
+    elif preview.day != utc_date(now):
+        what = "A new day began, on which other consents count,"
+    else:
+        return
+    raise MutualsError(
+        ErrorCode.PREVIEW_CHANGED,
+        f"{what} {since}",
+        hint=f"Look at the new preview: mutuals exchange {run_id} --dry-run",
+    )
 
 
 def stored_envelopes(peer: Peer, run: Run) -> list[OutgoingRow]:

@@ -2,14 +2,17 @@
 
 preview = preview_exchange(peer, run_id)
 preview.outgoing.withheld     # {"no_consent": 3}
+preview.id                    # "3f2a-91c0-77de-0b12"
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from mutuals.agreement.active import ActiveAgreement, load_for_run, utc_date
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.models.agreement import ConsentRule
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import carried_out
@@ -17,6 +20,7 @@ from mutuals.policy.current import current_policy, policy_in_force
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.permitted import RefusedField, sendable_fields
 from mutuals.runs.prepare import read_bound_source
+from mutuals.runs.preview_id import preview_id
 from mutuals.runs.records import NOTHING, OutgoingRecords, build_records, preview_digest
 from mutuals.runs.spool import load_overlap
 from mutuals.sources import ContactTable
@@ -27,16 +31,24 @@ class Preview:
     """What a run would send: ``digest`` (32 bytes) is over exactly ``outgoing.records``.
 
     ``policy`` is the digest (hex) of the policy in force, ``kept_back`` the agreed fields that it does not let leave,
-    ``withdrawals`` the number of suppressions when the source was read.
+    ``withdrawals`` the mark of the suppressions when the source was read, ``day`` (UTC) the day for which consent was
+    judged and ``rule`` how: the agreement's, or the policy's where that is stricter.
     """
 
     run: Run
     active: ActiveAgreement
     outgoing: OutgoingRecords
     digest: bytes = field(repr=False)
-    policy: str | None = None
-    kept_back: tuple[RefusedField, ...] = ()
-    withdrawals: int = 0
+    day: date
+    rule: ConsentRule
+    policy: str | None
+    kept_back: tuple[RefusedField, ...]
+    withdrawals: str
+
+    @property
+    def id(self) -> str:
+        """Its short name, by which two people know that they saw the same."""
+        return preview_id(self.digest)
 
     @property
     def sends(self) -> bool:
@@ -45,7 +57,7 @@ class Preview:
 
 
 def preview_exchange(peer: Peer, run_id: str) -> Preview:
-    """What the revealed run ``run_id`` would send now.
+    """What the revealed run ``run_id`` would send now, with the values at hand (``outgoing.columns``).
 
     Raises MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, INPUT_QUALITY.
     """
@@ -58,31 +70,33 @@ def preview_exchange(peer: Peer, run_id: str) -> Preview:
         if run.state is not RunState.REVEALED:
             raise wrong_state(run)
         active = load_for_run(tx, run, peer.clock(), own=peer.fingerprint.hex())
-    return preview_run(peer, run, active)
+    return preview_run(peer, run, active, keep_columns=True)
 
 
-def preview_run(peer: Peer, run: Run, active: ActiveAgreement) -> Preview:
+def preview_run(peer: Peer, run: Run, active: ActiveAgreement, *, keep_columns: bool = False) -> Preview:
     """As ``preview_exchange``, for a run and an agreement that were already looked at."""
     if run.spool_key is None:
         raise wrong_state(run)
     with peer.store.transaction() as tx:
-        policy, withdrawals = policy_in_force(tx), tx.suppressions.count()
+        policy, withdrawals = policy_in_force(tx), tx.suppressions.mark()
         current = current_policy(tx)
     _, kept_back = sendable_fields(current, active)
+    agreement, day = carried_out(current, active.agreement), utc_date(peer.clock())
     outgoing = NOTHING
     if active.agreement.sends(active.own_side):
         overlap, table = read_overlap_and_source(peer, run, active)
         outgoing = build_records(
-            carried_out(current, active.agreement),
+            agreement,
             active.own_side,
             overlap,
             table,
             mapping=active.mapping,
-            today=utc_date(peer.clock()),
+            today=day,
             kept_back=[item.field for item in kept_back],
+            keep_columns=keep_columns,
         )
     digest = preview_digest(run.spool_key, run.sid, run.role, outgoing.records)
-    return Preview(run, active, outgoing, digest, policy, kept_back, withdrawals)
+    return Preview(run, active, outgoing, digest, day, agreement.consent, policy, kept_back, withdrawals)
 
 
 def read_overlap_and_source(peer: Peer, run: Run, active: ActiveAgreement) -> tuple[Overlap, ContactTable]:

@@ -30,11 +30,13 @@ _EMPTY = "empty"
 class WrittenColumn:
     """One field of all contacts: ``members`` (String) as ``"city":"Bremen"``, null where no value is sent.
 
-    ``empty`` counts the contacts without a value, ``withheld`` those whose value does not fit, by reason.
+    ``cells`` (String, null where empty) are what the source holds. ``empty`` counts the contacts without a value,
+    ``withheld`` those whose value does not fit, by reason.
     """
 
     shared: SharedField
     members: pl.Series = field(repr=False)
+    cells: pl.Series = field(repr=False)
     empty: int
     withheld: dict[str, int]
 
@@ -68,7 +70,7 @@ def write_column(shared: SharedField, cells: pl.Series) -> WrittenColumn:
         chunks.append(pl.Series(shared.name, members, dtype=pl.String))
     written = pl.concat(chunks) if chunks else pl.Series(shared.name, [], dtype=pl.String)
     empty = lost.pop(_EMPTY, 0)
-    return WrittenColumn(shared, written, empty, dict(lost))
+    return WrittenColumn(shared, written, cells, empty, dict(lost))
 
 
 def objects(columns: Sequence[WrittenColumn], contacts: int) -> pl.Series:
@@ -112,6 +114,12 @@ class RecordColumns(Sequence[PlainRecord]):
         for (lowest, *also), *written in zip(ranks, *texts, strict=True):
             for days, text in zip(classes, written, strict=True):
                 yield PlainRecord(lowest, tuple(also), days, text.encode())
+
+
+def refusal(shared: SharedField, cell: str | None) -> str | None:
+    """Why a cell (null where empty) becomes no value of its field; nothing where it does, or where it is empty."""
+    _, reason = _member(shared, cell or "")
+    return None if reason in {"", _EMPTY} else reason
 
 
 def _member(shared: SharedField, cell: str) -> tuple[str | None, str]:

@@ -57,13 +57,14 @@ class OutgoingRecords:
     ``records`` ascend by rank and retention class. ``sent`` has a row for each contact, by lowest rank: ``contact``
     (String), its ``ranks`` (List[UInt32], ascending), and in ``fields`` (String) for each of ``fields`` a ``1`` where
     it has a value, else a ``0``. ``withheld`` counts the overlap's other contacts by reason. ``fields`` are in the
-    agreement's order.
+    agreement's order; so are ``columns``, their values, which are kept only for who asked to look at them.
     """
 
     records: Sequence[PlainRecord] = field(repr=False)
     sent: pl.DataFrame = field(repr=False)
     withheld: dict[str, int]
     fields: tuple[FieldSummary, ...]
+    columns: tuple[WrittenColumn, ...] = field(default=(), repr=False)
 
 
 _SENT = {"contact": pl.String(), "ranks": pl.List(pl.UInt32()), "fields": pl.String()}
@@ -81,11 +82,13 @@ def build_records(
     mapping: Mapping[str, str],
     today: date,
     kept_back: Collection[str] = (),
+    keep_columns: bool = False,
 ) -> OutgoingRecords:
     """The records that ``side`` sends of ``overlap`` as of ``today``, from its freshly read source.
 
     ``mapping`` is field → heading; ``kept_back`` names the agreed fields that are not even read, because the own
-    policy does not let them be shared. Raises MutualsError (INPUT_QUALITY) where the source lacks a column.
+    policy does not let them be shared. With ``keep_columns`` the values stay at hand to be looked at. Raises
+    MutualsError (INPUT_QUALITY) where the source lacks a column.
     """
     agreed = agreement.sends(side)
     if not agreed:
@@ -103,6 +106,7 @@ def build_records(
         sent=senders.with_columns(_presence(columns)),
         withheld=withheld,
         fields=tuple(FieldSummary(item.shared, item.values, item.empty, item.withheld) for item in columns),
+        columns=tuple(columns) if keep_columns else (),
     )
 
 

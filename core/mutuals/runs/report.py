@@ -183,6 +183,7 @@ class RunReport:
             "exchange": {
                 "began": self.exchange_began,
                 "complete": self.exchanged,
+                "preview": self.moved.preview,
                 "contacts_sent": self.moved.contacts_sent,
                 "records_sent": self.moved.records_sent,
                 "fields_sent": list(self.moved.fields_sent),

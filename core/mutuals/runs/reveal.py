@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OwnSet, read_own_set
 from mutuals.runs.spool import Matched, load_matched, save_overlap
 from mutuals.runs.statistics import Meter, measured, with_overlap
+from mutuals.store.database import Transaction
 from mutuals.store.rows import PartnerRow
 
 RevealStream = MessageStream[RevealMessage, RevealMessage]
@@ -144,11 +145,12 @@ class _Execution:
         """The mark that positions may have left; a compare-and-set, so that nobody else reveals this run.
 
         A partner may take its time between its approval and its positions, and the agreement be suspended or replaced
-        meanwhile: that is asked in the same transaction.
+        meanwhile, or another process reveal the last run that a mandate permits: so all is asked again in the same
+        transaction.
         """
         now = self.peer.clock()
         with self.peer.store.transaction() as tx:
-            load_for_run(tx, self.run, now, own=self.peer.fingerprint.hex())
+            _checked(tx, self.peer, self.run, now)
             self.run = tx.runs.update(
                 self.run.run_id,
                 {RunState.COUNTED},
@@ -211,19 +213,22 @@ class _Execution:
 
 
 def _check(peer: Peer, run: Run) -> tuple[ActiveAgreement, PartnerRow]:
-    now = peer.clock()
     with peer.store.transaction() as tx:
-        current = tx.runs.get(run.run_id)
-        if current is None or current.state is not RunState.COUNTED:
-            raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} is not waiting for its reveal.")
-        if current.reveal_by is not None and current.reveal_by < now:
-            raise MutualsError(
-                ErrorCode.RUN_STATE, f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}."
-            )
-        active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
-        check_not_blocked(tx, active)
-        require_authorisation(tx, "reveal", run, active, now)
-        partner = tx.partners.get(run.partner)
+        return _checked(tx, peer, run, peer.clock())
+
+
+def _checked(tx: Transaction, peer: Peer, run: Run, now: datetime) -> tuple[ActiveAgreement, PartnerRow]:
+    current = tx.runs.get(run.run_id)
+    if current is None or current.state is not RunState.COUNTED:
+        raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} is not waiting for its reveal.")
+    if current.reveal_by is not None and current.reveal_by < now:
+        raise MutualsError(
+            ErrorCode.RUN_STATE, f"Run {run.run_id} was to be revealed by {current.reveal_by:%Y-%m-%d}."
+        )
+    active = load_for_run(tx, run, now, own=peer.fingerprint.hex())
+    check_not_blocked(tx, active)
+    require_authorisation(tx, "reveal", run, active, now)
+    partner = tx.partners.get(run.partner)
     if partner is None:
         raise MutualsError(ErrorCode.PEER_IDENTITY, "The partner of this run was removed.")
     return active, partner

@@ -84,15 +84,24 @@ def destroy_journal(peer: Peer, run: Run) -> None:
     journal_path(peer, run).unlink(missing_ok=True)
 
 
-def sweep_spools(peer: Peer, alive: Collection[str]) -> None:
-    """Remove the files of all runs but those named; without their keys they are noise, but noise takes room."""
-    for path in peer.home.spool.glob("R-*"):
+def spool_files(peer: Peer) -> list[Path]:
+    """The files there are now."""
+    return list(peer.home.spool.glob("R-*"))
+
+
+def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
+    """Remove those of ``files`` whose run is not named; without their keys they are noise, but noise takes room.
+
+    ``alive`` must have been read after ``files``, since a run enters the store before its file is written; a match in
+    flight, whose journal is written a moment before, holds that.
+    """
+    for path in files:
         if path.stem not in alive and not in_use(path):
             path.unlink(missing_ok=True)
 
 
 def in_use(path: Path) -> bool:
-    """Whether a process holds the file: a match begins its journal a moment before it enters the store."""
+    """Whether a process holds the file (``lock``)."""
     try:
         with path.open("rb") as file:
             return not lock(file)

@@ -1,52 +1,57 @@
-"""A dry run over a source: what it holds, what cannot be used and why, and who could take part.
+"""A dry run over a source: what it holds, what cannot be used and why, who could take part, and what could be done.
 
-Everything here is a count, a row number, a heading or a purpose; never an identifier or another cell.
+    found = check_source(definition, get_profile("uid2-v1"), today, spread=pool.map)
+
+The file is read in batches and its identifiers are normalised in workers; of a value a few bytes of hash are kept.
+Everything in the result is a count, a row number, a heading or a purpose; never an identifier or another cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain, islice
 
 import polars as pl
 
 from mutuals.models.agreement import ConsentRule
-from mutuals.normalisation import Profile, Reason
+from mutuals.normalisation import PROFILES, Profile, Spread
+from mutuals.normalisation.phone import checked_country
 from mutuals.sources.contacts import ContactTable
 from mutuals.sources.definition import SourceDefinition
-from mutuals.sources.identifiers import collect_identifiers
-from mutuals.sources.participants import Participants, participants_among
+from mutuals.sources.participants import Participants, Selection, plain_items
+from mutuals.sources.quality_columns import Column, columns_of, look_at_head
+from mutuals.sources.quality_consent import ConsentFigures, ConsentTally
+from mutuals.sources.quality_countries import region_of
+from mutuals.sources.quality_evidence import EvidenceTally
+from mutuals.sources.quality_identifiers import (
+    COUNTRY,
+    Batch,
+    Examined,
+    IdentifierFigures,
+    IdentifierTally,
+    ProfileFigures,
+    examine_batch,
+)
+from mutuals.sources.quality_layout import Recognised, recognise
+from mutuals.sources.quality_rows import ROWS_SHOWN, Refusal, RowCounter, RowFigures, row_refusals
+from mutuals.sources.quality_suggestions import Evidence, Suggestion, suggest
 
-ROWS_SHOWN = 10
+__all__ = [
+    "IDENTIFIER_TYPES",
+    "ROWS_SHOWN",
+    "ParticipationRule",
+    "Refusal",
+    "SourceCheck",
+    "check_source",
+    "row_refusals",
+    "source_hints",
+]
 IDENTIFIER_TYPES = ("email", "phone")
-EVIDENCE_TEXTS = ("consent_basis", "consent_method", "consent_notice_version", "consent_evidence")
-"""The columns of evidence that decide nothing. Of the last, a reference for each contact, only whether it is given
-is counted.
-"""
-EVIDENCE_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """``count`` values of ``column`` were refused for ``reason``; ``rows`` names the first ROWS_SHOWN of
-    their rows.
-    """
-
-    column: str
-    reason: str
-    count: int
-    rows: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class IdentifierCheck:
-    """Of the ``written`` values of usable rows, ``usable`` were accepted, which are ``distinct`` identifiers."""
-
-    written: int
-    usable: int
-    distinct: int
-    refused: tuple[Refusal, ...]
+Mark = Callable[[ContactTable], ContactTable]
+"""Marks the contacts of a batch that were withdrawn (mutuals.consent)."""
 
 
 @dataclass(frozen=True)
@@ -62,107 +67,124 @@ class ParticipationRule:
 class SourceCheck:
     """What a dry run found.
 
-    ``rows`` counts the rows with content, headings apart; ``contacts`` those that can be used;
-    ``rejected_rows`` the others, with ``rejected`` telling why. ``purposes`` counts contacts by granted
-    purpose, most frequent first. ``participants`` is there where a rule was given, and ``evidence`` then counts them by
-    what the source says of their consent: column of EVIDENCE_TEXTS -> value -> contacts; an empty value says nothing.
+    ``recognised`` and ``columns`` say how the file was understood, ``identifiers`` and ``profiles`` (by name) count by
+    type of identifier. ``participants`` is there where a rule was given, and ``evidence`` then counts them by what the
+    source says of their consent: column of EVIDENCE_TEXTS -> value -> contacts; an empty value says nothing.
     """
 
-    rows: int
-    contacts: int
-    rejected_rows: int
-    rejected: tuple[Refusal, ...]
-    identifiers: dict[str, IdentifierCheck]
-    purposes: dict[str, int]
+    recognised: Recognised
+    columns: tuple[Column, ...]
+    rows: RowFigures
+    identifiers: dict[str, IdentifierFigures]
+    profiles: dict[str, dict[str, ProfileFigures]]
+    consent: ConsentFigures
     participants: Participants | None
-    hints: tuple[str, ...]
+    suggestions: tuple[Suggestion, ...]
     evidence: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def purposes(self) -> dict[str, int]:
+        """Contacts by granted purpose, most frequent first."""
+        return {granted.purpose: granted.contacts for granted in self.consent.purposes}
 
 
 def check_source(
     definition: SourceDefinition,
-    table: ContactTable,
     profile: Profile,
     today: date,
     rule: ParticipationRule | None = None,
+    *,
+    spread: Spread = map,
+    mark: Mark = lambda batch: batch,
 ) -> SourceCheck:
-    """Examine a source that was read. Raises MutualsError (USAGE) for an unknown country."""
-    collected = collect_identifiers(table, IDENTIFIER_TYPES, profile, definition.default_country)
-    participants = None if rule is None else _participants(table, collected, rule, today)
-    identifiers = {kind: _identifier_check(collected, kind) for kind in IDENTIFIER_TYPES}
-    rejected_rows = len({rejected.row for rejected in table.rejected})
-    return SourceCheck(
-        rows=len(table.frame) + rejected_rows + sum(len(rows) - 1 for rows in table.merged),
-        contacts=len(table.frame),
-        rejected_rows=rejected_rows,
-        rejected=row_refusals(table),
+    """Read a source and examine it; ``spread`` distributes the work over cores where there is much.
+
+    Raises MutualsError: INPUT_QUALITY where it cannot be used as a whole, USAGE for an unknown country.
+    """
+    checked_country(definition.default_country)
+    counter = RowCounter(definition)
+    columns = columns_of(definition, counter.file.headings)
+    head = look_at_head(counter.file, columns)
+    country = next((seen.heading for seen in head.looking_like("country")), None)
+    source = counter.contacts(() if country is None else (country,))
+    tallies = {kind: IdentifierTally(kind, profile) for kind in IDENTIFIER_TYPES}
+    consent, evidence = ConsentTally(today), EvidenceTally()
+    selection = None
+    if rule is not None:
+        selection = Selection(rule.consent, today, include_shared=rule.include_shared, itemise=plain_items)
+    collect = () if rule is None else rule.identifiers
+    homes: Counter[str] = Counter()
+    before = 0
+    for batch, examined in _examined(map(mark, source), definition, profile, collect, country, spread):
+        counter.add(batch)
+        consent.add(batch)
+        for kind, tally in tallies.items():
+            tally.add(examined.kinds[kind], before)
+        for text, count in examined.kinds["phone"].homeless.items():
+            region = region_of(text)
+            homes.update({region: count} if region else {})
+        if selection is not None:
+            selection.add(batch, examined.collected)
+            evidence.add(batch)
+        before += len(batch.frame)
+    participants = None if selection is None else selection.participants()
+    rows = counter.figures()
+    identifiers = {kind: tally.figures() for kind, tally in tallies.items()}
+    profiles = {
+        name: {kind: tally.under(other) for kind, tally in tallies.items()}
+        for name, other in PROFILES.items()
+    }
+    figures = consent.figures()
+    found = Evidence(
+        definition=definition,
+        head=head,
+        rows=rows.read,
+        absent=source.absent,
         identifiers=identifiers,
-        purposes=_purposes(table),
+        odd={kind: tally.odd for kind, tally in tallies.items()},
+        codes=tallies["phone"].codes,
+        homes=homes,
+        consent=figures,
+    )
+    return SourceCheck(
+        recognised=recognise(definition, counter.file.headings),
+        columns=columns,
+        rows=rows,
+        identifiers=identifiers,
+        profiles=profiles,
+        consent=figures,
         participants=participants,
-        hints=(
-            *source_hints(table),
-            *_country_hints(definition, identifiers),
-        ),
-        evidence={} if participants is None else _evidence(table, participants),
+        suggestions=suggest(found),
+        evidence={} if participants is None else evidence.of(participants),
     )
 
 
-def row_refusals(table: ContactTable) -> tuple[Refusal, ...]:
-    """Why rows cannot be used, most frequent reason first."""
-    return _refusals((fault.column, fault.reason.value, fault.row) for fault in table.rejected)
+def _examined(
+    source: Iterator[ContactTable],
+    definition: SourceDefinition,
+    profile: Profile,
+    collect: tuple[str, ...],
+    country: str | None,
+    spread: Spread,
+) -> Iterator[tuple[ContactTable, Examined]]:
+    """Each batch with what was found in it, several being worked on at a time; a single one without any worker."""
+    waiting: deque[ContactTable] = deque()
 
+    def work() -> Iterator[Batch]:
+        for batch in source:
+            waiting.append(batch)
+            wanted = {"row", "email", "phone"}
+            frame = batch.frame.select(
+                *sorted(wanted), *([] if country is None else [pl.col(country).alias(COUNTRY)])
+            )
+            slim = ContactTable(frame, (), (), rejected_identifiers=batch.rejected_identifiers)
+            yield Batch(slim, definition.default_country, profile.name, collect)
 
-def _identifier_check(collected: pl.DataFrame, kind: str) -> IdentifierCheck:
-    ours = collected.filter(pl.col("contact").is_not_null(), type=kind)
-    usable = ours["value"].drop_nulls()
-    refused = ours.filter(pl.col("reason").is_not_null())
-    return IdentifierCheck(
-        written=len(ours),
-        usable=len(usable),
-        distinct=usable.n_unique(),
-        refused=_refusals(refused.select("type", "reason", "row").iter_rows()),
-    )
-
-
-def _refusals(faults: Iterable[tuple[str, str, int]]) -> tuple[Refusal, ...]:
-    """Faults (column, reason, row) counted by column and reason, most frequent first."""
-    rows: dict[tuple[str, str], list[int]] = {}
-    for column, reason, row in faults:
-        rows.setdefault((column, reason), []).append(row)
-    refusals = [
-        Refusal(column, reason, len(found), tuple(sorted(set(found))[:ROWS_SHOWN]))
-        for (column, reason), found in rows.items()
-    ]
-    return tuple(sorted(refusals, key=lambda refusal: -refusal.count))
-
-
-def _purposes(table: ContactTable) -> dict[str, int]:
-    granted = table.frame.select("row", purpose="consent").explode("purpose").drop_nulls().unique()
-    counts = granted.group_by("purpose").len().sort("len", "purpose", descending=[True, False])
-    return dict(counts.iter_rows())
-
-
-def _participants(
-    table: ContactTable, collected: pl.DataFrame, rule: ParticipationRule, today: date
-) -> Participants:
-    wanted = collected.filter(pl.col("type").is_in(rule.identifiers))
-    return participants_among(table, wanted, rule.consent, today, include_shared=rule.include_shared)
-
-
-def _evidence(table: ContactTable, participants: Participants) -> dict[str, dict[str, int]]:
-    """What those who take part have in the columns of evidence that the source has, most frequent first."""
-    wanted = pl.DataFrame({"contact_id": participants.contact_ids})
-    taking_part = table.frame.join(wanted, on="contact_id", how="semi")
-    said = pl.col("value").fill_null("")
-    given = pl.when(said == "").then(pl.lit("")).otherwise(pl.lit("given"))
-    counted = {}
-    for column in EVIDENCE_TEXTS:
-        if column in taking_part.columns:
-            value = given if column == "consent_evidence" else said
-            values = taking_part.select(value=column).select(value=value)
-            counts = values.group_by("value").len().sort("len", "value", descending=[True, False])
-            counted[column] = dict(counts.head(EVIDENCE_SHOWN).iter_rows())
-    return counted
+    pending = work()
+    first = list(islice(pending, 2))
+    distribute = spread if len(first) > 1 else map
+    for examined in distribute(examine_batch, chain(first, pending)):
+        yield waiting.popleft(), examined
 
 
 def source_hints(table: ContactTable) -> tuple[str, ...]:
@@ -178,13 +200,3 @@ def source_hints(table: ContactTable) -> tuple[str, ...]:
         for kind, called in (("email", "e-mail addresses"), ("phone", "phone numbers"))
         if kind in table.absent
     )
-
-
-def _country_hints(definition: SourceDefinition, identifiers: dict[str, IdentifierCheck]) -> tuple[str, ...]:
-    homeless = sum(
-        refusal.count for refusal in identifiers["phone"].refused if refusal.reason == Reason.NO_COUNTRY_CODE
-    )
-    if not homeless or definition.default_country is not None:
-        return ()
-    subject = "1 number has" if homeless == 1 else f"{homeless:,} numbers have"
-    return (f"{subject} no country code; set --default-country if they are all of one country.",)

@@ -53,7 +53,7 @@ def candidate_columns(definition: SourceDefinition, mapping: SourceMapping) -> t
     undecided = used_headings(mapping.model_copy(update={"consent": None}))
     counts = Counter(file.headings)
     left = {
-        position: _Count(heading)
+        position: _Count(heading, repeat=mapping.duplicates != "refuse")
         for position, heading in enumerate(file.headings)
         if heading and counts[heading] == 1 and heading not in undecided
     }
@@ -64,20 +64,23 @@ def candidate_columns(definition: SourceDefinition, mapping: SourceMapping) -> t
         ids = sheet.cells[str(at)].str.strip_chars(TRIMMED)
         for position, count in left.items():
             count.add(ids, sheet.cells[str(position)].str.strip_chars(TRIMMED))
-    repeat = mapping.duplicates != "refuse"
-    found = [count.candidate(repeat=repeat) for count in left.values()]
+    found = [count.candidate() for count in left.values()]
     return tuple(
         sorted((c for c in found if c.filled), key=lambda c: (not _LIKELY.search(c.heading), c.days))
     )
 
 
 class _Count:
-    """Counts the contacts that hold each value of one column."""
+    """Counts the contacts that hold each value of one column, in memory for the values; where contacts may ``repeat``,
+    also 16 bytes for each contact and value, so that none is counted twice.
+    """
 
-    def __init__(self, heading: str) -> None:
+    def __init__(self, heading: str, *, repeat: bool) -> None:
         self._heading = heading
+        self._repeat = repeat
         self._seen = DatesSeen()
         self._filled = 0
+        self._counts: list[pl.DataFrame] = []
         self._pairs: list[pl.DataFrame] = []
         self._values: set[str] | None = set()
 
@@ -88,29 +91,42 @@ class _Count:
         self._seen += look_at_dates(rows["cell"])
         if self._values is None:
             return
-        parts = rows.select(pl.col("contact").hash(), part=pl.col("cell").str.split(";")).explode("part")
-        parts = parts.with_columns(pl.col("part").str.strip_chars(TRIMMED)).filter(pl.col("part") != "")
-        parts = parts.with_columns(value=pl.col("part").str.to_lowercase())
-        self._values |= set(parts["value"].unique().to_list())
-        self._pairs.append(parts)
+        parts = rows.select(pl.col("contact").hash(), part="cell")
+        if rows["cell"].str.contains(";", literal=True).any():
+            parts = parts.with_columns(pl.col("part").str.split(";")).explode("part")
+            parts = parts.with_columns(pl.col("part").str.strip_chars(TRIMMED)).filter(pl.col("part") != "")
+        held = parts.with_columns(value=pl.col("part").str.to_lowercase()).unique(
+            ["contact", "value"], maintain_order=True
+        )
+        counted = held.group_by("value", maintain_order=True).agg(pl.col("part").first(), held=pl.len())
+        self._values |= set(counted["value"].to_list())
         if len(self._values) > _MOST_DISTINCT:
             self._values = None
+            self._counts.clear()
             self._pairs.clear()
+            return
+        self._counts.append(counted)
+        if self._repeat:
+            self._pairs.append(held.select("contact", pl.col("value").hash()))
 
-    def candidate(self, *, repeat: bool) -> Candidate:
-        """What was counted; where contacts may ``repeat``, ``filled`` counts each once."""
+    def candidate(self) -> Candidate:
+        """What was counted."""
         filled = self._filled
         days = 2 * (self._seen.year_first + self._seen.year_last) > filled
-        if self._values is None or not self._pairs:
+        if self._values is None or not self._counts:
             return Candidate(self._heading, filled, None if self._values is None else 0, (), days)
-        pairs = pl.concat(self._pairs).unique(["contact", "value"], maintain_order=True)
-        if repeat:
-            filled = pairs["contact"].n_unique()
         counted = (
-            pairs.group_by("value", maintain_order=True)
-            .agg(pl.col("part").first(), held=pl.len())
-            .sort("held", "value", descending=[True, False])
+            pl.concat(self._counts)
+            .group_by("value", maintain_order=True)
+            .agg(pl.col("part").first(), pl.col("held").sum())
         )
+        if self._repeat:
+            pairs = pl.concat(self._pairs).unique()
+            filled = pairs["contact"].n_unique()
+            held = pairs.group_by("value").agg(held=pl.len())
+            by_hash = counted.drop("held").with_columns(hashed=pl.col("value").hash())
+            counted = by_hash.join(held, left_on="hashed", right_on="value")
+        counted = counted.sort("held", "value", descending=[True, False])
         common = counted.filter((pl.col("held") >= SHOWN_FROM) & ~pl.col("value").str.contains("@"))
         repeats = 2 * common["held"].sum() >= counted["held"].sum()
         shown = common.head(MOST_VALUES) if repeats and not days else common.clear()

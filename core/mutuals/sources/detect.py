@@ -17,7 +17,9 @@ from mutuals.sources.encodings import CALLED as ENCODINGS
 from mutuals.sources.formats import open_table, understand_table
 from mutuals.sources.formats.delimiters import CALLED as DELIMITERS
 from mutuals.sources.formats.excel import ExcelFile
-from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, Layout, matching, objections
+from mutuals.sources.languages import plain_heading
+from mutuals.sources.layout import Layout
+from mutuals.sources.layouts import BY_NAME, COMMON, GENERIC, LAYOUTS, matching, objections
 from mutuals.sources.mapped import MappedFile
 from mutuals.sources.mapping import DateOrder, Duplicates, SourceMapping
 from mutuals.sources.sheet import SheetFile
@@ -32,7 +34,10 @@ _ROWS_OF_HEAD = 5000
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person said about a file; whatever is None or empty is found out."""
+    """What a person said about a file; whatever is None or empty is found out.
+
+    What ``mapping`` says of consent is not taken over: it counts when an operator signs it (mutuals.consent.decision).
+    """
 
     layout: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
@@ -82,7 +87,7 @@ def understand(definition: SourceDefinition, wishes: Wishes) -> Understood:
         MappedFile(file, wishes.mapping)
         undecided = wishes.mapping.model_copy(update={"consent": None})
         kept = table.model_copy(update={"mapping": undecided, "columns": {}})
-        return Understood(kept, undecided.layout, None, None, tuple(about), _decision_hints(wishes.mapping))
+        return Understood(kept, undecided.layout, None, None, tuple(about), ())
     if wishes.layout == "native" or (wishes.layout is None and _is_native(file.headings, wishes.columns)):
         plain = table.format == "csv" and (table.encoding, table.delimiter) == ("utf-8", ",")
         kept = table.model_copy(update={"columns": wishes.columns, **({"format": "native"} if plain else {})})
@@ -116,7 +121,8 @@ def rank(headings: Sequence[str]) -> list[Score]:
     alone weighs three; headings nobody knows do not count. Where none of those is there that the CRM writes into every
     export, that weighs three against it.
     """
-    there = set(headings)
+    plain = tuple(map(plain_heading, headings))
+    there = set(plain)
     knowing = {
         heading: [layout for layout in LAYOUTS if heading in layout.marks | layout.known] for heading in there
     }
@@ -130,8 +136,8 @@ def rank(headings: Sequence[str]) -> list[Score]:
         lacking = _ALWAYS_WEIGHT if layout.always and not layout.always & there else 0
         found = sum(weight for heading, weight in weights.items() if layout in knowing[heading])
         share = found / max(sum(weights.values()) + lacking, 1)
-        marks = tuple(h for h in headings if h in layout.marks)
-        scores.append(Score(layout, round(100 * share), marks))
+        marks = tuple(h for h in plain if h in layout.marks)
+        scores.append(Score(layout, round(layout.certainty * share), marks))
     return sorted(scores, key=lambda score: -score.confidence)
 
 
@@ -266,15 +272,6 @@ def dates_in(file: SheetFile, columns: Sequence[str] | None = None) -> DatesSeen
             return dates_in(file, [file.headings[p] for p in dated]) if dated else seen
         seen = sum((look_at_dates(sheet.cells[str(position)]) for position in positions), seen)
     return seen
-
-
-def _decision_hints(mapping: SourceMapping) -> tuple[str, ...]:
-    """What a file says of consent is nobody's decision until somebody here takes and signs it."""
-    if mapping.consent is None:
-        return ()
-    return (
-        "What the mapping says of consent was not taken over: it counts when an operator decides it here.",
-    )
 
 
 def _date_hints(seen: DatesSeen) -> list[str]:

@@ -43,7 +43,7 @@ NOTICE_IS_MISSING = frozenset({Exclusion.NOT_NOTIFIED.value, Exclusion.NOTICE_TO
 
 def consent_exclusions(frame: pl.DataFrame, rule: ConsentRule, today: date) -> pl.Series:
     """Why each contact of ``frame`` (ContactTable.frame) may not take part; null where it may."""
-    granted_at, last_day, withdrawn = _grant(frame, rule.purpose)
+    granted_at, last_day, withdrawn = grant_days(frame, rule.purpose)
     notified_at = pl.col("notified_at")
     oldest = today - timedelta(days=rule.max_age_days)
     reason = (
@@ -74,7 +74,7 @@ def consent_exclusions(frame: pl.DataFrame, rule: ConsentRule, today: date) -> p
     return frame.select(reason.otherwise(None).alias("reason"))["reason"]
 
 
-def _grant(frame: pl.DataFrame, purpose: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+def grant_days(frame: pl.DataFrame, purpose: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     """When ``purpose`` was granted and the last day it holds (null where not said), and whether it was withdrawn.
 
     What a grant says of itself comes before the row's columns, except that a withdrawal of the row ends every grant

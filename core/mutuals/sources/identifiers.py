@@ -31,19 +31,9 @@ def collect_identifiers(
     (email or phone); ``value`` as normalised, or null and the ``reason`` it was refused for. ``spread``
     distributes the work over cores. Raises MutualsError (USAGE) for an unknown country.
     """
-    holders = pl.concat(
-        [
-            table.frame.select(
-                "row", pl.int_range(pl.len(), dtype=pl.Int32).alias("contact"), "email", "phone"
-            ),
-            table.rejected_identifiers.select(
-                "row", pl.lit(None, pl.Int32).alias("contact"), "email", "phone"
-            ),
-        ]
-    )
     parts = [pl.DataFrame(schema=SCHEMA)]
     for kind in types:
-        written = holders.select("row", "contact", raw=kind).explode("raw").drop_nulls("raw")
+        written = written_identifiers(table, kind)
         outcome = _normalised(written["raw"], kind, profile, default_country, spread)
         parts.append(
             written.select(
@@ -55,6 +45,17 @@ def collect_identifiers(
             )
         )
     return pl.concat(parts)
+
+
+def written_identifiers(table: ContactTable, kind: str) -> pl.DataFrame:
+    """As ``collect_identifiers``, of one type and as written: columns ``row``, ``contact`` and ``raw``."""
+    holders = pl.concat(
+        [
+            table.frame.select("row", pl.int_range(pl.len(), dtype=pl.Int32).alias("contact"), kind),
+            table.rejected_identifiers.select("row", pl.lit(None, pl.Int32).alias("contact"), kind),
+        ]
+    )
+    return holders.select("row", "contact", raw=kind).explode("raw").drop_nulls("raw")
 
 
 def _normalised(

@@ -8,68 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mutuals.sources.languages import DENIED, EMAILS, IDS, NO, OBJECTIONS, PHONES, YES, plain_heading
+from mutuals.sources.layout import Layout, Objection, headings_of
+from mutuals.sources.layouts_local import LOCAL
 from mutuals.sources.mapping import ObjectionRule
 
-YES = ("true", "yes", "y", "t", "1", "x", "ja", "oui", "sí", "si")
-NO = ("false", "no", "n", "f", "0", "nein", "non")
-
-
-@dataclass(frozen=True)
-class Objection:
-    """Columns whose heading matches ``heading`` (a regular expression, whole and without case), and their polarity."""
-
-    heading: str
-    objects_if: tuple[str, ...] = YES
-    allows_if: tuple[str, ...] = NO
-
-    def rule(self, column: str) -> ObjectionRule:
-        """The rule for a column that was found. A value that nobody knows objects."""
-        return ObjectionRule(column=column, objects_if=self.objects_if, allows_if=self.allows_if)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to export contacts.
-
-    ``always`` are headings (exactly as written) one of which every such export has, ``marks`` those that hardly another
-    CRM writes, ``known`` further ones. ``ids``, ``emails`` and ``phones`` are regular expressions, whole and without
-    case, of ``ids`` the first that is found.
-    """
-
-    name: str
-    title: str
-    marks: frozenset[str]
-    known: frozenset[str]
-    ids: tuple[str, ...]
-    emails: str
-    phones: str
-    objections: tuple[Objection, ...] = ()
-    always: frozenset[str] = frozenset()
-    may_end_in_notes: bool = False
-
-
-def _headings(*lines: str) -> frozenset[str]:
-    return frozenset(heading.strip() for line in lines for heading in line.split(","))
-
-
-_NAMES = _headings("First Name, Last Name, Email")
+_NAMES = headings_of("First Name, Last Name, Email")
 _ANY_VALUE: tuple[str, ...] = ("", "-none-", "none")
 _DO_NOT_ALLOW = ("do not allow", *YES), ("allow", *NO)
 
 HUBSPOT = Layout(
     name="hubspot",
     title="HubSpot",
-    always=_headings("Record ID, Contact ID"),
-    marks=_headings(
+    always=headings_of("Record ID, Contact ID"),
+    marks=headings_of(
         "Record ID, Associated Company, Contact owner, Phone Number, Mobile Phone Number, Lifecycle Stage, Lead Status",
         "Unsubscribed from all email, Marketing contact status, Legal basis for processing contact's data",
         "Associated Company IDs, Create Date, Last Activity Date, Additional email addresses, Original Source",
         "Company Name, Job Title, Last Modified Date, Email Domain, Marketing emails opened",
     ),
     known=_NAMES
-    | _headings("Contact ID, City, Country/Region, State/Region, Postal Code, Street Address, Industry"),
+    | headings_of("Contact ID, City, Country/Region, State/Region, Postal Code, Street Address, Industry"),
     ids=("record id", "contact id"),
     emails=r"e-?mail|work e-?mail|additional email addresses|(secondary|other|personal) e-?mail",
     phones=r"phone( number)?|mobile phone( number)?|whatsapp phone number",
@@ -81,15 +41,15 @@ HUBSPOT = Layout(
 SALESFORCE_API = Layout(
     name="salesforce-api",
     title="Salesforce (API names)",
-    always=_headings("Id"),
-    marks=_headings(
+    always=headings_of("Id"),
+    marks=headings_of(
         "AccountId, FirstName, LastName, MobilePhone, HomePhone, OtherPhone, AssistantPhone, MailingStreet",
         "MailingCity, MailingState, MailingPostalCode, MailingCountry, OtherStreet, HasOptedOutOfEmail",
         "HasOptedOutOfFax, DoNotCall, IndividualId, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, LeadSource",
         "ReportsToId, IsDeleted, MasterRecordId, EmailBouncedDate, EmailBouncedReason, CreatedById, LastModifiedById",
         "LastActivityDate",
     ),
-    known=_headings("Id, Email, Phone, Fax, Title, Department, Birthdate, Salutation, Name, Description"),
+    known=headings_of("Id, Email, Phone, Fax, Title, Department, Birthdate, Salutation, Name, Description"),
     ids=("id", "contact\\.id", "contactid"),
     emails=r"email|(personemail)|[a-z0-9_]*email__c",
     phones=r"phone|mobilephone|homephone|otherphone|personmobilephone|personhomephone",
@@ -102,13 +62,13 @@ SALESFORCE_API = Layout(
 SALESFORCE_REPORT = Layout(
     name="salesforce-report",
     title="Salesforce (report with labels)",
-    marks=_headings(
+    marks=headings_of(
         "Account Name, Contact Owner, Lead Source, Mailing Street, Mailing State/Province, Mailing Zip/Postal Code",
         "Email Opt Out, Fax Opt Out, Do Not Call, Contact ID, Account ID, Mailing Address Line 1, Reports To",
         "Mailing Country (text only), Contact: Full Name, Other Phone, Last Activity, Account Owner",
     ),
     known=_NAMES
-    | _headings(
+    | headings_of(
         "Salutation, Title, Phone, Mobile, Home Phone, Fax, Mailing City, Mailing Country, Department"
     ),
     ids=("contact id( \\(18\\))?", "contact: id", "record id"),
@@ -123,15 +83,15 @@ SALESFORCE_REPORT = Layout(
 DYNAMICS = Layout(
     name="dynamics365",
     title="Dynamics 365",
-    always=_headings("(Do Not Modify) Contact"),
-    marks=_headings(
+    always=headings_of("(Do Not Modify) Contact"),
+    marks=headings_of(
         "(Do Not Modify) Contact, (Do Not Modify) Row Checksum, (Do Not Modify) Modified On, Business Phone",
         "Do not allow Emails, Do not allow Bulk Emails, Do not allow Phone Calls, Do not allow Faxes",
         "Do not allow Mails, Do not allow Bulk Mails, Status Reason, Address 1: Street 1, Address 1: City",
         "Address 1: ZIP/Postal Code",
         "Preferred Method of Contact, Send Marketing Materials, Parent Customer, Email Address 2, Email Address 3",
     ),
-    known=_NAMES | _headings("Full Name, Mobile Phone, Company Name, Job Title, Owner, Status, Home Phone"),
+    known=_NAMES | headings_of("Full Name, Mobile Phone, Company Name, Job Title, Owner, Status, Home Phone"),
     ids=("\\(do not modify\\) contact", "contact( id)?"),
     emails=r"e-?mail|email address [123]",
     phones=r"(business|mobile|home) phone( 2)?|telephone 3",
@@ -148,17 +108,17 @@ DYNAMICS = Layout(
 ZOHO = Layout(
     name="zoho",
     title="Zoho CRM",
-    always=_headings("Record Id, Contact Id"),
-    marks=_headings(
+    always=headings_of("Record Id, Contact Id"),
+    marks=headings_of(
         "Record Id, Contact Id, Contact Owner.id, Account Name.id, Created By.id, Modified By.id, Reporting To.id",
         "Unsubscribed Mode, Unsubscribed Time, Data Processing Basis, Data Source, Secondary Email, Mailing Zip",
         "Mailing State, Created Time, Modified Time, Last Activity Time, Asst Phone, Vendor Name, Skype ID, Tag",
     ),
     known=_NAMES
-    | _headings(
+    | headings_of(
         "Contact Owner, Account Name, Phone, Mobile, Home Phone, Other Phone, Email Opt Out, Lead Source"
     )
-    | _headings("Mailing Street, Mailing City, Mailing Country, Title, Department, Salutation, Fax"),
+    | headings_of("Mailing Street, Mailing City, Mailing Country, Title, Department, Salutation, Fax"),
     ids=("record id", "contact id", "id"),
     emails=r"e-?mail|secondary e-?mail",
     phones=r"phone|mobile|home phone|other phone",
@@ -170,10 +130,10 @@ ZOHO = Layout(
 PIPEDRIVE = Layout(
     name="pipedrive",
     title="Pipedrive",
-    always=_headings(
+    always=headings_of(
         "Person - Name, Person - ID, Person - First name, Person - Email - Work, Person - Email"
     ),
-    marks=_headings(
+    marks=headings_of(
         "Person - Name, Person - ID, Person - First name, Person - Last name, Person - Organization, Person - Owner",
         "Person - Email, Person - Email - Work, Person - Email - Home, Person - Email - Other, Person - Phone",
         "Person - Phone - Work, Person - Phone - Home, Person - Phone - Mobile, Person - Phone - Other",
@@ -200,26 +160,26 @@ GENERIC = Layout(
     ids=(
         r"contact[ _-]?(id|no|number|key)",
         r"(customer|client|person|member|record|user|lead|subscriber|crm)[ _-]?(id|no|number|key)",
-        r"kunden-?(nr\.?|nummer|id)|kontakt-?(nr\.?|nummer|id)|datensatz-?id",
+        *IDS,
         r"(external|unique)[ _-]?id|uuid|guid|id",
     ),
     emails=r"((primary|secondary|work|private|personal|other|business)[ _-])?e-?mail([ _-]?(address|adresse))?"
-    r"[ _-]?[0-9]?",
+    rf"[ _-]?[0-9]?|{EMAILS}",
     phones=r"((mobile|work|home|business|private|cell|other)[ _-]?)?(tele)?phone([ _-]?(number|no\.?))?[ _-]?[0-9]?"
-    r"|mobile([ _-]?number)?|cell|tel\.?|telefon(nummer)?|handy(nummer)?|mobil(nummer|telefon)?",
+    rf"|mobile([ _-]?number)?|cell|tel\.?|{PHONES}",
 )
-LAYOUTS = (HUBSPOT, SALESFORCE_API, SALESFORCE_REPORT, DYNAMICS, ZOHO, PIPEDRIVE)
+LAYOUTS = (HUBSPOT, SALESFORCE_API, SALESFORCE_REPORT, DYNAMICS, ZOHO, PIPEDRIVE, *LOCAL)
 BY_NAME = {layout.name: layout for layout in (*LAYOUTS, GENERIC)}
 
 # Columns that a company made for itself, in any CRM.
 COMMON = Objection(
-    r"(person - )?("
+    rf"{DENIED}(person - )?("
     r"(.*[^a-z])?opt(ed)?[ _-]?outs?(?![a-z]).*|.*_opt(ed)?_out(_.*)?|hasoptedout.*"
     r"|do[ _-]?not[ _-]?(contact|use|share|sell|(send[ _-]?)?e-?mails?|call|phone|text|sms|mail|market"
     r"|process|disturb)(?![a-z]).*"
     r"|donot(contact|call|e?mail|share|sell).*"
     r"|(is[ _-]?)?unsubscribed?|unsubscribed?[ _-](from|at|on|date|time|mode)\b.*"
-    r"|abgemeldet|werbesperre|.*widerspr(uch|ochen).*"
+    rf"|{OBJECTIONS}"
     r"|(is[ _-]?)?suppress(ed|ion)?|(is[ _-]?)?blocked|black-?listed|(gdpr[ _-]?|has[ _-]?)?object(ed|ion)s?"
     r")(__c)?"
 )
@@ -228,7 +188,7 @@ COMMON = Objection(
 def matching(pattern: str, headings: Sequence[str]) -> tuple[str, ...]:
     """Those of ``headings`` that ``pattern`` matches, whole and without case."""
     wanted = re.compile(pattern, re.IGNORECASE)
-    return tuple(heading for heading in headings if heading and wanted.fullmatch(heading))
+    return tuple(heading for heading in headings if heading and wanted.fullmatch(plain_heading(heading)))
 
 
 def objections(layout: Layout, headings: Sequence[str]) -> tuple[ObjectionRule, ...]:

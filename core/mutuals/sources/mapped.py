@@ -24,7 +24,8 @@ _UNREADABLE = "?"  # stands in a dated grant for a day that cannot be read: the 
 class MappedFile:
     """``file`` under the native headings, and its further columns under their own.
 
-    Not among these are columns that the mapping uses, headings that occur twice and names kept by the native format.
+    Not among these are the contact's id and identifiers, headings that occur twice and names kept by the native format;
+    what says who objects or consents is, since an agreement may share it, and a decision may not end an exchange.
     Raises MutualsError (INPUT_QUALITY) where a column of the mapping is missing or there twice.
     """
 
@@ -34,11 +35,10 @@ class MappedFile:
         self._mapping = mapping
         self._at = {heading: position for position, heading in enumerate(file.headings) if heading}
         counts = Counter(file.headings)
-        used = used_headings(mapping)
-        for heading in used:
-            _require(heading, counts[heading], file.name)
+        require_headings(file, mapping)
         self._standard = _Standard(mapping, self._at)
-        further = [h for h in file.headings if h and counts[h] == 1 and h not in used and h not in KEPT_NAMES]
+        taken = {mapping.contact_id, *mapping.emails, *mapping.phones, *KEPT_NAMES}
+        further = [h for h in file.headings if h and counts[h] == 1 and h not in taken]
         self.headings = (*self._standard.names, *further)
 
     def expected_rows(self) -> int:
@@ -72,6 +72,13 @@ def used_headings(mapping: SourceMapping) -> tuple[str, ...]:
         *([decision.notified_at] if decision.notified_at else []),
     ]
     return tuple(dict.fromkeys(named))
+
+
+def require_headings(file: SheetFile, mapping: SourceMapping) -> None:
+    """Raises MutualsError (INPUT_QUALITY) where ``file`` does not have every column of ``mapping`` just once."""
+    counts = Counter(file.headings)
+    for heading in used_headings(mapping):
+        _require(heading, counts[heading], file.name)
 
 
 def _require(heading: str, count: int, name: str) -> None:

@@ -16,10 +16,32 @@ from mutuals.sources.sheet import SheetFile
 
 def open_rows(definition: SourceDefinition) -> SheetFile:
     """The table of ``definition`` under its own headings, without notes below it. Raises as ``open_table`` does."""
-    layout = None if definition.mapping is None else BY_NAME.get(definition.mapping.layout)
-    notes = layout is not None and layout.may_end_in_notes
+    notes = may_end_in_notes(definition)
     table = open_table(definition, may_end_in_notes=notes)
     return WithoutNotes(table) if notes else table
+
+
+def may_end_in_notes(definition: SourceDefinition) -> bool:
+    """Whether the layout of its mapping writes notes below the contacts."""
+    layout = None if definition.mapping is None else BY_NAME.get(definition.mapping.layout)
+    return layout is not None and layout.may_end_in_notes
+
+
+def contacts_in(
+    file: SheetFile, definition: SourceDefinition, fields: Collection[str] | None = None
+) -> ContactBatches | MergedBatches:
+    """The contacts of ``file``, which is that of ``definition`` under its own headings, without notes below it.
+
+    Raises MutualsError (INPUT_QUALITY) where its columns cannot be told.
+    """
+    mapping = definition.mapping
+    if mapping is None:
+        return ContactBatches(file, definition, fields)
+    mapped = MappedFile(file, mapping)
+    native = definition.model_copy(update={"columns": {}})
+    if mapping.duplicates == "refuse":
+        return ContactBatches(mapped, native, fields)
+    return MergedBatches(mapped, native, fields, merge=mapping.duplicates == "merge")
 
 
 class TableReader:
@@ -29,11 +51,4 @@ class TableReader:
         self, definition: SourceDefinition, fields: Collection[str] | None = None
     ) -> ContactBatches | MergedBatches:
         """See ``Reader.open``."""
-        mapping = definition.mapping
-        if mapping is None:
-            return ContactBatches(open_table(definition), definition, fields)
-        file = MappedFile(open_rows(definition), mapping)
-        native = definition.model_copy(update={"columns": {}})
-        if mapping.duplicates == "refuse":
-            return ContactBatches(file, native, fields)
-        return MergedBatches(file, native, fields, merge=mapping.duplicates == "merge")
+        return contacts_in(open_rows(definition), definition, fields)

@@ -70,6 +70,15 @@ class Authorisations:
         )
         return found is not None
 
+    def given(self, act: Act, subject: str) -> bool:
+        """Whether a permission for ``act`` on ``subject`` was ever given, also where it no longer counts."""
+        found = self._table.one(
+            authorisations.c.act == act,
+            authorisations.c.subject == subject,
+            order=(authorisations.c.created_at.desc(), authorisations.c.id),
+        )
+        return found is not None
+
     def void(self, id: str, at: datetime) -> None:
         """Withdraw a permission; nothing happens to one that already is."""
         self._table.update(

@@ -7,18 +7,21 @@
 
 A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a
 lock on the one row of ``store_state`` elsewhere. So repositories may read and then write what follows from it
-(budgets, log numbers) in plain SQL. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
+(budgets, log numbers) in plain SQL. What was read in an earlier transaction may have changed: whoever acts on it reads
+it again. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.store.agreements import Agreements
@@ -29,7 +32,7 @@ from mutuals.store.breaches import Breaches
 from mutuals.store.budgets import Budgets
 from mutuals.store.certificates import Attestations, Certificates
 from mutuals.store.checkpoints import Checkpoints
-from mutuals.store.engine import create_store_engine, explain
+from mutuals.store.engine import busy, create_store_engine, explain, is_passing
 from mutuals.store.envelopes import Envelopes
 from mutuals.store.exports import Exports
 from mutuals.store.keys import Keys
@@ -50,6 +53,9 @@ from mutuals.store.sources import Sources
 from mutuals.store.suppressions import Suppressions
 from mutuals.store.suspensions import Suspensions
 from mutuals.store.sweep import count_erasure, sweep
+
+_PAUSES = (0.1, 0.3, 0.9, 2.7)
+"""Seconds before each further attempt to begin a transaction while a database server restarts."""
 
 
 class Transaction:
@@ -124,9 +130,7 @@ class Store:
         self._here.busy = True
         erased = False
         try:
-            with _explained(self._engine), self._engine.begin() as connection:
-                if connection.dialect.name != "sqlite":
-                    connection.execute(select(store_state.c.id).with_for_update()).all()
+            with _explained(self._engine), _begun(self._engine) as connection:
                 yield Transaction(connection)
                 erased = count_erasure(connection)
         finally:
@@ -154,6 +158,40 @@ class Store:
 
 
 @contextmanager
+def _begun(engine: Engine) -> Iterator[Connection]:
+    """A connection with a transaction that has the store, committed or rolled back at the end.
+
+    To begin is tried again for a few seconds where the server restarts: nothing has been read or written. What fails
+    later is not, since only the caller knows what its block did besides.
+    """
+    for pause in _PAUSES:
+        try:
+            connection = _begin(engine)
+            break
+        except DBAPIError as error:
+            if not is_passing(error):
+                raise
+        time.sleep(pause)
+    else:
+        connection = _begin(engine)
+    with connection:
+        yield connection
+        connection.commit()
+
+
+def _begin(engine: Engine) -> Connection:
+    connection = engine.connect()
+    try:
+        connection.begin()
+        if connection.dialect.name != "sqlite":
+            connection.execute(select(store_state.c.id).with_for_update()).all()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
 def _explained(engine: Engine) -> Iterator[None]:
     """Turn what the database raises into MutualsError."""
     try:
@@ -163,6 +201,8 @@ def _explained(engine: Engine) -> Iterator[None]:
     except StatementError as error:
         # A value that a column type refused (a naive datetime): the ValueError itself, not its wrapper.
         raise (error.orig or error) from None
+    except NoConnectionFree as error:
+        raise busy(engine) from error
     except SQLAlchemyError as error:
         raise MutualsError(
             ErrorCode.INTERNAL, f"The store was used wrongly: {type(error).__name__}."

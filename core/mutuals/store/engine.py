@@ -17,6 +17,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mutuals.errors import ErrorCode, MutualsError
 
 BUSY_SECONDS = 10
+"""How long a transaction waits for another one's, and a connection to be made, before it is given up."""
+
+IDLE_SECONDS = 60
+"""How long PostgreSQL lets a transaction hold the store whose process neither goes on nor has closed its connection:
+one that was stopped, or whose machine is gone. Of one that was killed it learns at once."""
 
 # EXTRA: no acknowledged commit is lost in a power cut. secure_delete: no deleted value stays on disk, which
 # holds only with a rollback journal, so WAL is not an option. temp_store: nothing spills to a temporary file.
@@ -27,8 +32,8 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 
-# A commit that was acknowledged is on the disk, also where the server's default is faster than that.
-_SESSION = ("SET synchronous_commit = on", f"SET lock_timeout = '{BUSY_SECONDS}s'")
+# Probes that find out within a minute that the other machine is gone, by libpq's names for them.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 # Closing a file drops every lock this process holds on it, so no thread may be between creating the file and
 # closing it while another one has it open in SQLite.
@@ -75,8 +80,12 @@ def _server_engine(url: URL) -> Engine:
         options["isolation_level"] = "READ COMMITTED"
     if url.drivername == "postgresql+psycopg":
         options["use_native_hstore"] = False  # saves asking the server for a type that is not used
+        given = {"connect_timeout": BUSY_SECONDS, **_KEEPALIVES}
+        options["connect_args"] = {name: value for name, value in given.items() if name not in url.query}
     try:
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
+        engine = create_engine(
+            url, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, hide_parameters=True, **options
+        )
     except (ArgumentError, ImportError) as error:
         raise MutualsError(
             ErrorCode.USAGE,
@@ -99,8 +108,12 @@ def _prepare_session(connection: DBAPIConnection, _: ConnectionPoolEntry) -> Non
                 "The store's database does not keep text as UTF-8.",
                 hint="Make another: CREATE DATABASE mutuals ENCODING 'UTF8' TEMPLATE template0",
             )
-        for setting in _SESSION:
-            cursor.execute(setting)
+        # A commit that was acknowledged is on the disk, also where the server's default is faster than that.
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute(f"SET lock_timeout = '{round(1000 * BUSY_SECONDS)}ms'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{round(1000 * IDLE_SECONDS)}ms'")
+        for name, value in _KEEPALIVES.items():
+            cursor.execute(f"SET tcp_{name} = {value}")
     finally:
         cursor.close()
     connection.commit()
@@ -140,12 +153,19 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+_BUSY = (
+    f"was in use by another process for more than {BUSY_SECONDS} seconds",
+    "Wait until the other command has finished, and try again.",
+)
+_LOST = (
+    "lost its connection",
+    "Nothing is left half done: see how things stand (mutuals status), and try again once the database answers.",
+)
+_AWAY = ("is being started or stopped", "Try again when the database is up.")
+
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html), and what to tell a person.
 _SQLITE_REASONS: dict[int, tuple[str, str]] = {
-    sqlite3.SQLITE_BUSY: (
-        f"was in use by another process for more than {BUSY_SECONDS} seconds",
-        "Wait until the other command has finished, and try again.",
-    ),
+    sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_NOTADB: ("is not a database, or is damaged", "Restore it from a backup."),
     sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a backup."),
     sqlite3.SQLITE_PERM: ("may not be opened", "Check that the file and its folder are yours."),
@@ -157,6 +177,42 @@ _SQLITE_REASONS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_FULL: ("cannot grow: the disk is full", "Make room, and try again."),
     sqlite3.SQLITE_IOERR: ("cannot be read or written", "Check the disk."),
 }
+
+# The same for PostgreSQL's (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_POSTGRES_REASONS: dict[str, tuple[str, str]] = {
+    "55P03": _BUSY,  # lock_not_available: lock_timeout
+    "25P03": (  # idle_in_transaction_session_timeout
+        f"was held by this process for more than {IDLE_SECONDS} seconds, and taken from it",
+        "Nothing is left half done: try again.",
+    ),
+    "57P01": _LOST,  # admin_shutdown
+    "57P02": _LOST,  # crash_shutdown
+    "57P03": _AWAY,  # cannot_connect_now
+    "25006": ("cannot be written: the database is read-only", "Name the primary server, not a standby."),
+    "42501": (
+        "may not be used by this database user",
+        "Make the user the owner of the database: ALTER DATABASE mutuals OWNER TO mutuals",
+    ),
+    "53100": ("cannot grow: the database's disk is full", "Make room, and try again."),
+    "53300": (
+        "has no connection to spare",
+        "Raise max_connections, or stop what else uses the database.",
+    ),
+}
+
+_PASSING = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
+"""What ends by itself: a conflict, a deadlock, a server that restarts."""
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether to begin the transaction again may help, which nobody has used yet."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _PASSING
+
+
+def busy(engine: Engine) -> MutualsError:
+    """The error where other threads of this process have all connections to the store."""
+    reason, hint = _BUSY
+    return MutualsError(ErrorCode.LOCAL, f"The store {_name(engine)} {reason}.", hint=hint)
 
 
 def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
@@ -170,13 +226,22 @@ def explain(engine: Engine, error: DBAPIError | sqlite3.Error) -> MutualsError:
     said = str(cause).partition("\n")[0] if connecting else _code_of(cause)
     if isinstance(error, IntegrityError):
         return MutualsError(ErrorCode.INTERNAL, f"A row broke a rule of the store: {said}.")
-    name = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
     code = getattr(cause, "sqlite_errorcode", None)
-    reason, hint = _SQLITE_REASONS.get(
-        code & 0xFF if isinstance(code, int) else -1,
-        (f"cannot be used: {said}", "Check the store with `mutuals doctor`."),
+    known = (
+        _SQLITE_REASONS.get(code & 0xFF)
+        if isinstance(code, int)
+        else _POSTGRES_REASONS.get(str(getattr(cause, "sqlstate", None)))
     )
-    return MutualsError(ErrorCode.LOCAL, f"The store {name} {reason}.", hint=hint)
+    if known is None and isinstance(error, DBAPIError) and error.connection_invalidated:
+        known = _LOST
+    reason, hint = known or (f"cannot be used: {said}", "Check the store with `mutuals doctor`.")
+    return MutualsError(ErrorCode.LOCAL, f"The store {_name(engine)} {reason}.", hint=hint)
+
+
+def _name(engine: Engine) -> str:
+    """The file, or the URL without a password."""
+    sqlite = engine.dialect.name == "sqlite"
+    return str(engine.url.database) if sqlite else engine.url.render_as_string()
 
 
 def _code_of(cause: BaseException | None) -> str:

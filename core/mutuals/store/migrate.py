@@ -47,6 +47,9 @@ def migrate(engine: Engine) -> None:
         if revision is None:
             _create(connection)
             return
+        if connection.dialect.name == "postgresql":
+            # As every transaction begins. Else one that has the store could wait for a table that a migration has.
+            connection.execute(select(store_state.c.id).with_for_update()).all()
         with _migrating:
             upgrade(connection)
 

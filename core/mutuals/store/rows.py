@@ -181,6 +181,10 @@ class SentRow:
     delete_after: datetime
 
 
+OWN_IDS = "own contact ids"
+"""What an export has in place of fields where only the overlap was taken out; no field can be called so."""
+
+
 @dataclass(frozen=True)
 class ExportRow:
     """An export: who took which fields of a run's records out of the store, to which file."""
@@ -191,6 +195,11 @@ class ExportRow:
     rows: int
     fields: tuple[str, ...]
     at: datetime
+
+    @property
+    def of_records(self) -> bool:
+        """Whether something that the partner sent was taken out, and not the overlap alone."""
+        return self.fields != (OWN_IDS,)
 
 
 @dataclass(frozen=True)

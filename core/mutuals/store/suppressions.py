@@ -30,6 +30,12 @@ class Suppressions:
         """How many there are."""
         return self._connection.execute(select(func.count()).select_from(suppressions)).scalar_one()
 
+    def mark(self) -> str:
+        """A text that is another one once something was added, or taken away."""
+        newest = func.max(suppressions.c.at)
+        count, at = self._connection.execute(select(func.count(), newest).select_from(suppressions)).one()
+        return f"{count}/{at}"
+
     def remove(self, hash: bytes) -> int:
         """Let it take part again; whether it was held."""
         return self._table.delete(suppressions.c.hash == hash)

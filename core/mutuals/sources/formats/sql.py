@@ -5,10 +5,12 @@ The URL holds no password: the driver finds one where its makers say (PGPASSWORD
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult
 
 _PASSWORDS = frozenset({"password", "sslpassword"})  # as parameters of a URL
+_STATES = {
+    "08": "it cannot be reached",
+    "0A000": "that is no query that only reads",
+    "22": "a value is not of the type it is read as",
+    "28": "it lets this user not in",
+    "25006": "the query would write",
+    "3D000": "there is no such database",
+    "42501": "this user may not read that",
+    "42601": "the query is not well written",
+    "42703": "there is no such column",
+    "42P01": "there is no such table",
+    "57014": "it stopped the query",
+    "SQLITE_READONLY": "the query would write",
+}
+"""What a person is told of an error, by SQLSTATE (PostgreSQL, appendix A), its class, or SQLite's name of it."""
 _SELECT = re.compile(r"\s*(?:--[^\n]*\n\s*)*(select|with)\b", re.IGNORECASE)
 
 
@@ -155,28 +172,36 @@ def _statement(engine: Any, table: str | None, query: str | None) -> Any:
 
 
 def _text(value: object) -> str:
-    """A value as text: no point in whole numbers, days and times as ISO 8601."""
-    if value is None:
+    """A value as text: no point in whole numbers, days and times as ISO 8601; nested and binary ones are empty."""
+    if value is None or isinstance(value, bytes | memoryview | dict):
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set):
         return ";".join(map(_text, value))
-    return "" if isinstance(value, bytes | memoryview) else str(value)
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        return (
+            str(int(value))
+            if value == int(value)
+            else f"{value:f}"
+            if isinstance(value, Decimal)
+            else str(value)
+        )
+    return str(value)
 
 
 def _reason(error: Any) -> str:
-    """What the database calls it, and nothing of what it holds."""
-    return (
-        getattr(error.orig, "sqlite_errorname", None)
-        or getattr(error.orig, "sqlstate", None)
-        or type(error.orig).__name__
-    )
+    """What the database calls it in a person's words, and nothing of what it holds."""
+    from sqlalchemy.exc import OperationalError
+
+    state = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return "it cannot be reached" if isinstance(error, OperationalError) else type(error.orig).__name__
+    known = _STATES.get(state) or _STATES.get(state[:2])
+    return f"{known} ({state})" if known else str(state)
