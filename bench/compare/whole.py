@@ -31,7 +31,7 @@ from support.pairing import (
 )
 
 from compare.processes import TreeMeter
-from compare.relay import Relay
+from support.relay import Relay
 from mutuals.runs.mandates import grant_standing_mandate
 
 FIELDS = ("city", "score", "segment", "since", "visits")
