@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals_client.keyrings import passphrase_from_keyring
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +33,7 @@ class Settings:
     """The options every command takes, as given on this command line."""
 
     home: Path | None = None
+    home_named: bool = False  # with --home, not by the environment
     json: bool = False
     yes: bool = False
     passphrase_fd: int | None = None
@@ -49,9 +52,12 @@ def reset_settings() -> None:
 
 
 def _store(name: str) -> Any:
-    def callback(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
         if value is not None and value is not False:
             setattr(SETTINGS, name, value)
+            if name == "home" and parameter.name is not None:
+                source = context.get_parameter_source(parameter.name)
+                SETTINGS.home_named = source is ParameterSource.COMMANDLINE
         return value
 
     return callback
@@ -211,8 +217,8 @@ def interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not SETTINGS.json
 
 
-def confirm(question: str, *, honour_yes: bool = True) -> bool:
-    """Ask yes or no. ``--yes`` answers yes unless ``honour_yes`` is False.
+def confirm(question: str, *, honour_yes: bool = True, default: bool = False) -> bool:
+    """Ask yes or no; Enter is ``default``. ``--yes`` answers yes unless ``honour_yes`` is False.
 
     Raises MutualsError (USAGE) where nobody can be asked.
     """
@@ -223,7 +229,7 @@ def confirm(question: str, *, honour_yes: bool = True) -> bool:
         raise MutualsError(
             ErrorCode.USAGE, "This needs an answer, and there is no terminal to ask on.", hint=hint
         )
-    return click.confirm(question, default=False, err=True)
+    return click.confirm(question, default=default, err=True)
 
 
 def ask(question: str, default: str | None = None) -> str:
@@ -234,7 +240,13 @@ def ask(question: str, default: str | None = None) -> str:
         raise MutualsError(
             ErrorCode.USAGE, f"“{question}” needs an answer, and there is no terminal to ask on."
         )
-    answer: str = click.prompt(question, default=default, err=True)
+    answer: str = click.prompt(
+        question,
+        default=default,
+        show_default=default != "",
+        prompt_suffix=" " if question.endswith(("?", ")")) and not default else ": ",
+        err=True,
+    )
     return answer
 
 
@@ -251,15 +263,17 @@ def new_passphrase(operator: str, descriptor: int | None) -> bytes:
     return _passphrase(operator, descriptor, "--new-passphrase-fd", new=True)
 
 
-def asks_for_passphrase(operator: str) -> bool:
+def asks_for_passphrase(operator: str, *, new: bool = False) -> bool:
     """Whether ``passphrase`` would ask a person, who may mistype it."""
-    return SETTINGS.passphrase_fd is None and interactive() and _passphrase_from_keyring(operator) is None
+    if SETTINGS.passphrase_fd is not None or not interactive():
+        return False
+    return new or passphrase_from_keyring(operator) is None
 
 
 def _passphrase(operator: str, descriptor: int | None, option: str, *, new: bool) -> bytes:
     if descriptor is not None:
         return _passphrase_from_descriptor(descriptor, option)
-    stored = None if new else _passphrase_from_keyring(operator)
+    stored = None if new else passphrase_from_keyring(operator)
     if stored is not None:
         return stored
     if not interactive():
@@ -303,19 +317,6 @@ def _passphrase_from_descriptor(descriptor: int, option: str) -> bytes:
     if not value:
         raise MutualsError(ErrorCode.USAGE, f"File descriptor {descriptor} gave an empty passphrase.")
     return value
-
-
-def _passphrase_from_keyring(operator: str) -> bytes | None:
-    try:
-        import keyring
-        import keyring.errors
-    except ImportError:  # the optional extra mutuals[keyring] is not installed
-        return None
-    try:
-        value = keyring.get_password("mutuals", operator)
-    except keyring.errors.KeyringError:  # no keyring on this machine, or it stayed locked: a person is asked
-        return None
-    return value.encode() if value else None
 
 
 def home_path() -> Path:

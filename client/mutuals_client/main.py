@@ -19,6 +19,7 @@ from mutuals import __version__
 from mutuals.errors import ErrorCode, MutualsError, place_of
 from mutuals.unhandled import keep_texts_quiet
 from mutuals_client.console import SETTINGS, reset_settings, result, stderr
+from mutuals_client.next_steps import with_home
 
 COMMAND_MODULES = (
     "initialise",
@@ -113,12 +114,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
+    command = typer.main.get_command(build_app())
     try:
-        # Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
-        command = typer.main.get_command(build_app())
         code = command.main(arguments, prog_name="mutuals", standalone_mode=False)
     except MutualsError as error:
-        _report(error.code, error.message, error.hint)
+        _report(error.code, error.message, error.hint, command)
         return error.exit_code
     except click.ClickException as error:
         SETTINGS.json |= _asks_for_json(arguments)  # it may stand behind the argument that is wrong
@@ -179,11 +180,13 @@ def _cannot_speak(error: OSError) -> int:
     return 1
 
 
-def _report(code: ErrorCode, message: str, hint: str | None) -> None:
+def _report(code: ErrorCode, message: str, hint: str | None, commands: click.Command | None = None) -> None:
     result(error={"code": code.value, "message": message, "hint": hint})
     if not SETTINGS.json:
         from rich.text import Text
 
+        if commands is not None:  # to a person, who pastes them
+            message, hint = with_home(message, commands), hint and with_home(hint, commands)
         console = stderr()
         console.print(Text.assemble(("mutuals: ", "bold red"), message))
         if hint:

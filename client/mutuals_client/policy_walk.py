@@ -28,18 +28,18 @@ def walk(
 
     asks = interactive() and not SETTINGS.yes
     if asks:
-        say("Enter takes what stands in brackets; a <blank> can be filled in later, in the file.")
-    owner = ask("Who answers for the policy (name and address)?", OWNER) if asks else OWNER
+        say("Enter takes what stands in brackets, or leaves a blank to fill in later, in the file.")
+    owner = _later("Who answers for the policy (name and address)?", OWNER) if asks else OWNER
     names = list(departments) or ["company"]
     if asks:
-        names = _names("Departments", names) or names
+        names = _names("Departments that work with contacts' data", names) or names
     drafts = [DepartmentDraft(name) for name in names]
     if asks:
         drafts = [
             replace(
                 draft,
-                does=ask(f"What does {draft.name} do with the data?", draft.does),
-                contact=ask(f"Whom to ask in {draft.name}?", draft.contact),
+                does=_later(f"What does {draft.name} do with the data?", draft.does),
+                contact=_later(f"Whom to ask in {draft.name} (name and address)?", draft.contact),
             )
             for draft in drafts
         ]
@@ -47,7 +47,9 @@ def walk(
     known = [name for name in readers if name in names] or names
     categories = propose_categories(fields, known, names[0])
     if asks:
-        categories = tuple(_category(category, names) for category in categories)
+        categories = tuple(_category(one, names) if one.fields else one for one in categories)
+        if empty := [one.name for one in categories if not one.fields]:
+            say("", f"No field of yours is in {' or '.join(empty)}; these stay as proposed.")
     draft = PolicyDraft(organisation, owner, tuple(drafts), categories, tuple(today))
     return _procedures(draft) if asks else draft
 
@@ -57,10 +59,10 @@ def _procedures(draft: PolicyDraft) -> PolicyDraft:
     say("", "[bold]Consent, and a breach[/]")
     return replace(
         draft,
-        consent_collected=ask("How is consent asked for, and by whom?", draft.consent_collected),
-        consent_kept=ask("Where is the evidence of it kept?", draft.consent_kept),
-        withdrawal=ask("How does a person withdraw it?", draft.withdrawal),
-        breach_contact=ask("Whom to call in a breach, at any hour?", draft.breach_contact),
+        consent_collected=_later("How is consent asked for, and by whom?", draft.consent_collected),
+        consent_kept=_later("Where is the evidence of it kept?", draft.consent_kept),
+        withdrawal=_later("How does a person withdraw it?", draft.withdrawal),
+        breach_contact=_later("Whom to call in a breach, at any hour?", draft.breach_contact),
     )
 
 
@@ -72,16 +74,19 @@ def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDr
     say(
         "",
         f"[bold]{category.name}[/]: {category.description}",
-        Text(f"  fields: {', '.join(category.fields) or 'none'}"),
+        Text(f"  fields: {', '.join(category.fields)}"),
     )
     collected_by = _one("Department that answers for collecting it", category.collected_by, departments)
     stored_by = _one("For storing it", collected_by, departments)
-    shared_by = _one("For sharing it", collected_by, departments)
+    shared_by = _one("For sharing it with partners", collected_by, departments)
     view, export = (
         tuple(_names(f"Departments that may {action} it (- for nobody)", now.departments, departments))
         for action, now in (("view", category.view), ("export", category.export))
     )
-    may_share = ask("May it be shared with partners (yes, no)?", "no" if category.share.nobody else "yes")
+    may_share = ask(
+        "May it be shared with partners, where an agreement says so (yes, no)?",
+        "no" if category.share.nobody else "yes",
+    )
     share = Access(roles=("steward", "privacy_officer")) if may_share.casefold().startswith("y") else Access()
     return replace(
         category,
@@ -94,8 +99,15 @@ def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDr
     )
 
 
+def _later(question: str, blank: str) -> str:
+    """An answer, or with Enter the ``<blank>`` that stands in the file until somebody fills it in."""
+    return ask(question, "").strip() or blank
+
+
 def _one(question: str, default: str, departments: Collection[str]) -> str:
-    """One of ``departments``; asked again until it is one."""
+    """One of ``departments``; asked again until it is one, and not at all where there is but one."""
+    if len(departments) == 1:
+        return next(iter(departments))
     while True:
         name = ask(question, default).strip().lower()
         if name in departments:

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from mutuals_client.source_checking import Checked
 
 _OWN_STYLE = """
-table.plain tbody th{min-width:7rem}
 ol.todo{margin:.5rem 0 1rem;padding:0;list-style:none;counter-reset:todo}
 ol.todo li{display:block;position:relative;padding:.35rem 0 .35rem 2rem;counter-increment:todo}
 ol.todo li::before{content:counter(todo) ".";position:absolute;left:0;width:1.5rem;text-align:right;color:var(--quiet)}
 ol.todo p{margin:0}
 ol.todo code{display:block;margin:.3rem 0 .1rem;padding:.35rem .6rem;background:var(--track);border-radius:.25rem;
 white-space:pre-wrap}
+@media (max-width:40rem){
+table.plain:has(.words+.words) thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table.plain:has(.words+.words) tbody tr{display:grid;grid-template-columns:1fr auto;border-bottom:1px solid var(--hair);
+padding:.4rem 0}
+table.plain:has(.words+.words) tbody :is(th,td){border:0;padding:.05rem 0}
+table.plain:has(.words+.words) td.words{grid-column:1/-1}
+table.plain td.words+td.words::before{content:"rows ";color:var(--quiet)}
+}
 h3{margin-top:1.25rem;color:var(--quiet);font-weight:400;font-size:.95rem}
 """
 

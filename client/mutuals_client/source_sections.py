@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PROFILE = "uid2-v1"
 _FIELDS_SHOWN = 40
-_KINDS = {"email": "E-mail address", "phone": "Phone number"}
+_KINDS = {"email": "Addresses", "phone": "Numbers"}
 _BASE = "strict-v1"
 
 
@@ -128,18 +128,25 @@ def _rows(found: SourceCheck) -> Section:
 
 
 def _identifiers(asked: CheckAsked, found: SourceCheck) -> Section:
+    counts = (
+        ("written", "written"),
+        ("usable", "usable"),
+        ("distinct", "distinct"),
+        ("of these held by several contacts", "shared"),
+        ("contacts that hold such", "sharing"),
+        ("in several spellings, matched as one", "respelt"),
+    )
     rows = [
-        (
-            _KINDS[kind],
-            *(f"{n:,}" for n in (one.written, one.usable, one.distinct, one.shared, one.sharing)),
-        )
-        for kind, one in found.identifiers.items()
+        (name, *(f"{getattr(one, count):,}" for one in found.identifiers.values())) for name, count in counts
     ]
-    columns = ("Type", "Written", "Usable", "Distinct", "Shared", "by contacts")
+    if any(one.capitals for one in found.identifiers.values()):
+        name = "in capitals, matched in small letters"
+        rows.append((name, *(f"{one.capitals:,}" for one in found.identifiers.values())))
+    columns = ("Identifiers", *(_KINDS[kind] for kind in found.identifiers))
     refused = [refusal for one in found.identifiers.values() for refusal in one.refused]
     return Section(
         "Identifiers",
-        (f"Of usable rows, as {asked.profile} writes them. Shared are those that several contacts hold.",),
+        (f"Those of usable rows, as {asked.profile} writes them.",),
         (Table("Identifiers by type", columns, rows), *_refused(refused, "Identifiers refused")),
     )
 

@@ -293,7 +293,7 @@ def test_the_command_after_a_draft_can_be_copied(
     path = tmp_path / ("long-" * 20 + "name") / "a draft.toml"
     path.parent.mkdir()
     assert agreement("acme", "draft", "--with", "globex", "--out", path) == 0
-    assert f"  mutuals agreement propose '{path}' --with 'Globex GmbH' --source NAME\n" in agreement.out
+    assert f"  mutuals agreement propose '{path}' --with 'Globex GmbH' --source crm" in agreement.out
 
 
 def test_unknown_agreement_has_its_exit_code(agreement: Shell) -> None:

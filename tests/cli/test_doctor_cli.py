@@ -33,6 +33,7 @@ CHECKED = {
     "port",
     "clock",
     "profiles",
+    "partners",
 }
 
 

@@ -282,3 +282,69 @@ def test_a_partner_that_cannot_be_called_is_asked_for_what_helps_here(
     assert "This side started the run, so it has to call." in left.err
     assert left("sync", "Right SA") == 8
     assert "ask Right SA to run: mutuals sync" in left.err
+
+
+# --- the preview ----------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_authorised_by_its_name_and_no_other(
+    pair: Pair, snapshot: Snapshot, right: CommandLine
+) -> None:
+    seen = right.json("exchange", snapshot.run_id, "--dry-run")["preview"]
+    assert right.failure("exchange", snapshot.run_id, "--preview", "0000-0000-0000-0000") == (
+        3,
+        "PREVIEW_CHANGED",
+    )
+    pair.right.write(RIGHT[:-1])
+    assert right.failure("exchange", snapshot.run_id, "--preview", seen) == (3, "PREVIEW_CHANGED")
+    assert right.failure("exchange", snapshot.run_id, "--preview", seen, "--dry-run") == (
+        3,
+        "PREVIEW_CHANGED",
+    )
+    with pair.right.peer.store.transaction() as tx:
+        assert not tx.authorisations.given("exchange", snapshot.run_id)
+    pair.right.write(RIGHT)
+    assert (
+        right.json("exchange", snapshot.run_id, "--preview", seen.upper())["ready"] is True
+    )  # without --yes
+    found = right.json("exchange", snapshot.run_id, "--dry-run")["authorised"]
+    assert [(item["operator"], item["preview"], item["same"]) for item in found] == [("anna", seen, True)]
+    assert right.json("runs", "show", snapshot.run_id)["previews_authorised"] == {"anna": seen}
+    authorise(pair.left, snapshot.run_id)
+    assert not exchange(pair, snapshot.run_id).errors
+    assert right.json("exchange", snapshot.run_id, "--preview", seen)["preview"] == seen
+    assert right.failure("exchange", snapshot.run_id, "--preview", "0" * 16) == (3, "PREVIEW_CHANGED")
+    assert right.json("runs", "show", snapshot.run_id)["preview_sent"] == seen
+
+
+def test_masked_records_are_shown_to_who_asks_and_kept_nowhere(
+    pair: Pair, snapshot: Snapshot, left: CommandLine, tmp_path: Path
+) -> None:
+    assert "samples" not in left.json("exchange", snapshot.run_id, "--dry-run")
+    (first, *_) = left.json("exchange", snapshot.run_id, "--dry-run", "--samples")["samples"]
+    assert first == {"city": {"shown": "part", "text": "Pl••••"}}
+    assert left("exchange", snapshot.run_id, "-n", "--samples") == 0
+    assert "3 records, masked" in left.out
+    page = tmp_path / "preview.html"
+    assert left.json("exchange", snapshot.run_id, "-n", "--html", str(page))["file"] == str(page)
+    assert "Pl••••" in page.read_text(encoding="utf-8")
+    assert "Planted" not in page.read_text(encoding="utf-8") + left.out
+    assert page.stat().st_mode & 0o077 == 0
+    assert left.failure("exchange", snapshot.run_id, "-n", "--html", str(page)) == (2, "USAGE")
+    assert left("exchange", snapshot.run_id, "-n", "--html", str(page), "--force") == 0
+    with pair.left.peer.store.transaction() as tx:
+        assert not any("Pl••" in json.dumps(entry.body, default=str) for entry in tx.log.entries())
+
+
+def test_the_preview_says_what_is_rare_and_what_was_sent_so_far(
+    pair: Pair, snapshot: Snapshot, left: CommandLine
+) -> None:
+    (city,) = left.json("exchange", snapshot.run_id, "--dry-run")["fields"]
+    assert (city["heading"], city["distinct"], city["alone"], city["few"]) == ("city", 5, 5, 5)
+    authorise(pair.left, snapshot.run_id)
+    pair.left.write([LEFT[0] | {"consent_at": "2020-01-01"}, *LEFT[1:]])
+    assert left("exchange", snapshot.run_id, "--dry-run") == 0
+    told = " ".join(left.out.split())
+    assert "anna authorised another preview" in told
+    assert "1 contact: consent given before 20" in told
+    assert "the 730 days agreed." in told

@@ -145,13 +145,30 @@ def test_init_prints_one_object_for_programs(mutuals: Shell, tmp_path: Path) -> 
 
 
 def test_init_asks_a_person_for_what_is_missing(mutuals: Shell, tmp_path: Path, person: Answering) -> None:
-    asked = person("Acme  Ltd", "", "anna", "sales", *[PASSPHRASE.decode()] * 2)
+    asked = person("Acme  Ltd", False, "anna", "sales", True, *[PASSPHRASE.decode()] * 2)
     assert mutuals("init", "--home", tmp_path / "acme") == 0
-    assert len(asked) == 6
-    assert asked[3] == "Your department, as agreements name it"
-    assert asked[4] == "New passphrase for operator anna"
+    assert len(asked) == 7
+    assert asked[3] == "Your department"
+    assert asked[5] == "New passphrase for operator anna"
+    assert "cannot be recovered" in mutuals.out
+    assert "mutuals serve" not in mutuals.out
     with open_peer(tmp_path / "acme") as peer:
         assert (peer.name, peer.card.card.endpoint) == ("Acme Ltd", None)
+
+
+def test_an_answer_that_will_not_do_is_asked_for_again_and_all_can_be_corrected(
+    mutuals: Shell, tmp_path: Path, person: Answering
+) -> None:
+    first = ("Acme\x1b[2J", "Acme Inc", True, "acme", "acme.example:0", "acme.example:8443", "a b", "anna")
+    again = ("Acme Ltd", True, "acme.example:9443", "anna", "sales", True)
+    asked = person(*first, "Sales Dept", "sales", False, *again, *[PASSPHRASE.decode()] * 2)
+    assert mutuals("init", "--home", tmp_path / "acme") == 0
+    assert asked.count("Your organisation") == 3
+    assert mutuals.out.count("This will not do") == 3
+    assert "mutuals serve" in mutuals.out
+    with open_peer(tmp_path / "acme") as peer:
+        assert (peer.name, peer.config.endpoint) == ("Acme Ltd", "acme.example:9443")
+        assert peer.config.listen == "127.0.0.1:9443"
 
 
 def test_a_short_or_mistyped_new_passphrase_is_asked_for_again(
@@ -168,10 +185,10 @@ def test_a_short_or_mistyped_new_passphrase_is_asked_for_again(
 def test_what_is_wrong_is_said_before_a_passphrase_is_asked_for(
     mutuals: Shell, tmp_path: Path, person: Answering
 ) -> None:
-    asked = person("anna", "Sales Dept")
-    assert mutuals("init", "--org", "Acme", "--home", tmp_path / "acme") == 2
-    assert len(asked) == 2
-    assert "lower case" in mutuals.err
+    asked = person("anna", "Sales Dept", "sales", *[PASSPHRASE.decode()] * 2)
+    assert mutuals("init", "--org", "Acme", "--home", tmp_path / "acme") == 0
+    assert len(asked) == 5
+    assert "lower case" in mutuals.out
 
 
 def test_the_next_commands_can_be_copied(
@@ -181,7 +198,7 @@ def test_the_next_commands_can_be_copied(
     home = tmp_path / ("long-" * 20 + "name")
     assert mutuals("init", "--org", "Acme", "--home", home, "--passphrase-fd", mutuals.secret()) == 0
     lines = mutuals.out.splitlines()
-    at = lines.index("  # give this file to your partner")
+    at = lines.index("  # write your card; send the file to your partner")
     assert lines[at + 1] == f"  mutuals card --home {home} > acme.card.json"
     assert lines[at + 2].startswith("  # ")
 

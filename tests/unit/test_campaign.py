@@ -9,7 +9,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -325,7 +325,7 @@ def test_every_value_comes_back_as_it_was_and_none_is_a_formula(
     rows = [(f"00{number}", {"city": value, "own Name": own}) for number, value in enumerate(values)]
     columns = [("Name", "own Name", Column.TEXT), (FIELD, "city", Column.TEXT)]
 
-    def written(content: list[tuple[str, Mapping[str, Any]]], **style: Any) -> list[list[str]]:
+    def written(content: Sequence[tuple[str, Mapping[str, Any]]], **style: Any) -> list[list[str]]:
         chosen = Style(contact="Record ID", delimiter=delimiter, verbatim=frozenset({"own Name"}), **style)
         write_table(path, columns, content, force=True, style=chosen, before_visible=lambda: None)
         return rows_of(path, delimiter)

@@ -134,7 +134,6 @@ def test_a_person_is_asked_again_until_a_department_can_be_one(monkeypatch: pyte
         ["Olga", "Field Sales", "sales, legal"]  # the owner; a department with a space, then two that can be
         + ["Sells.", "Sam", "Advises.", "Lea"]
         + ["slaes", "sales", "legal", "legal", "everybody", "sales", "-", "no"]  # the first category
-        + 3 * ["sales", "sales", "legal", "sales", "sales", "yes"]
         + ["By a box.", "In the CRM.", "By a link.", "Lea"]
     )
     monkeypatch.setattr(policy_walk, "SETTINGS", Settings())  # a command of another test may have said --yes

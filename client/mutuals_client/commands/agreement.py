@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.commands import (
     agreement_assess,
     agreement_certificate,
@@ -20,7 +21,8 @@ from mutuals_client.commands import (
     agreement_sign,
 )
 from mutuals_client.commands.agreement_show import agreement_facts, partner_name
-from mutuals_client.console import Command, ListingGroup, open_peer, result, say, say_commands, table
+from mutuals_client.console import Command, ListingGroup, open_peer, result, say, table
+from mutuals_client.next_steps import only_purpose, only_source, say_next
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -87,18 +89,32 @@ def draft(
             text, following = _redraft(peer, source, file)
         else:
             text, following = _first_draft(peer, str(partner), one_way, purpose, title, engine)
-            following = f"propose {file} --with {following} --source NAME"
+            following = f"propose {file} --with {following} --source {only_source(peer)}"
+        named = only_source(peer)
     if out is None:
         say(Text(text, end=""))
     else:
         _write_new(out, text)
-        what = "Edit it" if source is not None else "Fill in every <blank>"
-        say(Text(f"Wrote {out}. {what}, then:"))
-        say_commands(
-            f"mutuals agreement assess {file} --source NAME",
-            f"mutuals agreement {following}",
+        say(Text(f"Wrote {out}. {_to_fill_in(text, again=source is not None)}"))
+        say_next(
+            (
+                f"mutuals agreement assess {file} --source {named}",
+                "see what it risks for people, and sign that",
+            ),
+            (f"mutuals agreement {following}", "then sign the agreement and send it"),
         )
     result(file=str(out) if out else None, draft=text)
+
+
+def _to_fill_in(text: str, *, again: bool) -> str:
+    """What is to be done with the draft in an editor."""
+    if again:
+        return "Change in it what shall change, in an editor."
+    blanks = counted(text.count('= "<'), "<blank>")
+    return (
+        f"Open it in an editor, fill in its {blanks}, and replace the fields at its end by those you want to send and "
+        "receive: they are examples. Comments in it explain each line."
+    )
 
 
 def list_agreements() -> None:
@@ -156,6 +172,7 @@ def _first_draft(
         purpose=purpose,
         title=title,
         engine=engine or DEFAULT_ENGINE,
+        consent_purpose=only_purpose(peer),
     )
     return draft_toml(peer.card.card, card, options), quote(card.organisation)
 
@@ -174,13 +191,14 @@ def _redraft(peer: Peer, reference: str, file: str) -> tuple[str, str]:
         agreement = verify_stored(row)
         name = partner_name(tx.partners.get(row.partner))
     replaces, version = None, 1
-    command = f"propose {file} --with {quote(name)} --source NAME"
+    named = only_source(peer)
+    command = f"propose {file} --with {quote(name)} --source {named}"
     if row.state in LIVING:
         replaces, version = row.digest, agreement.version + 1
         command = f"amend {row.agreement_id} {file}"
     elif row.state is AgreementState.PROPOSED and row.own_side is Side.PARTNER:
         replaces, version = row.replaces, agreement.version
-        command = f"counter {row.agreement_id} {file} --source NAME"
+        command = f"counter {row.agreement_id} {file} --source {named}"
     own = peer.fingerprint.hex()
     text = redraft_toml(
         agreement, own, row.agreement_id, file=file, command=command, replaces=replaces, version=version

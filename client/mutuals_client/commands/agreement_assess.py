@@ -17,7 +17,8 @@ from mutuals_client.commands.agreement_show import (
     name_agreement,
     write_documents,
 )
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say, say_commands
+from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.next_steps import Step, say_next
 
 if TYPE_CHECKING:
     from mutuals.assessment.assess import Plan
@@ -82,8 +83,10 @@ def assess(
         )
         if markdown == "-":
             say(Text(render_markdown(made, signed), end=""))
-    say("", *(Text(f"Wrote {path}.") for path in written))
-    _say_what_next(made, _again(reference, partner, source, mapping), digest)
+        say("", *(Text(f"Wrote {path}.") for path in written))
+        _say_what_next(made, _again(reference, partner, source, mapping), digest)
+        if digest is not None and not made.open:
+            say_next(*_signing(peer, named, reference, partner, plan.source, mapping))
     result(
         digest=digest,
         signable=not made.open,
@@ -129,8 +132,38 @@ def approve(
                 tx, current_policy(tx), plan.agreement, plan.side, columns, keys, peer.clock()
             )
     say(Text(f"{who.department} approves that {', '.join(names)} leave under “{plan.agreement.title}”."))
-    say_commands(f"mutuals agreement assess {_again(reference, partner, source, mapping)}")
+    say_next(
+        (
+            f"mutuals agreement assess {_again(reference, partner, source, mapping)}",
+            "assess what it risks now",
+        )
+    )
     result(approved=list(names), department=who.department, operator=who.name)
+
+
+def _signing(
+    peer: Peer, named: Named, reference: str, partner: str | None, source: str | None, mapping: list[str]
+) -> list[Step]:
+    """The command by which the assessed agreement is signed; none where it is signed already."""
+    from shlex import quote
+
+    from mutuals.models.agreement import AgreementState, Side
+
+    with peer.store.transaction() as tx:
+        known = tx.partners.get(named.agreement.party(named.side.other).fingerprint)
+    name = partner or (known.name if known is not None else "PARTNER")
+    mapped = "".join(f" --map {quote(pair)}" for pair in mapping)
+    if named.row is None:
+        if named.agreement.replaces is not None:
+            return []
+        given = f"{quote(reference)} --with {quote(name)} --source {quote(source or 'NAME')}{mapped}"
+        return [(f"mutuals agreement propose {given}", f"sign the agreement and send it to {name}")]
+    if named.row.state is AgreementState.PROPOSED and named.row.own_side is Side.PARTNER:
+        given = f"{named.row.agreement_id} --source {quote(source or 'NAME')}{mapped}"
+        return [
+            (f"mutuals agreement accept {given}", "sign the agreement; or turn it down: agreement reject")
+        ]
+    return []
 
 
 def pairs(words: list[str], option: str, form: str, example: str) -> dict[str, str]:
@@ -184,4 +217,4 @@ def _say_what_next(made: Assessment, again: str, digest: str | None) -> None:
     elif to_accept:
         say("Change the agreement, or accept by name what you can answer for:")
         accepting = " ".join(f'--accept {name}="..."' for name in dict.fromkeys(to_accept))
-        say_commands(f"mutuals agreement assess {again} {accepting}")
+        say_next((f"mutuals agreement assess {again} {accepting}", "with your reasons; they are signed"))

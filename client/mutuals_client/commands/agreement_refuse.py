@@ -42,7 +42,7 @@ def reject(reference: str = ID, reason: str = REASON, dry_run: bool = DRY_RUN) -
             raise MutualsError(ErrorCode.USAGE, "Nothing was rejected.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         sign_and_reject(peer, row.digest, reason, keys)
-        finish(peer, row, partner, "is rejected; it came from", "")
+        finish(peer, row, partner, "is rejected; it came from")
 
 
 def withdraw(reference: str = ID, reason: str = REASON, dry_run: bool = DRY_RUN) -> None:
@@ -72,4 +72,4 @@ def withdraw(reference: str = ID, reason: str = REASON, dry_run: bool = DRY_RUN)
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="withdraw a proposal")
         sign_and_withdraw(peer, row.digest, reason, keys)
         following = f"An acceptance that {partner.name} has sent before it hears of this still counts."
-        finish(peer, row, partner, "is withdrawn; it went to", following)
+        finish(peer, row, partner, "is withdrawn; it went to", note=following)

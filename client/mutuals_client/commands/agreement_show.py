@@ -11,6 +11,7 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import Command, open_peer, result, say
+from mutuals_client.next_steps import Step, only_source, say_next
 
 if TYPE_CHECKING:
     from mutuals.models.agreement import Agreement, Side
@@ -80,6 +81,7 @@ def show(
             say(render_terminal(named.agreement, view))
             if named.row is not None:
                 _say_about_partner(peer, named.row)
+                say_next(*_answer(peer, named.row))
     signatures = [
         {
             "side": signature.side.value,
@@ -94,6 +96,16 @@ def show(
     document = named.agreement.model_dump(mode="json")
     terminated = view.termination if view else None
     result(**facts, terminated=terminated, signatures=signatures, document=document, written=written)
+
+
+def _answer(peer: Peer, row: AgreementRow) -> list[Step]:
+    """How a partner's proposal is answered."""
+    from mutuals.models.agreement import AgreementState, Side
+
+    if row.state is not AgreementState.PROPOSED or row.own_side is not Side.PARTNER:
+        return []
+    assess = f"mutuals agreement assess {row.agreement_id} --source {only_source(peer)}"
+    return [(assess, "see what it risks for people, before you sign or refuse it")]
 
 
 def name_agreement(peer: Peer, reference: str, partner: str | None) -> Named:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +13,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands.agreement_diff import say_changes
 from mutuals_client.commands.agreement_show import agreement_facts, read_draft, say_about_card
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.next_steps import naming, say_next
 from mutuals_client.rehearsal import rehearse_signing
 
 if TYPE_CHECKING:
@@ -66,13 +69,14 @@ def propose(
         with peer.store.transaction() as tx:
             row = find_partner(tx, partner)
         agreement = _drafted(peer, row, file)
-        _show_drafted(peer, agreement, source, columns)
+        with naming(_names(str(file), source, mapping)):
+            _show_drafted(peer, agreement, source, columns)
         if dry_run:
             rehearse_signing(peer, row, agreement, ["proposal"])
             return
         keys = _decide(peer, row, agreement, "Sign this and propose it to")
         made = propose_agreement(peer, agreement, source, columns, keys)
-        finish(peer, made, row, "proposed to", _ANSWER)
+        finish(peer, made, row, "proposed to", Then.ANSWER)
 
 
 def amend(
@@ -104,13 +108,14 @@ def amend(
                 f'replaces = "{old.digest}"; mutuals agreement draft --from {old.agreement_id} does it for you.',
             )
         source, columns = _same_source(old, agreement, source, mapping)
-        _show_drafted(peer, agreement, source, columns, compared=old)
+        with naming(_names(str(file), source, mapping)):
+            _show_drafted(peer, agreement, source, columns, compared=old)
         if dry_run:
             rehearse_signing(peer, partner, agreement, ["proposal"])
             return
         keys = _decide(peer, partner, agreement, "Sign this version and propose it to")
         made = propose_agreement(peer, agreement, source, columns, keys)
-        finish(peer, made, partner, "amends the agreement with", _ANSWER)
+        finish(peer, made, partner, "amends the agreement with", Then.ANSWER)
 
 
 def counter(
@@ -140,13 +145,14 @@ def counter(
                 f"{file} and {row.agreement_id} do not replace the same version.",
                 hint=f"Start from it: mutuals agreement draft --from {row.agreement_id}",
             )
-        _show_drafted(peer, agreement, source, columns, compared=row)
+        with naming(_names(str(file), source, mapping)):
+            _show_drafted(peer, agreement, source, columns, compared=row)
         if dry_run:
             rehearse_signing(peer, partner, agreement, ["proposal", "rejection"])
             return
         keys = _decide(peer, partner, agreement, f"Reject {row.agreement_id}, and sign and propose this to")
         made = sign_counter(peer, row.digest, agreement, source, columns, keys, reason=reason)
-        finish(peer, made, partner, f"is proposed in place of {row.agreement_id} to", _ANSWER)
+        finish(peer, made, partner, f"is proposed in place of {row.agreement_id} to", Then.ANSWER)
 
 
 def accept(
@@ -169,8 +175,10 @@ def accept(
         check_not_over(row.agreement_id, agreement, peer.clock())
         check_available(agreement)
         refuse_misnamed(row.agreement_id, agreement, peer.card.card, partner)
+        _require_signatory(peer, agreement)
+        with naming(_names(row.agreement_id, source, mapping)):
+            assessment = _check_acceptable(peer, row, agreement, source, columns)
         _show_for_decision(peer, row, agreement, partner)
-        assessment = _check_acceptable(peer, row, agreement, source, columns)
         if dry_run:
             rehearse_signing(peer, partner, agreement, ["acceptance"], row, assessment)
             return
@@ -178,7 +186,7 @@ def accept(
             raise MutualsError(ErrorCode.USAGE, "Nothing was signed.")
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         made = accept_agreement(peer, row.digest, source, columns, keys)
-        finish(peer, made, partner, "is {state} with", "Next: mutuals match {id}")
+        finish(peer, made, partner, "is {state} with", Then.MATCH)
 
 
 def sign(reference: str = ID, dry_run: bool = DRY_RUN) -> None:
@@ -208,7 +216,7 @@ def sign(reference: str = ID, dry_run: bool = DRY_RUN) -> None:
             raise MutualsError(ErrorCode.USAGE, NO_DECISION)
         keys = unlock_operator(peer, roles=SIGN_ROLES, act="sign agreements")
         made = sign_second(peer, row.digest, keys)
-        following = _ANSWER if row.own_side is Side.PROPOSER else "Next: mutuals match {id}"
+        following = Then.ANSWER if row.own_side is Side.PROPOSER else Then.MATCH
         finish(peer, made, partner, "is {state} with", following)
 
 
@@ -354,7 +362,23 @@ def _question(start: str, partner: str, agreement: Agreement) -> str:
     return f"{start} {partner}{mandate}?"
 
 
-def finish(peer: Peer, made: AgreementRow, partner: PartnerRow, what: str, following: str) -> None:
+class Then(Enum):
+    """What follows on a signature."""
+
+    NOTHING = auto()
+    ANSWER = auto()  # the partner's
+    MATCH = auto()  # by whoever can call
+
+
+def finish(
+    peer: Peer,
+    made: AgreementRow,
+    partner: PartnerRow,
+    what: str,
+    following: Then = Then.NOTHING,
+    *,
+    note: str = "",
+) -> None:
     """Try to deliver, and tell how it stands. Raises NOT_AUTHORISED_YET where a second operator has to sign."""
     from rich.text import Text
 
@@ -372,9 +396,44 @@ def finish(peer: Peer, made: AgreementRow, partner: PartnerRow, what: str, follo
         raise MutualsError(ErrorCode.INTERNAL, "The agreement is gone from the store.")
     what = what.format(state=row.state.value)
     say(Text(f"Agreement {row.agreement_id} {what} {partner.name}."), Text(delivery))
-    if following:
-        say(Text(following.format(id=row.agreement_id)))
+    if note:
+        say(Text(note.format(id=row.agreement_id)))
+    _say_what_follows(peer, row, partner, following)
     result(**agreement_facts(row, partner.name), delivery=delivery)
+
+
+def _say_what_follows(peer: Peer, row: AgreementRow, partner: PartnerRow, following: Then) -> None:
+    from rich.text import Text
+
+    from mutuals_client.delivery import can_be_called
+
+    if following is Then.NOTHING:
+        return
+    calls_us = not can_be_called(partner)
+    what = (
+        f"mutuals agreement show {row.agreement_id}"
+        if following is Then.ANSWER
+        else f"mutuals match {row.agreement_id}"
+    )
+    if following is Then.ANSWER:
+        say(Text(f"They fetch it with mutuals sync, and read it with: {what}"))
+    elif calls_us:
+        say(Text(f"They start the match, since they call you: {what}"))
+    if calls_us and peer.card.card.endpoint is not None:
+        say_next(("mutuals serve", f"answer {partner.name} when it calls; keep it running"))
+    elif following is Then.MATCH:
+        say_next((what, "count how many contacts you share; see first what would take part: --dry-run"))
+
+
+def _names(reference: str, source: str | None, pairs: list[str]) -> dict[str, str]:
+    """The placeholders in hints on the risk assessment, and what this command line has for them."""
+    named = "".join(f" --source {quote(name)}" for name in [source] if name)
+    mapped = "".join(f" --map {quote(pair)}" for pair in pairs)
+    return {
+        "FILE-OR-ID": quote(reference),
+        " --source NAME": f"{named or ' --source NAME'}{mapped}",
+        " --map ...": f"{named}{mapped}",
+    }
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:
@@ -390,6 +449,3 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             )
         columns[name.strip()] = heading.strip()
     return columns
-
-
-_ANSWER = "They answer with: mutuals agreement accept {id} --source NAME"

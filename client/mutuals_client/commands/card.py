@@ -38,6 +38,8 @@ def card(
 
     with open_peer() as peer:
         signed, config, home = peer.card, peer.config, peer.home
+        with peer.store.transaction() as tx:
+            first = not tx.partners.list()
         if renew:
             signed = renew_card(home, config, signing_key=peer.signing_key, previous=signed, now=peer.clock())
     data = card_bytes(signed)
@@ -48,7 +50,7 @@ def card(
         sys.stdout.flush()
     outdated = card_is_outdated(config, signed)
     if not SETTINGS.json:
-        _tell(signed, out, renewed=renew, outdated=outdated)
+        _tell(signed, out, renewed=renew, outdated=outdated, first=first)
     facts = card_facts(signed)
     result(
         file=str(out or home.card),
@@ -59,7 +61,7 @@ def card(
     )
 
 
-def _tell(signed: SignedCard, out: Path | None, *, renewed: bool, outdated: bool) -> None:
+def _tell(signed: SignedCard, out: Path | None, *, renewed: bool, outdated: bool, first: bool) -> None:
     """What a person should know, on standard error: standard output carries the card."""
     from rich.text import Text
 
@@ -80,6 +82,11 @@ def _tell(signed: SignedCard, out: Path | None, *, renewed: bool, outdated: bool
         console.print(
             "config.toml says something else than this card; take it over with: mutuals card --renew"
         )
+    if first:
+        console.print(
+            "Send the card to your partner by any way, and call them: each reads these words to the other."
+        )
+        console.print("When you have theirs: mutuals partner add FILE")
 
 
 def _write(path: Path, data: bytes) -> None:

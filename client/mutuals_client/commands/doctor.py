@@ -6,6 +6,7 @@ import typer
 
 from mutuals_client.commands.status import OVERDUE
 from mutuals_client.console import Command, home_path, result, say
+from mutuals_client.next_steps import say_setup, to_paste
 
 
 def register(app: typer.Typer) -> None:
@@ -40,10 +41,12 @@ def doctor(
     for name, finding in examine(home, partner=partner, offline=offline):
         say(Text.assemble(marks[finding.verdict], "  ", finding.sentence))
         if finding.advice:
-            say(Text(f"      {finding.advice}", "dim" if finding.verdict is Verdict.OK else ""))
+            say(Text(f"      {to_paste(finding.advice)}", "dim" if finding.verdict is Verdict.OK else ""))
         found.append((name, finding))
     failed = sum(finding.verdict is Verdict.FAIL for _, finding in found)
     say("Fit." if not failed else "[bold]Put right what failed, then run this again.[/bold]")
+    if not failed:
+        say_setup()
     result(
         fit=not failed,
         checks=[

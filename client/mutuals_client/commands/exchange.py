@@ -10,13 +10,15 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client import driving
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.console import SETTINGS, OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.next_steps import partners_turn, say_next
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import find_run
 
 if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
+    from mutuals.runs.authorisation import StandingPreview
     from mutuals.runs.preview import Preview
 
 
@@ -68,6 +70,7 @@ def exchange(
     from mutuals.runs.preview import preview_exchange, wrong_state
     from mutuals.runs.preview_id import names_preview
     from mutuals_client.patience import Patience
+    from mutuals_client.preview_view import preview_facts
     from mutuals_client.report_file import check_target
 
     patience = Patience.of(wait_for_partner, tell_waiting)
@@ -76,15 +79,21 @@ def exchange(
     with open_peer() as peer:
         expire_runs(peer)
         run = find_run(peer, run_id)
-        preview = None
+        expected = None
         if run.state is RunState.REVEALED:
             preview = preview_exchange(peer, run.run_id)
-            _show(peer, preview, samples, html, dry_run=dry_run)
+            standing = _show(peer, preview, samples, html)
             if seen is not None and not names_preview(seen, preview.digest):
                 raise _another(run, preview.id)
             if dry_run:
+                say("Nothing was signed or sent.")
+                page = {} if html is None else {"file": str(html.absolute())}
+                facts = preview_facts(preview, standing, samples=bool(samples))
+                result(**facts, dry_run=True, **page)
                 return
             _authorise(peer, preview, asked=seen is None)
+            expected = preview.digest
+            del preview  # its records are read again where they are sent
         elif dry_run or html or run.state not in {RunState.EXCHANGING, RunState.DONE}:
             raise wrong_state(run)
         elif seen is not None:
@@ -92,39 +101,40 @@ def exchange(
         if run.state is RunState.DONE:
             _tell(peer, run)
             return
-        done = driving.exchange(
-            peer,
-            run,
-            expected=None if preview is None else preview.digest,
-            wait=wait,
-            patience=patience,
-            showing=progress_bars,
-        )
+        with partners_turn(f"mutuals exchange {run.run_id}"):
+            done = driving.exchange(
+                peer,
+                run,
+                expected=expected,
+                wait=wait,
+                patience=patience,
+                showing=progress_bars,
+            )
         if done is None:
-            _tell_ready(run, preview)
+            _tell_ready(run, expected)
         else:
             _tell(peer, done)
 
 
-def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None, *, dry_run: bool) -> None:
-    """Tell a person, and with ``dry_run`` a program, what would be sent; masked values only where they were meant."""
+def _show(peer: Peer, preview: Preview, samples: bool | None, html: Path | None) -> list[StandingPreview]:
+    """Tell a person what would be sent, and who authorised which preview of it; masked values only where asked for, or
+    at a terminal.
+    """
     from rich.markup import escape
 
     from mutuals.runs.authorisation import standing_previews
-    from mutuals_client.preview_view import preview_facts, preview_on_terminal, preview_page
+    from mutuals_client.preview_view import preview_on_terminal, preview_page
     from mutuals_client.report_file import write_page
 
     with peer.store.transaction() as tx:
         standing = standing_previews(tx, preview.run, peer.clock())
     shown = sys.stdout.isatty() if samples is None else samples
-    say(preview_on_terminal(preview, standing, samples=shown))
+    if not SETTINGS.json:
+        say(preview_on_terminal(preview, standing, samples=shown))
     if html is not None:
         write_page(html, preview_page(preview, standing, peer.clock()))
         say(f"Wrote {escape(str(html))}, for who has to agree. It can be opened in any browser.")
-    if dry_run:
-        say("Nothing was signed or sent.")
-        facts = preview_facts(preview, standing, samples=bool(samples))
-        result(**facts, dry_run=True, **({} if html is None else {"file": str(html.absolute())}))
+    return standing
 
 
 def _authorise(peer: Peer, preview: Preview, *, asked: bool) -> None:
@@ -177,12 +187,18 @@ def _another(run: Run, now: str) -> MutualsError:
     )
 
 
-def _tell_ready(run: Run, preview: Preview | None) -> None:
+def _tell_ready(run: Run, expected: bytes | None) -> None:
+    from mutuals.runs.preview_id import preview_id
+
     say(
         f"Run {run.run_id} is ready on this side. Your server exchanges it when the partner, who started the",
-        f"run, calls: mutuals exchange {run.run_id}",
+        f"run, calls. They run: mutuals exchange {run.run_id}",
     )
-    named = None if preview is None else preview.id
+    say_next(
+        (f"mutuals runs show {run.run_id}", "see whether they have"),
+        (f"mutuals export {run.run_id} --out campaign.csv", "then write what you received to a file"),
+    )
+    named = None if expected is None else preview_id(expected)
     result(run=run.run_id, state=run.state.value, ready=True, preview=named)
 
 
@@ -196,7 +212,16 @@ def _tell(peer: Peer, run: Run) -> None:
         + (f" What was sent is preview {summary.preview}." if summary.contacts_sent else "")
     )
     if summary.records_received:
-        say(f"Join them to your own contact ids: mutuals export {run.run_id} --out campaign.csv")
+        say_next(
+            (
+                f"mutuals export {run.run_id} --out campaign.csv",
+                "write what you received to a file, by your contact ids",
+            ),
+            (
+                f"mutuals report {run.run_id} --out campaign.html",
+                "a page on it for your colleagues, without data",
+            ),
+        )
     result(
         run=run.run_id,
         state=run.state.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,14 +12,15 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import (
     SETTINGS,
     OperatorCommand,
-    ask,
+    asks_for_passphrase,
     home_path,
     interactive,
     passphrase,
     result,
     say,
-    say_commands,
 )
+from mutuals_client.init_walk import Answers, ask_operator, explain_passphrase, walk
+from mutuals_client.next_steps import file_name, say_next
 
 if TYPE_CHECKING:
     from mutuals.identity.home import Home
@@ -69,36 +70,43 @@ def init(
 
     home = Home(home_path().expanduser().absolute())
     check_vacant(home)
-    if org is None and interactive():
-        org = ask("Your organisation, as partners will see it")
-        endpoint = (
-            endpoint or ask("Where partners reach you, host:port (leave empty if they cannot)", "") or None
-        )
-    if not org:
-        raise MutualsError(
-            ErrorCode.USAGE, "An organisation is needed.", hint='mutuals init --org "Acme Ltd"'
-        )
     values: dict[str, Any] = {
-        "organisation": org,
         "introduction": introduction,
         "privacy_policy": privacy_policy,
         "data_handling": data_handling,
         "contacts": [_person(text) for text in contact],
-        "endpoint": endpoint,
-        "listen": listen or _listen(endpoint),
         "store": _without_password(store),
     }
+    answers = _answers(Answers(org, endpoint, SETTINGS.operator, department))
+    endpoint = answers.endpoint or None
+    values |= {"organisation": answers.org, "endpoint": endpoint, "listen": listen or _listen(endpoint)}
     config = parse_config(values, "init", ErrorCode.USAGE)
-    name = SETTINGS.operator or (
-        ask("Your name as an operator", _user_name()) if interactive() else _user_name()
-    )
-    if department is None:
-        question = "Your department, as agreements name it"
-        department = ask(question, DEFAULT_DEPARTMENT) if interactive() else DEFAULT_DEPARTMENT
-    operator = FirstOperator(name=name, department=department)
+    operator = FirstOperator(str(answers.operator), str(answers.department))
     check_details(operator.name, operator.roles, operator.department)
-    signed = init_home(home, config, operator, passphrase(name, new=True), utc_now())
+    if asks_for_passphrase(operator.name, new=True):
+        explain_passphrase()
+    signed = init_home(home, config, operator, passphrase(operator.name, new=True), utc_now())
     _tell(home, signed, operator)
+
+
+def _answers(given: Answers) -> Answers:
+    """What was given, and for what was not a person's answers; without one, or with --yes, what is usual."""
+    user = _user_name()
+    if interactive() and not SETTINGS.yes:
+        if given.org is None:
+            return walk(given, user, DEFAULT_DEPARTMENT)
+        given = ask_operator(given, user, DEFAULT_DEPARTMENT)
+    if not given.org:
+        raise MutualsError(
+            ErrorCode.USAGE,
+            "An organisation is needed.",
+            hint='Name yours, as in: mutuals init --org "Acme Ltd"',
+        )
+    return replace(
+        given,
+        operator=given.operator or user,
+        department=given.department or DEFAULT_DEPARTMENT,
+    )
 
 
 def _tell(home: Home, signed: SignedCard, operator: FirstOperator) -> None:
@@ -122,17 +130,20 @@ def _tell(home: Home, signed: SignedCard, operator: FirstOperator) -> None:
         "Your fingerprint, for your partner to compare with you by voice:",
         "",
         words_block(facts["words"]),
-        "",
-        "Next:",
     )
-    where = f" --home {shlex.quote(str(SETTINGS.home))}" if SETTINGS.home else ""
-    file = re.sub(r"[^a-z0-9]+", "-", facts["organisation"].lower()).strip("-") or "our"
-    for command, why in (
-        (f"mutuals card{where} > {file}.card.json", "give this file to your partner"),
-        (f"mutuals partner add{where} FILE", "import theirs"),
-        (f"mutuals source add{where} NAME --path FILE", "name the file your contacts are read from"),
-    ):
-        say_commands(f"# {why}", command)
+    steps = [
+        (
+            f"mutuals card > {file_name(facts['organisation'])}.card.json",
+            "write your card; send the file to your partner",
+        ),
+        ("mutuals partner add FILE", "import theirs"),
+        ("mutuals source add crm --path FILE", "name the file with your contacts: an export of your CRM"),
+    ]
+    if facts["endpoint"]:
+        steps.append(
+            ("mutuals serve", f"answer partners at {facts['endpoint']}, once you have one; it keeps running")
+        )
+    say_next(*steps)
     result(
         home=str(home.root),
         card=str(home.card),

@@ -8,6 +8,7 @@ import typer
 
 from mutuals_client import driving
 from mutuals_client.console import NamedCommand, open_peer, result, say
+from mutuals_client.next_steps import say_next
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import run_facts
 
@@ -88,4 +89,6 @@ def _tell(run: Run, count_only: bool) -> None:
     if count_only:
         say("As you asked, nothing else was kept.")
     else:
-        say(f"Next, on both sides by {run.reveal_by:%Y-%m-%d}: mutuals reveal {run.run_id}")
+        say_next(
+            (f"mutuals reveal {run.run_id}", f"find out which; both of you do, by {run.reveal_by:%Y-%m-%d}"),
+        )

@@ -10,6 +10,7 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import Command, ListingGroup, confirm, interactive, open_peer, result, say, table
+from mutuals_client.next_steps import say_next, setup_steps
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +64,9 @@ def add(
                     ErrorCode.PEER_IDENTITY, "The partners changed meanwhile.", hint="Try again."
                 )
             row = add_partner(tx, review, peer.clock())
+        following = setup_steps(peer)
     say(_outcome(review))
+    say_next(*following)
     result(change=review.change.value, returning=review.returning, partner=partner_facts(row))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.wording import counted
 from mutuals_client.commands.policy_check import check
 from mutuals_client.console import (
     Command,
@@ -16,9 +18,9 @@ from mutuals_client.console import (
     open_peer,
     result,
     say,
-    say_commands,
     table,
 )
+from mutuals_client.next_steps import say_next, setup_steps
 
 if TYPE_CHECKING:
     from mutuals.models.policy import Policy
@@ -84,11 +86,16 @@ def init(
             )
         say("", "[bold]Who has access today[/]", *(Text(f"  {line}") for line in today), "")
         draft = walk(peer.name, headings, departments, readers, today)
-    write_private(path, policy_toml(draft).encode())
-    say(
-        Text(f"Wrote {path}. Fill in every <blank>, compare it with what you have, and put it in force:"),
+    text = policy_toml(draft)
+    write_private(path, text.encode())
+    blanks = text.count('"<')
+    todo = f"Open it in an editor and fill in its {counted(blanks, '<blank>')}." if blanks else ""
+    say(Text(f"Wrote {path}. {todo}".rstrip()))
+    given = f" {quote(str(out))}" if out else ""
+    say_next(
+        *([] if out else [("mutuals policy check", "see whether it fits your fields and people")]),
+        (f"mutuals policy approve{given}", "put it in force"),
     )
-    say_commands("mutuals policy check", "mutuals policy approve")
     result(
         file=str(path),
         headings={name: list(fields) for name, fields in headings.items()},
@@ -147,11 +154,13 @@ def approve(
         keys = unlock_operator(peer, roles=POLICY_ROLES, act="approve a policy")
         with peer.store.transaction() as tx:
             approval = approve_policy(tx, policy, keys, peer.clock())
+        following = setup_steps(peer)
     if not approval.in_force:
         raise waiting("policy", approval.operators, "mutuals policy approve")
     say(
         f"Version {approval.version} of the policy is in force. Every other operator is told at their next command."
     )
+    say_next(*following)
     result(**facts, digest=approval.digest, operators=list(approval.operators), in_force=True)
 
 

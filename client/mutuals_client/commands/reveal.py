@@ -9,6 +9,7 @@ import typer
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client import driving
 from mutuals_client.console import SETTINGS, OperatorCommand, confirm, open_peer, result, say
+from mutuals_client.next_steps import partners_turn, say_next
 from mutuals_client.progress import progress_bars, tell_waiting
 from mutuals_client.run_facts import find_run, run_facts
 
@@ -45,19 +46,22 @@ def reveal(
     patience = Patience.of(wait_for_partner, tell_waiting)
     with open_peer() as peer:
         expire_runs(peer)
-        revealed = driving.reveal(
-            peer,
-            find_run(peer, run_id),
-            lambda run, active: _authorise(peer, run, active),
-            wait=wait,
-            patience=patience,
-            showing=progress_bars,
-        )
+        run = find_run(peer, run_id)
+        with partners_turn(f"mutuals reveal {run.run_id}"):
+            revealed = driving.reveal(
+                peer,
+                run,
+                lambda run, active: _authorise(peer, run, active),
+                wait=wait,
+                patience=patience,
+                showing=progress_bars,
+            )
         if revealed.state is RunState.COUNTED:
             say(
-                f"Run {revealed.run_id} is authorised on this side. Your server reveals it when the partner,",
-                f"who started the run, calls: mutuals reveal {revealed.run_id}",
+                f"Run {revealed.run_id} is authorised on this side. Your server reveals it when the partner, who",
+                f"started the run, calls. They run: mutuals reveal {revealed.run_id}",
             )
+            say_next((f"mutuals exchange {revealed.run_id} --dry-run", "after that: see what you would send"))
         else:
             _tell(revealed)
         result(**run_facts(peer, revealed))
@@ -90,5 +94,5 @@ def _authorise(peer: Peer, run: Run, active: ActiveAgreement) -> None:
 def _tell(run: Run) -> None:
     say(
         f"Run {run.run_id} is revealed: [bold]{run.contacts:,}[/] of your contacts are shared.",
-        f"See what would be sent, then exchange: mutuals exchange {run.run_id} --dry-run",
     )
+    say_next((f"mutuals exchange {run.run_id} --dry-run", "see what you would send"))

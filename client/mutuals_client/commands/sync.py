@@ -10,6 +10,7 @@ import typer
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.wording import counted
 from mutuals_client.console import Command, open_peer, result, say
+from mutuals_client.next_steps import say_setup
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -39,7 +40,7 @@ def sync(
         with peer.store.transaction() as tx:
             rows = tx.partners.list() if partner is None else [find_partner(tx, partner)]
         if not rows:
-            say("There are no partners yet.")
+            say("There is no partner yet.")
         keep_retention(peer)
         reports: list[dict[str, Any]] = []
         failures: list[MutualsError] = []
@@ -59,6 +60,7 @@ def sync(
                 reports.append(_failed(row, error, alone=len(rows) == 1))
     if failures:
         raise _summary(failures, len(rows))
+    say_setup()
     result(partners=reports)
 
 

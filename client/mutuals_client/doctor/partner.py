@@ -36,6 +36,8 @@ def partners(patient: Patient) -> Iterator[Finding]:
     if rows is None:
         with peer.store.transaction() as tx:
             rows = tx.partners.list()
+    if not rows:
+        yield Finding(Verdict.OK, "No partner is known yet.", "Import a card: mutuals partner add FILE")
     for row in rows:
         card = partner_card(row)
         yield from _certificate(row, card, peer.clock())

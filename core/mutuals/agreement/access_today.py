@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def own_headings(peer: Peer) -> dict[str, tuple[str, ...]]:
-    """The headings of each own source, standard columns first; nothing else of it is kept.
+    """The headings of each own source, first those of what identifies and consents; nothing else of it is kept.
+
+    They are the source's own (``Email``, ``Person - Email - Work``), by which the policy is asked for a column.
 
     Raises MutualsError (INPUT_QUALITY) where a source cannot be read.
     """
     from mutuals.sources import SourceDefinition
     from mutuals.sources.definition import STANDARD_COLUMNS
+    from mutuals.sources.mapped import used_headings
     from mutuals.sources.readers import read_through
 
     with peer.store.transaction() as tx:
@@ -33,7 +36,12 @@ def own_headings(peer: Peer) -> dict[str, tuple[str, ...]]:
     for row in rows:
         definition = SourceDefinition.model_validate_json(row.definition)
         source = read_through(definition)
-        standard = [definition.heading(name) for name in STANDARD_COLUMNS if name not in source.absent]
+        if definition.mapping is not None:
+            standard = used_headings(definition.mapping)
+        else:
+            standard = tuple(
+                definition.heading(name) for name in STANDARD_COLUMNS if name not in source.absent
+            )
         found[row.name] = tuple(dict.fromkeys((*standard, *source.headings)))
     return found
 

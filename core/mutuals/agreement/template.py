@@ -32,6 +32,7 @@ class DraftOptions:
     title: str | None = None
     profile: str = "uid2-v1"
     engine: str = DEFAULT_ENGINE
+    consent_purpose: str | None = None
 
 
 def draft_toml(own: Card, partner: Card, options: DraftOptions) -> str:
@@ -42,7 +43,7 @@ def draft_toml(own: Card, partner: Card, options: DraftOptions) -> str:
         _party("partner", "your partner", partner),
         _RESPONSIBILITIES,
         _MATCHING.format(profile=_quote(options.profile), engine=_quote(options.engine)),
-        _CONSENT_AND_PERMISSION,
+        _CONSENT_AND_PERMISSION.format(consent_purpose=_quote(options.consent_purpose or _WHICH_PURPOSE)),
         _SECURITY.format(breach_contact=_quote(_reach(own) or "<who to call after a breach, at any hour>")),
         _TERMINATION,
         _FIELDS_INTRODUCTION,
@@ -110,7 +111,7 @@ _HEAD = """\
 # A data-sharing agreement that {own} proposes to {partner}.
 #
 # Fill in every <blank>, read every line, then:
-#     mutuals agreement assess THIS-FILE --with {partner!r} --source NAME
+#     mutuals agreement assess THIS-FILE --source NAME
 #     mutuals agreement propose THIS-FILE --with {partner!r} --source NAME
 #
 # Both sides sign the whole document, and the software refuses what it does not permit. Lines marked (enforced) are
@@ -180,10 +181,13 @@ shared_identifiers = "exclude"
 reveal_within_days = 14   # a count that is not followed by a reveal in this time is destroyed
 """
 
+_WHICH_PURPOSE = "<the purpose in your consent column, for example joint-marketing>"
+
 _CONSENT_AND_PERMISSION = """\
 [consent]   # who takes part at all (enforced)
-# The purpose must be among those in the source's "consent" column, spelt the same.
-purpose = "<the purpose in your consent column, for example joint-marketing>"
+# Who takes part has granted this purpose: in the source's "consent" column, or by what “mutuals source map” decided.
+# Both sides spell it the same.
+purpose = {consent_purpose}
 max_age_days = 730            # since "consent_at"
 notice_required = true        # "notified_at" must be there ...
 # notice_since = 2026-01-01   # ... and not before this day

@@ -9,7 +9,7 @@ Everything in the result is a count, a row number, a heading or a purpose; never
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain, islice
@@ -38,6 +38,7 @@ from mutuals.sources.quality_identifiers import (
 from mutuals.sources.quality_layout import Recognised, recognise
 from mutuals.sources.quality_rows import ROWS_SHOWN, Refusal, RowCounter, RowFigures, row_refusals
 from mutuals.sources.quality_suggestions import Evidence, Suggestion, suggest
+from mutuals.sources.readers import join_batches
 
 __all__ = [
     "IDENTIFIER_TYPES",
@@ -50,6 +51,7 @@ __all__ = [
     "source_hints",
 ]
 IDENTIFIER_TYPES = ("email", "phone")
+_AT_ONCE = 60_000
 Mark = Callable[[ContactTable], ContactTable]
 """Marks the contacts of a batch that were withdrawn (mutuals.consent)."""
 
@@ -115,18 +117,37 @@ def check_source(
     collect = () if rule is None else rule.identifiers
     homes: Counter[str] = Counter()
     before = 0
-    for batch, examined in _examined(map(mark, source), definition, profile, collect, country, spread):
-        counter.add(batch)
-        consent.add(batch)
+
+    def gathered(table: ContactTable) -> None:
+        counter.add(table)
+        consent.add(table)
+        if selection is not None:
+            evidence.add(table)
+
+    def work(table: ContactTable) -> Batch:
+        home = [] if country is None else [pl.col(country).alias(COUNTRY)]
+        slim = ContactTable(
+            table.frame.select("row", "email", "phone", *home),
+            rejected=(),
+            field_names=(),
+            rejected_identifiers=table.rejected_identifiers,
+        )
+        return Batch(slim, definition.default_country, profile.name, collect)
+
+    def kept(table: ContactTable) -> ContactTable | None:
+        if selection is None:
+            return None
+        return ContactTable(table.frame.drop("email", "phone"), rejected=(), field_names=())
+
+    for contacts, table, examined in _examined(map(mark, source), gathered, work, kept, spread):
         for kind, tally in tallies.items():
             tally.add(examined.kinds[kind], before)
         for text, count in examined.kinds["phone"].homeless.items():
             region = region_of(text)
             homes.update({region: count} if region else {})
-        if selection is not None:
-            selection.add(batch, examined.collected)
-            evidence.add(batch)
-        before += len(batch.frame)
+        if selection is not None and table is not None:
+            selection.add(table, examined.collected)
+        before += contacts
     participants = None if selection is None else selection.participants()
     rows = counter.figures()
     identifiers = {kind: tally.figures() for kind, tally in tallies.items()}
@@ -160,31 +181,40 @@ def check_source(
 
 
 def _examined(
-    source: Iterator[ContactTable],
-    definition: SourceDefinition,
-    profile: Profile,
-    collect: tuple[str, ...],
-    country: str | None,
+    source: Iterable[ContactTable],
+    gathered: Callable[[ContactTable], None],
+    work: Callable[[ContactTable], Batch],
+    kept: Callable[[ContactTable], ContactTable | None],
     spread: Spread,
-) -> Iterator[tuple[ContactTable, Examined]]:
-    """Each batch with what was found in it, several being worked on at a time; a single one without any worker."""
-    waiting: deque[ContactTable] = deque()
+) -> Iterator[tuple[int, ContactTable | None, Examined]]:
+    """What was found in some ten thousand contacts at a time, several times as many being worked on: how many contacts,
+    and what of them is ``kept``. A single batch is worked on without any worker.
+    """
+    waiting: deque[tuple[int, ContactTable | None]] = deque()
 
-    def work() -> Iterator[Batch]:
-        for batch in source:
-            waiting.append(batch)
-            wanted = {"row", "email", "phone"}
-            frame = batch.frame.select(
-                *sorted(wanted), *([] if country is None else [pl.col(country).alias(COUNTRY)])
-            )
-            slim = ContactTable(frame, (), (), rejected_identifiers=batch.rejected_identifiers)
-            yield Batch(slim, definition.default_country, profile.name, collect)
+    def batches() -> Iterator[Batch]:
+        for table in _together(source):
+            gathered(table)
+            waiting.append((len(table.frame), kept(table)))
+            yield work(table)
 
-    pending = work()
+    pending = batches()
     first = list(islice(pending, 2))
     distribute = spread if len(first) > 1 else map
     for examined in distribute(examine_batch, chain(first, pending)):
-        yield waiting.popleft(), examined
+        yield *waiting.popleft(), examined
+
+
+def _together(source: Iterable[ContactTable]) -> Iterator[ContactTable]:
+    """The batches of ``source``, small ones joined: hundreds of small steps are needed for each, however long it is."""
+    held: list[ContactTable] = []
+    for batch in source:
+        held.append(batch)
+        if sum(len(one.frame) for one in held) >= _AT_ONCE:
+            yield join_batches(held)
+            held = []
+    if held:
+        yield join_batches(held)
 
 
 def source_hints(table: ContactTable) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ count which are the same. Two different ones of ten million are taken for one wi
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ COUNTRY = "country"
 _REJECTED = -1
 _WRITTEN = "as written"
 _CODE_DIGITS = 3
+SHORT_DIGITS = 8
+"""With so many digits or fewer, country code included, a number may be valid in a region of its country code and not
+have a possible length of the code's main region."""
 
 Hashes = npt.NDArray[np.uint64]
 Holders = npt.NDArray[np.int32]
@@ -87,7 +91,7 @@ class IdentifierFigures:
     """Of the ``written`` values of usable rows, ``usable`` were accepted, which are ``distinct`` identifiers.
 
     Of these, ``shared`` are held by several contacts, ``sharing`` together, or also by a row that cannot be used.
-    ``respelt`` are there in several spellings.
+    ``respelt`` are there in several spellings; ``capitals`` counts values written in capitals only.
     """
 
     written: int
@@ -96,6 +100,7 @@ class IdentifierFigures:
     shared: int
     sharing: int
     respelt: int
+    capitals: int
     refused: tuple[Refusal, ...]
 
 
@@ -154,13 +159,60 @@ def examine_batch(batch: Batch) -> Examined:
 def _normalised(
     raw: pl.Series, kind: str, profile: Profile, default_country: str | None
 ) -> dict[str, Normalised]:
+    """By variant. Values on which it cannot differ from BASE are normalised once."""
     trimmed = profile.rules.trimmed
+    base = variant_of(kind, get_profile(BASE))
     if kind == "email":
-        return {name: normalise_emails(raw, rules, trimmed) for rules, name in _email_variants().items()}
-    return {
-        name: normalise_phones(raw, default_country, rules, trimmed)
-        for rules, name in _phone_variants().items()
+        by_email = {
+            name: partial(normalise_emails, rules=r, trimmed=trimmed) for r, name in _email_variants().items()
+        }
+        done = {base: by_email.pop(base)(raw)}
+        for rules, name in _email_variants().items():
+            if name in by_email:
+                done[name] = _again(
+                    raw, done[base], _emails_that_differ(raw, done[base], rules, trimmed), by_email[name]
+                )
+        return done
+    by_phone = {
+        name: partial(normalise_phones, default_country=default_country, rules=r, trimmed=trimmed)
+        for r, name in _phone_variants().items()
     }
+    done = {base: by_phone.pop(base)(raw)}
+    differ = _phones_that_differ(done[base])
+    return done | {name: _again(raw, done[base], differ, normalise) for name, normalise in by_phone.items()}
+
+
+def _again(
+    raw: pl.Series, base: Normalised, differ: pl.Series, normalise: Callable[[pl.Series], Normalised]
+) -> Normalised:
+    """``base``, but where they may ``differ`` what ``normalise`` gives."""
+    if not differ.any():
+        return base
+    anew, places = normalise(raw.filter(differ)), differ.arg_true()
+    return Normalised(base.values.scatter(places, anew.values), base.reasons.scatter(places, anew.reasons))
+
+
+def _emails_that_differ(raw: pl.Series, base: Normalised, rules: EmailRules, trimmed: str) -> pl.Series:
+    """Addresses at a domain of aliases, and, where the rules take it out, any with white space inside."""
+    domains = [f"@{domain}" for domain in rules.alias_domains]
+    differ = pl.any_horizontal(
+        pl.lit(value=False), *(pl.col("value").str.ends_with(name) for name in domains)
+    )
+    if rules.inner_white_space == "remove":
+        differ |= pl.col("raw").str.strip_chars(trimmed).str.contains_any(list(trimmed))
+    frame = pl.DataFrame({"value": base.values, "raw": raw})
+    return frame.select(differ=differ.fill_null(value=False))["differ"]
+
+
+def _phones_that_differ(base: Normalised) -> pl.Series:
+    """Numbers that were told apart from others only by the assigned ranges, or are shorter than elsewhere possible.
+
+    A test holds that whatever is longer and valid has a possible length.
+    """
+    frame = pl.DataFrame({"value": base.values, "reason": base.reasons})
+    judged = pl.col("reason").is_in([Reason.NOT_VALID.value, Reason.WRONG_LENGTH.value])
+    short = pl.col("value").str.len_bytes() <= len("+") + SHORT_DIGITS
+    return frame.select(differ=(judged | short).fill_null(value=False))["differ"]
 
 
 def _collected(written: pl.DataFrame, kind: str, chosen: Normalised, profile: Profile) -> pl.DataFrame:
@@ -286,6 +338,7 @@ class IdentifierTally:
             shared=shared,
             sharing=sharing,
             respelt=_alike(values[own], written[own])[1],
+            capitals=self.odd["capitals", ""],
             refused=self._refusals.found(),
         )
 

@@ -262,27 +262,15 @@ def _same(found: Evidence) -> Iterator[Suggestion]:
 
 
 def _spelling(found: Evidence) -> Iterator[Suggestion]:
-    for kind, one, many, how in (
-        ("email", "address", "addresses", "capitals or otherwise"),
-        ("phone", "number", "numbers", "spaces, signs or the country code"),
-    ):
-        figures = found.identifiers[kind]
-        if figures.respelt:
-            yield Suggestion(
-                f"respelt_{kind}",
-                f"{counted(figures.respelt, one, many)} {_is(figures.respelt)} there in several spellings, which "
-                f"differ in {how}; each is matched as one. Nothing need be done.",
-                None,
-                figures.respelt,
-            )
-    capitals = found.odd["email"]["capitals", ""]
-    if capitals:
+    respelt = found.identifiers["email"].respelt
+    if respelt:
         yield Suggestion(
-            "capitals",
-            f"{counted(capitals, 'address', 'addresses')} {_is(capitals)} written in capitals, and matched in small "
-            "letters. Nothing need be done.",
+            "respelt_email",
+            f"{counted(respelt, 'address', 'addresses')} {_is(respelt)} there in several spellings, which differ in "
+            "capitals or dots and the like: so one person gets into a CRM twice. Each is matched as one; look for "
+            "double contacts.",
             None,
-            capitals,
+            respelt,
         )
 
 

@@ -5,6 +5,8 @@ What is counted here is suggested to be looked at, never corrected.
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 MISTYPED = {
@@ -59,6 +61,12 @@ PLACEHOLDERS = (
 """Local parts of addresses at which nobody reads."""
 _ONE_DIGIT = "^(?:" + "|".join(f"{digit}{{7,}}" for digit in range(10)) + ")$"
 _COUNTED_UP = r"^0?1234567(?:8(?:90?)?)?$"
+_LIKELY_MADE_UP = (
+    "^[^0-9]*(?:0?[^0-9]*1[^0-9]*2[^0-9]*3|" + "|".join(f"{d}[^0-9]*{d}[^0-9]*{d}" for d in range(10)) + ")"
+)
+"""How either begins."""
+_MISTYPED_DOMAIN = "@(" + "|".join(re.escape(domain) for domain in MISTYPED) + ")$"
+_PLACEHOLDER_PART = r"^(?:" + "|".join(re.escape(part) for part in PLACEHOLDERS) + r")(?:\+[^@]*)?@"
 _MISTYPED, _PLACEHOLDER, _CAPITALS = "mistyped", "placeholder", "capitals"
 
 
@@ -71,23 +79,22 @@ def odd_values(kind: str, own: pl.DataFrame) -> dict[tuple[str, str], int]:
 
 
 def _odd_emails(own: pl.DataFrame) -> dict[tuple[str, str], int]:
-    usable = own.filter(pl.col("value").is_not_null()).select("raw", lower=pl.col("raw").str.to_lowercase())
-    parts = pl.col("lower").str.splitn("@", 2)
-    split = usable.select(
-        "raw",
-        "lower",
-        local=parts.struct.field("field_0").str.replace(r"\+.*$", ""),
-        domain=parts.struct.field("field_1"),
+    raw, value = pl.col("raw"), pl.col("value")
+    marked = own.select(
+        # Aliases are written out in ``raw`` only, and a mistyped domain is no domain of aliases.
+        mistyped=value.str.extract(_MISTYPED_DOMAIN, 1),
+        placeholder=value.is_not_null() & raw.str.to_lowercase().str.contains(_PLACEHOLDER_PART),
+        capitals=value.is_not_null() & (raw != value) & (raw == raw.str.to_uppercase()),
     )
-    domains = split["domain"].filter(split["domain"].is_in(list(MISTYPED))).value_counts()
+    domains = marked["mistyped"].drop_nulls().value_counts()
     found = {(_MISTYPED, domain): count for domain, count in domains.iter_rows()}
-    found[_PLACEHOLDER, ""] = int(split["local"].is_in(list(PLACEHOLDERS)).sum())
-    upper = (split["raw"] != split["lower"]) & (split["raw"] == split["raw"].str.to_uppercase())
-    found[_CAPITALS, ""] = int(upper.sum())
+    found[_PLACEHOLDER, ""] = int(marked["placeholder"].sum())
+    found[_CAPITALS, ""] = int(marked["capitals"].sum())
     return {key: count for key, count in found.items() if count}
 
 
 def _odd_phones(own: pl.DataFrame) -> dict[tuple[str, str], int]:
-    digits = own["raw"].str.replace_all("[^0-9]", "")
+    likely = own["raw"].filter(own["raw"].str.contains(_LIKELY_MADE_UP))
+    digits = likely.str.replace_all("[^0-9]", "")
     count = int((digits.str.contains(_ONE_DIGIT) | digits.str.contains(_COUNTED_UP)).sum())
     return {(_PLACEHOLDER, ""): count} if count else {}

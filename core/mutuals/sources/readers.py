@@ -10,7 +10,7 @@ format it takes from ``sheet`` and ``native``; what the CRM's own columns mean i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import polars as pl
@@ -102,6 +102,11 @@ def read_source(
         if wanted is not None:
             chosen = with_rows(batch, batch.frame["contact_id"].is_in(wanted))
         batches.append(chosen)
+    return join_batches(batches)
+
+
+def join_batches(batches: Sequence[ContactTable]) -> ContactTable:
+    """Batches of one source, of which there is at least one, as one."""
     frames = [batch.frame for batch in batches]
     frame = pl.concat(frames, how="diagonal")
     if DATED_CONSENT in frame.columns:
