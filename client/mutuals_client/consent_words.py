@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.console import ask, confirm, say, table
+from mutuals_client.console import say, table
 
 if TYPE_CHECKING:
     from mutuals.consent.decision import Standing
@@ -89,24 +89,26 @@ def _grant(text: str, headings: Collection[str], given_at: str | None, given_on:
             f"“{text}” does not say which values of which column grant what.",
             hint='Write it as --grant PURPOSE:"HEADING"=VALUE,VALUE',
         )
-    return _checked_grant(purpose.strip(), column, values, given_at, given_on)
+    return checked_grant(purpose.strip(), column, values, given_at, given_on)
 
 
 def _split(text: str, headings: Collection[str]) -> tuple[str, tuple[str, ...]]:
     """Heading and values, at the first ``=`` before which a heading of the file stands; a heading may hold some."""
     places = [place for place, character in enumerate(text) if character == "="]
     place = next((p for p in places if text[:p].strip() in headings), places[0] if places else len(text))
-    return text[:place].strip(), _values(text[place + 1 :])
+    return text[:place].strip(), cell_values(text[place + 1 :])
 
 
-def _values(text: str) -> tuple[str, ...]:
+def cell_values(text: str) -> tuple[str, ...]:
+    """The values in ``text``, separated by commas; one that holds a comma stands in quotation marks."""
     cells = next(csv.reader([text], skipinitialspace=True), [])
     return tuple(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
 
 
-def _checked_grant(
+def checked_grant(
     purpose: str, column: str, values: tuple[str, ...], given_at: str | None, given_on: date | None
 ) -> ConsentGrant:
+    """The grant that a person described. Raises MutualsError (USAGE) saying what of it cannot be."""
     from pydantic import ValidationError
 
     from mutuals.sources.mapping import ConsentGrant
@@ -127,7 +129,7 @@ def _checked_grant(
 
 
 def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> ConsentFile:
-    from mutuals.sources.consent_file import register_headings
+    from mutuals.sources.consent_file import open_register, register_dates
     from mutuals.sources.mapping import ConsentFile
 
     named = {}
@@ -141,7 +143,7 @@ def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> Cons
             )
         named[role] = heading
     place = str(path.expanduser().absolute())
-    there = register_headings(place)
+    there = open_register(place).headings
     found = {role: named.get(role, role) for role in _ROLES}
     missing = next((r for r in _ROLES if found[r] not in there and (r != "evidence" or r in named)), None)
     if missing is not None:
@@ -150,7 +152,7 @@ def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> Cons
             f"{path.name} has no column “{found[missing]}”.",
             hint=f'Say which holds the {missing}: --consent-column {missing}="HEADING"',
         )
-    granted = _values(words.granted or "")
+    granted = cell_values(words.granted or "")
     if not granted:
         raise MutualsError(
             ErrorCode.USAGE,
@@ -166,7 +168,7 @@ def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> Cons
         granted=granted,
         date=found["date"],
         evidence=evidence,
-        dates=dates,
+        dates=register_dates(place, found["date"], dates),
     )
 
 
@@ -179,65 +181,14 @@ def _day(text: str | None, option: str) -> date | None:
         ) from None
 
 
-def ask_decision(candidates: Sequence[Candidate], headings: Collection[str]) -> ConsentDecision:
-    """Ask a person at the terminal; columns and values may be named by the numbers they are shown with."""
-    from mutuals.sources.mapping import ConsentDecision
-
-    grants = []
-    while True:
-        purpose = ask("Which purpose is granted, spelt as in the agreement?").strip()
-        column = _ask_column("In which column does a contact say yes to it?", candidates, headings)
-        shown = next((c.values for c in candidates if c.heading == column), ())
-        for number, (value, count) in enumerate(shown, 1):
-            say(_plain(f"  {number}  {printable(value)}  ({count:,} contacts)"))
-        answer = ask("Which values mean yes? (numbers, or the values themselves, separated by commas)")
-        values = tuple(
-            shown[int(v) - 1][0] if v.isdecimal() and 0 < int(v) <= len(shown) else v for v in _values(answer)
-        )
-        since = _ask_since("Since when? (a column of days, or one day for all, as 2026-01-31)", candidates)
-        grants.append(_checked_grant(purpose, column, values, *since))
-        if not confirm("Is there another column or purpose?", honour_yes=False):
-            break
-    notified = _ask_since(
-        "When were they told about the sharing? (a column, a day, or Enter for: not told)", candidates, ""
-    )
-    reason = ask("Why does this count as consent? (kept with the decision)", "")
-    return ConsentDecision(
-        grants=tuple(grants), notified_at=notified[0], notified_on=notified[1], reason=reason[:2000]
-    )
-
-
-def _ask_column(question: str, candidates: Sequence[Candidate], headings: Collection[str]) -> str:
-    while True:
-        named = _named(ask(f"{question} (number or heading)"), candidates)
-        if named in headings:
-            return named
-        say(_plain("There is no such column."))
-
-
-def _named(answer: str, candidates: Sequence[Candidate]) -> str:
-    text = answer.strip()
-    known = any(candidate.heading == text for candidate in candidates)
-    if not known and text.isdecimal() and 0 < int(text) <= len(candidates):
-        return candidates[int(text) - 1].heading
-    return text
-
-
-def _ask_since(
-    question: str, candidates: Sequence[Candidate], default: str | None = None
-) -> tuple[str | None, date | None]:
-    answer = ask(question, default).strip()
-    if not answer:
-        return None, None
-    try:
-        return None, date.fromisoformat(answer)
-    except ValueError:
-        return _named(answer, candidates), None
-
-
 def tell_candidates(candidates: Sequence[Candidate]) -> None:
     """The columns a decision may name, and the frequent values in each."""
     say("", "Columns that are not used yet (values that at least 5 contacts hold):")
+    tell_columns(candidates)
+
+
+def tell_columns(candidates: Sequence[Candidate]) -> None:
+    """These columns, numbered, with what each holds."""
     rows = []
     for number, candidate in enumerate(candidates, 1):
         shown = ", ".join(f"{printable(value)} ({count:,})" for value, count in candidate.values)
@@ -306,7 +257,8 @@ def printable(text: str, most: int = 60) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def _plain(text: str) -> Any:
+def plain(text: str) -> Any:
+    """``text`` as it is, for ``say``."""
     from rich.text import Text
 
     return Text(text)

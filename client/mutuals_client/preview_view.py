@@ -168,6 +168,7 @@ def _fields(preview: Preview) -> Iterator[Block]:
                 for item, _ in found
             ),
         )
+        yield Heading("How many values, and how rare they are")
         yield Grid(
             ("Field", "Values", "Empty", "Withheld", "Different", "Rare", "Alone"),
             tuple(

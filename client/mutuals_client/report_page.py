@@ -239,6 +239,8 @@ def _references(report: RunReport) -> Iterator[str]:
     ]
     if run.th:
         facts.append(("Transcript both signed", run.th.hex()))
+    if report.moved.preview:
+        facts.append(("Preview that was sent", report.moved.preview))
     computed = f"{run.engine} ({run.backend})" if run.backend else run.engine
     facts.append(("Engine and profile", f"{computed}, {agreement.matching.profile}"))
     facts.append(("Opened by", f"{report.own if run.role.value == 'initiator' else report.partner}"))

@@ -134,20 +134,24 @@ def _identifiers(asked: CheckAsked, found: SourceCheck) -> Section:
         ("distinct", "distinct"),
         ("of these held by several contacts", "shared"),
         ("contacts that hold such", "sharing"),
-        ("in several spellings, matched as one", "respelt"),
     )
     rows = [
         (name, *(f"{getattr(one, count):,}" for one in found.identifiers.values())) for name, count in counts
     ]
-    if any(one.capitals for one in found.identifiers.values()):
-        name = "in capitals, matched in small letters"
-        rows.append((name, *(f"{one.capitals:,}" for one in found.identifiers.values())))
     columns = ("Identifiers", *(_KINDS[kind] for kind in found.identifiers))
     refused = [refusal for one in found.identifiers.values() for refusal in one.refused]
     return Section(
         "Identifiers",
         (f"Those of usable rows, as {asked.profile} writes them.",),
         (Table("Identifiers by type", columns, rows), *_refused(refused, "Identifiers refused")),
+        (
+            (
+                f"{counted(capitals, 'address', 'addresses')} in capitals {'is' if capitals == 1 else 'are'} matched "
+                "in small letters.",
+            )
+            if (capitals := found.identifiers["email"].capitals)
+            else ()
+        ),
     )
 
 

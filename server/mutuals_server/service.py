@@ -7,7 +7,6 @@ servicer: gRPC would parse requests before the guard, and answer a malformed one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import grpc
@@ -16,6 +15,7 @@ from mutuals.agreement.ending import TERMINATION
 from mutuals.engines.workers import Pool
 from mutuals.identity.partners import partner_card
 from mutuals.models.run import Run
+from mutuals.normalisation.profile import profile_digests
 from mutuals.obligations.certificates import CERTIFICATE
 from mutuals.obligations.certificates_due import REMINDER
 from mutuals.peer import Peer
@@ -33,14 +33,6 @@ from mutuals_server.runs import RunAnswer, RunPlaces
 
 ENDINGS = frozenset({TERMINATION, CERTIFICATE, REMINDER, RUN_ENDED})
 """Kinds of documents after which something may have to be destroyed or certified at once."""
-
-
-@cache
-def _profiles() -> dict[str, bytes]:
-    """The digest of every profile by name; looking up the libraries' versions takes longer than answering."""
-    from mutuals.normalisation.profile import PROFILES
-
-    return {name: profile.digest() for name, profile in PROFILES.items()}
 
 
 class PeerService:
@@ -83,7 +75,7 @@ class PeerService:
         pong = Pong(
             VERSION,
             self._peer.clock(),
-            profiles=_profiles(),
+            profiles=profile_digests(),
             card=own.serial,
             your_card=partner_card(call.partner).serial,
         )

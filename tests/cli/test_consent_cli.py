@@ -279,7 +279,7 @@ def test_what_was_typed_wrong_is_said(source: CommandLine, words: tuple[str, ...
 def test_a_person_is_asked_and_may_answer_with_numbers(
     source: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter(["sharing", "1", "1", "2", "", "Because they said so"])
+    answers = iter(["", "sharing", "1", "1", "2", "", "Because they said so"])
     yes = iter([True, False, True])
     for module in ("mutuals_client.commands.source_map", "mutuals_client.console"):
         monkeypatch.setattr(f"{module}.interactive", lambda: True)
@@ -290,3 +290,45 @@ def test_a_person_is_asked_and_may_answer_with_numbers(
     assert f"1  {BASIS}" in source.out
     assert "Ann" not in source.out
     assert source.eligible() == ["10001", "10004", "10007"]
+
+
+def test_a_person_may_name_a_consent_file_and_sees_first_what_it_holds(
+    source: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        f"{id};sharing;{said};{day}.03.2026"
+        for id, said, day in (
+            ("10001", "Ja", "13"),
+            ("10004", "Ja", "02"),
+            ("10007", "Ja", "03"),
+            ("10005", "Nein", "04"),
+            ("1", "Ja", "01"),
+            ("2", "Ja", "01"),
+            ("3", "Nein", "01"),
+            ("4", "Nein", "01"),
+            ("5", "Nein", "01"),
+        )
+    ]
+    (tmp_path / "register.csv").write_text(
+        "\n".join(["Kontakt;purpose;Antwort;date;[red]x", *(f"{line};" for line in lines)])
+    )
+    answers = iter(["register.csv", "9", "1", "purpose", "Antwort", "date", "", "1", "2026-03-01", "Form"])
+    yes = iter([True, False, True])
+    for module in ("mutuals_client.commands.source_map", "mutuals_client.console"):
+        monkeypatch.setattr(f"{module}.interactive", lambda: True)
+    asked: list[str] = []
+
+    def answer(question: str, **_options: object) -> str:
+        asked.append(question)
+        return next(answers)
+
+    monkeypatch.setattr(click, "prompt", answer)
+    monkeypatch.setattr(click, "confirm", lambda *_args, **_options: next(yes))
+    assert source("map", "crm", operator="anna") == 0, source.err
+    assert "register.csv holds" in source.out
+    assert "Ja (5)" in source.out
+    assert "There is no such column." in source.out
+    assert "10001" not in source.out
+    assert source.eligible() == ["10001", "10004", "10007"]
+    decided = source.json("show", "crm")["source"]["mapping"]["consent"]["file"]
+    assert (decided["status"], decided["granted"], decided["dates"]) == ("Antwort", ["Ja"], "day-first")

@@ -56,6 +56,7 @@ def test_the_examples_run_as_they_stand(
 
     _, told = run(OFFICER)
     assert "Nothing is overdue." in told
-    assert "exported by anna 4 rows of score to in memory (Python)" in told
+    assert "holds 4 records" in told
+    assert "anna exported 4 rows of score to in memory (Python)" in told
     assert "withheld: {}" in told
     assert (tmp_path / f"{matched['run'].id}.html").read_text().startswith("<!")

@@ -375,3 +375,30 @@ def test_the_home_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
     assert default_home() == tmp_path
     monkeypatch.delenv("MUTUALS_HOME")
     assert default_home().name == "mutuals"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://me:secret@host/db", "store holds a password"),
+        ("postgresql://me@host/db?password=secret", "store holds a password"),
+        ("secret", "store is not a database URL"),
+    ],
+)
+def test_a_password_in_the_configuration_is_refused_when_it_is_read(
+    tmp_path: Path, url: str, sentence: str
+) -> None:
+    home = Home(tmp_path)
+    home.config.write_text(config_toml(Config(organisation="Acme", store=url)))
+    with pytest.raises(MutualsError, match=sentence) as caught:
+        load_config(home)
+    assert caught.value.code is ErrorCode.LOCAL
+    assert str(home.config) in caught.value.message
+    assert "secret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_database_without_a_password_may_be_configured(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for url in ("postgresql+psycopg://me@/db?host=/run/postgresql", "sqlite:////data/store.sqlite"):
+        home.config.write_text(config_toml(Config(organisation="Acme", store=url)))
+        assert load_config(home).store == url

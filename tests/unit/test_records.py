@@ -215,3 +215,49 @@ def test_the_preview_digest_stands_for_exactly_these_records() -> None:
         preview_digest(key, sid, Role.INITIATOR, [records[0], PlainRecord(2, (), 90, b'{"city":"Bonn"}')]),
     ]
     assert len({base, *others}) == len(others) + 1
+
+
+_RECORDS = st.lists(
+    st.builds(
+        PlainRecord,
+        st.integers(0, 3),
+        st.lists(st.integers(0, 3), max_size=2).map(tuple),
+        st.integers(1, 3),
+        st.binary(max_size=9),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_RECORDS, _RECORDS)
+def test_two_previews_have_one_digest_only_if_they_send_the_same(
+    one: list[PlainRecord], other: list[PlainRecord]
+) -> None:
+    digests = [
+        preview_digest(b"\x01" * 32, b"\x02" * 32, Role.INITIATOR, records) for records in (one, other)
+    ]
+    assert (digests[0] == digests[1]) is (one == other)
+
+
+_HELD = st.fixed_dictionaries(
+    {"City": st.sampled_from(["Bonn", "Ulm", ""]), "Lead score": st.sampled_from(["1", "50", "many"])}
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(_HELD, min_size=3, max_size=3),
+    st.lists(_HELD, min_size=3, max_size=3),
+    st.permutations(range(3)),
+)
+def test_the_digest_follows_the_values_and_not_the_order_of_the_source(
+    before: list[dict[str, str]], after: list[dict[str, str]], order: list[int]
+) -> None:
+    def digest(rows: list[dict[str, str]], order: list[int]) -> tuple[bytes, list[PlainRecord]]:
+        records = build([("C0",), ("C1",), ("C2",)], {f"C{i}": rows[i] for i in order}).records
+        return preview_digest(b"\x01" * 32, b"\x02" * 32, Role.INITIATOR, records), list(records)
+
+    (first, sent), (second, sent_then) = digest(before, [0, 1, 2]), digest(after, order)
+    assert (first == second) is (sent == sent_then)
+    assert digest(before, order)[0] == first

@@ -71,6 +71,8 @@ class Operator:
             if self._keys is None or self._sealed != row.sealed_private:
                 self._keys = unlock(row, self._ask(row.name))
                 self._sealed = row.sealed_private
+                if not callable(self._passphrase):
+                    self._passphrase = None  # the keys are enough from here on
             return replace(self._keys, roles=row.roles, department=row.department)
 
     def _ask(self, name: str) -> bytes:

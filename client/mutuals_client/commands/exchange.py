@@ -87,6 +87,7 @@ def exchange(
                 raise _another(run, preview.id)
             if dry_run:
                 say("Nothing was signed or sent.")
+                say_next((f"mutuals exchange {run.run_id}", "authorise exactly this, and send it"))
                 page = {} if html is None else {"file": str(html.absolute())}
                 facts = preview_facts(preview, standing, samples=bool(samples))
                 result(**facts, dry_run=True, **page)

@@ -9,6 +9,7 @@ import typer
 
 from mutuals.errors import ERRORS, ErrorCode, MutualsError
 from mutuals_client.console import open_peer, result, say
+from mutuals_client.next_steps import say_next
 
 if TYPE_CHECKING:
     from mutuals.peer import Peer
@@ -137,9 +138,11 @@ def _compare(peer: Peer) -> None:
     for finding in findings:
         say(Text(f"  {'✗' if finding.fault else '·'} {finding}"))
     if pending:
-        say(Text(f"  · {FILE_NAME} says something that is not in force yet: mutuals policy approve"))
+        say(Text(f"  · {FILE_NAME} says something that is not in force yet."))
     fits = "The policy fits your sources, operators and agreements."
     say(fits if not faults else f"[bold]{len(faults)}[/] of these need a change.")
+    if pending and not faults:
+        say_next(("mutuals policy approve", "put it in force"))
     result(
         fits=not faults,
         approved=not pending,

@@ -87,9 +87,9 @@ def map_source(
     from mutuals.consent.decision import standing_of
     from mutuals.sources.consent_columns import candidate_columns
     from mutuals.sources.consent_decision import mapping_of
+    from mutuals_client.consent_questions import ask_decision
     from mutuals_client.consent_words import (
         DecisionWords,
-        ask_decision,
         candidate_facts,
         decision_from,
         standing_facts,
@@ -140,7 +140,7 @@ def map_source(
         tell_standing(standing)
         tell_candidates(candidates)
         if interactive() and not SETTINGS.yes and confirm("Decide now what grants consent?"):
-            decided = ask_decision(candidates, _headings(changed))
+            decided = ask_decision(candidates, _headings(changed), mapping_of(changed).dates)
             settle(peer, definition, _proposed(changed, decided), dry_run=dry_run)
             return
         result(

@@ -162,7 +162,7 @@ def _cards(peer: Peer, row: PartnerRow, card: Card, reply: PingReply) -> Iterato
 
 
 def _profiles(patient: Patient, row: PartnerRow, reply: PingReply) -> Finding:
-    from mutuals.normalisation.profile import PROFILES
+    from mutuals.normalisation.profile import profile_digests
 
     theirs = reply.pong.profiles
     if not theirs:
@@ -172,7 +172,7 @@ def _profiles(patient: Patient, row: PartnerRow, reply: PingReply) -> Finding:
             "Before the first match: install the same release on both sides.",
             _facts(row),
         )
-    own = {name: profile.digest() for name, profile in PROFILES.items()}
+    own = profile_digests()
     other = sorted(name for name in own if theirs.get(name) != own[name])
     facts = _facts(row, differ=other, theirs={name: digest.hex() for name, digest in theirs.items()})
     agreed = {

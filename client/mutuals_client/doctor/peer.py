@@ -140,9 +140,9 @@ def clock(patient: Patient) -> Iterator[Finding]:
 def profiles(patient: Patient) -> Iterator[Finding]:
     """The normalisation profiles, and that those in active agreements are the ones of this release."""
     from mutuals.normalisation import get_profile
-    from mutuals.normalisation.profile import PROFILES
+    from mutuals.normalisation.profile import profile_digests
 
-    digests = {name: profile.digest().hex() for name, profile in PROFILES.items()}
+    digests = {name: digest.hex() for name, digest in profile_digests().items()}
     told = ", ".join(f"{name} {digest[:8]}" for name, digest in digests.items())
     yield Finding(Verdict.OK, f"Profiles: {told}.", facts={"digests": digests})
     for active in patient.active():

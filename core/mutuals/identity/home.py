@@ -224,15 +224,47 @@ def load_config(home: Home) -> Config:
         raise MutualsError(
             ErrorCode.LOCAL,
             f"There is no peer in {home.root}.",
-            hint='Set one up: mutuals init --org "Acme Ltd"',
+            hint="Set one up: mutuals init. Or name the home of one: --home DIR, or MUTUALS_HOME.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise MutualsError(ErrorCode.LOCAL, f"{home.config} cannot be read: {_reason(error)}.") from error
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{home.config} cannot be read: {_reason(error)}.",
+            hint="It belongs to who runs mutuals, and is text in UTF-8; see what is wrong: mutuals doctor",
+        ) from error
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MutualsError(ErrorCode.LOCAL, f"{home.config} is not valid TOML: {error}.") from error
-    return parse_config(values, str(home.config))
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{home.config} is not valid TOML: {error}.",
+            hint="Correct that line in an editor; docs/operations.md lists the keys.",
+        ) from error
+    config = parse_config(values, str(home.config))
+    _refuse_password(config, str(home.config))
+    return config
+
+
+def _refuse_password(config: Config, where: str) -> None:
+    """A password in the configuration is in every backup and copy of it. Raises MutualsError (LOCAL)."""
+    if config.store is None:
+        return
+    from mutuals.store.urls import has_password
+
+    try:
+        refused = has_password(config.store)
+    except ValueError as error:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{where}: store is not a database URL.",
+            hint='For example: store = "postgresql+psycopg://mutuals@localhost/mutuals"',
+        ) from error
+    if refused:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{where}: store holds a password, which does not belong in it.",
+            hint="Take it out of the URL and put it into ~/.pgpass, or into the file that PGPASSFILE names.",
+        )
 
 
 def parse_config(values: dict[str, Any], where: str, code: ErrorCode = ErrorCode.LOCAL) -> Config:

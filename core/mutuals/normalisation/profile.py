@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,15 @@ class Profile:
 PROFILES: dict[str, Profile] = {
     rules.name: Profile(rules) for rules in (UID2_V1, STRICT_V1, GOOGLE_V1, META_V1)
 }
+
+
+@cache
+def profile_digests() -> dict[str, bytes]:
+    """The digest (32 bytes) of every profile by name: what one peer tells another of how it normalises.
+
+    Kept, because looking up the libraries' versions takes longer than answering a call.
+    """
+    return {name: profile.digest() for name, profile in PROFILES.items()}
 
 
 def get_profile(name: str) -> Profile:

@@ -83,7 +83,7 @@ _KINDS: tuple[tuple[CategoryDraft, str], ...] = (
     ),
     (
         CategoryDraft("contact", "Who a contact is and how to reach them."),
-        r"contact|e_?mail|phone|mobile|tel\b|fax|name|title|salutation|company|organi[sz]ation|employer|job|position"
+        r"contact|record_?id|^id$|e_?mail|phone|mobile|tel\b|fax|name|title|salutation|company|organi[sz]ation|employer|job|position"
         r"|address|street|city|town|zip|post_?code|state|region|country|language|birth|age|gender|website|linkedin",
     ),
 )

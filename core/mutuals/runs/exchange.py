@@ -165,6 +165,8 @@ class _Exchange:
         self._acknowledged: set[int] = set()
         self._prepared: Prepared | None = None
         self._rows: list[OutgoingRow] = []
+        with peer.store.transaction() as tx:
+            self._withdrawals = tx.suppressions.mark()
         if run.state is RunState.REVEALED:
             self._prepared = prepare_outgoing(peer, run, self._active, expected)
         else:
@@ -209,6 +211,9 @@ class _Exchange:
             return
         receiver = self._receiver
         with self._peer.store.transaction() as tx:
+            current = tx.runs.get(self._run.run_id)
+            if current is not None and current.state is RunState.DONE:
+                return  # on another stream, or by another process
             log_run(
                 tx,
                 self._run,
@@ -235,7 +240,8 @@ class _Exchange:
     def _require_still_allowed(self, *, sending: bool = False) -> None:
         """Between two envelopes the agreement may have been suspended, replaced or ended, here or by the partner.
 
-        Before something of ours leaves for the first time (``sending``) the operators' permission must stand, too.
+        Before something of ours leaves for the first time (``sending``) the operators' permission must stand, too, and
+        nobody of it may have withdrawn.
         """
         with self._peer.store.transaction() as tx:
             run = tx.runs.get(self._run.run_id)
@@ -244,6 +250,11 @@ class _Exchange:
             active = load_for_run(tx, run, self._peer.clock(), own=self._peer.fingerprint.hex())
             if sending:
                 require_still_permitted(tx, run, active, self._peer.clock())
+            withdrawals = tx.suppressions.mark()
+        if sending and withdrawals != self._withdrawals:
+            waiting = [row for row in self._rows if row.number not in self._acknowledged]
+            require_still_eligible(self._peer, run, active, waiting)
+            self._withdrawals = withdrawals
 
     def _send(self, row: OutgoingRow) -> None:
         self._check_cancelled()

@@ -51,7 +51,7 @@ __all__ = [
     "source_hints",
 ]
 IDENTIFIER_TYPES = ("email", "phone")
-_AT_ONCE = 60_000
+_AT_ONCE = 30_000
 Mark = Callable[[ContactTable], ContactTable]
 """Marks the contacts of a batch that were withdrawn (mutuals.consent)."""
 

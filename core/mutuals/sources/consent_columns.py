@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mutuals.normalisation import TRIMMED
+from mutuals.sources.consent_file import open_register
 from mutuals.sources.dates import DatesSeen, look_at_dates
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.mapped import used_headings
@@ -68,6 +69,22 @@ def candidate_columns(definition: SourceDefinition, mapping: SourceMapping) -> t
     return tuple(
         sorted((c for c in found if c.filled), key=lambda c: (not _LIKELY.search(c.heading), c.days))
     )
+
+
+def register_columns(path: str) -> tuple[Candidate, ...]:
+    """The columns of a register of consent in the file's order; ``filled`` and ``values`` count its lines.
+
+    Raises MutualsError (INPUT_QUALITY) where the file cannot be read.
+    """
+    file = open_register(path)
+    counts = Counter(file.headings)
+    columns = [p for p, heading in enumerate(file.headings) if heading and counts[heading] == 1]
+    found = {position: _Count(file.headings[position], repeat=False) for position in columns}
+    for sheet in file.sheets(columns) if columns else ():
+        lines = sheet.rows.cast(pl.String)
+        for position, count in found.items():
+            count.add(lines, sheet.cells[str(position)].str.strip_chars(TRIMMED))
+    return tuple(count.candidate() for count in found.values())
 
 
 class _Count:

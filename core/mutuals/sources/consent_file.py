@@ -6,18 +6,38 @@ import polars as pl
 
 from mutuals.normalisation import TRIMMED
 from mutuals.sources.blocks import input_fault
-from mutuals.sources.dates import is_iso, iso_day
+from mutuals.sources.dates import DatesSeen, is_iso, iso_day, look_at_dates
 from mutuals.sources.definition import SourceDefinition
 from mutuals.sources.formats import open_table, understand_table
-from mutuals.sources.mapping import ConsentFile
+from mutuals.sources.mapping import ConsentFile, DateOrder
 from mutuals.sources.sheet import SheetFile
 
 _SLUG = "^[a-z][a-z0-9_-]{0,62}$"  # as a purpose is written in an agreement; any other can be in none
 
 
-def register_headings(path: str) -> tuple[str, ...]:
-    """The headings of such a file. Raises MutualsError (INPUT_QUALITY) where it cannot be used."""
-    return _open(path).headings
+def open_register(path: str) -> SheetFile:
+    """Such a file. Raises MutualsError (INPUT_QUALITY) where it cannot be used."""
+    return open_table(understand_table(SourceDefinition(name="consent", path=path)))
+
+
+def register_dates(path: str, heading: str, otherwise: DateOrder | None) -> DateOrder | None:
+    """The order in which its days are written: what they show themselves, or else ``otherwise``.
+
+    Raises MutualsError (INPUT_QUALITY) where some are written in one order and some in another, or the file cannot be
+    used.
+    """
+    file = open_register(path)
+    if file.headings.count(heading) != 1:
+        return otherwise
+    seen = DatesSeen()
+    for sheet in file.sheets([file.headings.index(heading)]):
+        seen += look_at_dates(sheet.cells[str(file.headings.index(heading))])
+    if seen.day_first and seen.month_first:
+        raise input_fault(
+            f"{file.name}: in “{heading}” some days are written day first and others month first.",
+            "Write them all as 2026-01-31.",
+        )
+    return seen.order or otherwise
 
 
 def read_register(register: ConsentFile) -> pl.DataFrame:
@@ -26,7 +46,7 @@ def read_register(register: ConsentFile) -> pl.DataFrame:
     Of several lines on one contact and purpose the latest day counts, on the same day a no. A no without a readable day
     always counts, a yes without one never. Raises MutualsError (INPUT_QUALITY) where the file cannot be used.
     """
-    file = _open(register.path)
+    file = open_register(register.path)
     named = {
         "contact_id": register.contact_id,
         "purpose": register.purpose,
@@ -50,10 +70,6 @@ def read_register(register: ConsentFile) -> pl.DataFrame:
         )
         parts.append(lines.with_columns(iso_day(lines["date"], register.dates).alias("date")))
     return _standing(pl.concat(parts), [value.strip().lower() for value in register.granted])
-
-
-def _open(path: str) -> SheetFile:
-    return open_table(understand_table(SourceDefinition(name="consent", path=path)))
 
 
 def _standing(lines: pl.DataFrame, granted: list[str]) -> pl.DataFrame:

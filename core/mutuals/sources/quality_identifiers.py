@@ -91,7 +91,7 @@ class IdentifierFigures:
     """Of the ``written`` values of usable rows, ``usable`` were accepted, which are ``distinct`` identifiers.
 
     Of these, ``shared`` are held by several contacts, ``sharing`` together, or also by a row that cannot be used.
-    ``respelt`` are there in several spellings; ``capitals`` counts values written in capitals only.
+    Of addresses, ``respelt`` are there in several spellings, and ``capitals`` values are in capitals only.
     """
 
     written: int
@@ -189,7 +189,8 @@ def _again(
     if not differ.any():
         return base
     anew, places = normalise(raw.filter(differ)), differ.arg_true()
-    return Normalised(base.values.scatter(places, anew.values), base.reasons.scatter(places, anew.reasons))
+    values, reasons = base.values.clone(), base.reasons.clone()  # scatter works in place
+    return Normalised(values.scatter(places, anew.values), reasons.scatter(places, anew.reasons))
 
 
 def _emails_that_differ(raw: pl.Series, base: Normalised, rules: EmailRules, trimmed: str) -> pl.Series:
@@ -233,8 +234,8 @@ def _examined(
 ) -> KindExamined:
     base = variant_of(kind, get_profile(BASE))
     hashes = {name: _hashes(normalised.values) for name, normalised in by_variant.items()}
-    usable = hashes[chosen] != 0
-    hashes[_WRITTEN] = np.where(usable, _hashes(written["raw"]), 0)
+    if kind == "email":  # numbers are written in so many ways that it would say nothing
+        hashes[_WRITTEN] = np.where(hashes[chosen] != 0, _hashes(written["raw"]), 0)
     kept = np.logical_or.reduce(list(hashes.values()))
     hashes = {name: array[kept] for name, array in hashes.items()}
     below = hashes.pop(base)
@@ -330,14 +331,14 @@ class IdentifierTally:
         own = (values != 0) & (holders != _REJECTED)
         usable, distinct = _counted(values[own])
         shared, sharing = _shared(values, holders)
-        written = self._variant(_WRITTEN)
+        respelt = _alike(values[own], self._variant(_WRITTEN)[own])[1] if self.kind == "email" else 0
         return IdentifierFigures(
             written=self._written,
             usable=usable,
             distinct=distinct,
             shared=shared,
             sharing=sharing,
-            respelt=_alike(values[own], written[own])[1],
+            respelt=respelt,
             capitals=self.odd["capitals", ""],
             refused=self._refusals.found(),
         )
@@ -394,10 +395,9 @@ def _shared(values: Hashes, holders: Holders) -> tuple[int, int]:
 
 def _alike(values: Hashes, others: Hashes) -> tuple[int, int]:
     """How many different ``others`` stand beside values that have several of them, and how many such values."""
-    doubtful = np.flatnonzero(values != others)
-    if not len(doubtful):
+    if np.array_equal(values, others):
         return 0, 0
-    chosen = np.isin(values, values[doubtful])
+    chosen = _repeated(values)
     several = _with_several(values[chosen], others[chosen])
     return len(several), several["value"].n_unique()
 
