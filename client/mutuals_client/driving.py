@@ -67,7 +67,7 @@ def match(
 
     row = _usable_or_proposed(peer, reference)
     with matching(peer, row.digest, alone=unless_since is not None) as alone:
-        interrupted = _interrupted(peer, row.digest)
+        interrupted = _interrupted(peer, row.digest, count_only)
         if interrupted is None and unless_since is not None:
             found = _recent(peer, row.digest, unless_since, count_only, alone)
             if found is not None:
@@ -79,7 +79,7 @@ def match(
                 run = _match_once(peer, row, interrupted, count_only, operator, patience, showing)
                 return Matched(run, started=True, resumed=resumed)
             except MutualsError as error:
-                interrupted = _interrupted(peer, row.digest)
+                interrupted = _interrupted(peer, row.digest, count_only)
                 if interrupted is not None:
                     mending = mending or patience.at_least(LINE_MENDS)
                     _pause(mending, error, row)
@@ -101,12 +101,12 @@ def _pause(patience: Patience, error: MutualsError, row: AgreementRow) -> None:
         ) from last
 
 
-def _interrupted(peer: Peer, digest: str) -> Run | None:
+def _interrupted(peer: Peer, digest: str, count_only: bool) -> Run | None:
     """The newest match of this side under the agreement (digest in hex) that broke off and that nobody is at."""
     from mutuals.runs.resume import interrupted_match
 
     with peer.store.transaction() as tx:
-        return interrupted_match(tx, peer, digest)
+        return interrupted_match(tx, peer, digest, count_only=count_only)
 
 
 def active_agreement(peer: Peer, reference: str) -> ActiveAgreement:

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from crashes.world import World
+from support.pairing import Company
+
 from mutuals.models.run import Run, RunState
 
 ACTS = ("match", "reveal", "exchange")
@@ -58,7 +60,11 @@ class Lives:
                     self._told[run] = RunState(str(said["state"]))
                     self._tally.resumed += bool(said.get("resumed"))
                     break
-                if said is not None and said.get("error", {}).get("code") in {"STALE", "RUN_STATE", "BLOCKED"}:
+                if said is not None and said.get("error", {}).get("code") in {
+                    "STALE",
+                    "RUN_STATE",
+                    "BLOCKED",
+                }:
                     run = None if act == "match" else run
                     if act != "match":
                         break
@@ -88,7 +94,9 @@ class Lives:
         sides = {name: {run.run_id: run for run in place.runs(company)} for name, company in self._sides()}
         for name, company in self._sides():
             if place.charged(company) != len(sides[name]):
-                self._tally.faults.append(f"the {name} side charged {place.charged(company)} of {len(sides[name])} runs")
+                self._tally.faults.append(
+                    f"the {name} side charged {place.charged(company)} of {len(sides[name])} runs"
+                )
         for told, state in self._told.items():
             if told not in sides["left"] or _rank(sides["left"][told]) < _ORDER[state]:
                 self._tally.faults.append(f"run {told} was reported {state}, and is not")
@@ -102,7 +110,7 @@ class Lives:
             if ends[0].count != ends[1].count:
                 self._tally.faults.append(f"run {run_id} has two counts")
 
-    def _sides(self) -> list[tuple[str, object]]:
+    def _sides(self) -> list[tuple[str, Company]]:
         return [("left", self._place.left), ("right", self._place.right)]
 
 

@@ -1,9 +1,9 @@
 """Two companies as real processes over loopback TLS, with a relay between them: what can be killed and cut.
 
-    with world(folder, items=20_000) as place:
-        call = place.call("match", place.agreement)
-        place.kill_server(); place.relay.cut(); call.kill()
-        place.serve()
+with world(folder, items=20_000) as place:
+    call = place.call("match", place.agreement)
+    place.kill_server(); place.relay.cut(); call.kill()
+    place.serve()
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -53,7 +53,14 @@ class World:
 
     def serve(self) -> None:
         """Start the server, and wait until it answers."""
-        arguments = [sys.executable, "-m", "mutuals_server", "--home", str(self.right.path.parent), "--announce"]
+        arguments = [
+            sys.executable,
+            "-m",
+            "mutuals_server",
+            "--home",
+            str(self.right.path.parent),
+            "--announce",
+        ]
         self.server = subprocess.Popen(
             [*arguments, "--listen", "127.0.0.1:0"],
             stdin=subprocess.PIPE,  # the server stops when it is closed
@@ -176,10 +183,8 @@ def sign(left: Company, right: Company, minimum: int) -> str:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait(30)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:

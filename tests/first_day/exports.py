@@ -8,8 +8,35 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-FIRST = ("Ann", "Ben", "Carla", "Dora", "Emil", "Flo", "Gül", "Hugo", "Ines", "Jan", "Kim", "Lea", "Mia", "Nils")
-LAST = ("O'Hara", "Müller", "Lindström", "Rossi", "Novak", "Dubois", "Silva", "Jansen", "Kaya", "Weber", "Moreau")
+FIRST = (
+    "Ann",
+    "Ben",
+    "Carla",
+    "Dora",
+    "Emil",
+    "Flo",
+    "Gül",
+    "Hugo",
+    "Ines",
+    "Jan",
+    "Kim",
+    "Lea",
+    "Mia",
+    "Nils",
+)
+LAST = (
+    "O'Hara",
+    "Müller",
+    "Lindström",
+    "Rossi",
+    "Novak",
+    "Dubois",
+    "Silva",
+    "Jansen",
+    "Kaya",
+    "Weber",
+    "Moreau",
+)
 STAGES = ("Lead", "Customer", "Customer", "Evangelist")
 SOURCES = ("Web", "Trade show", "Referral")
 HUBSPOT, SALESFORCE = range(1300), range(700, 2000)
@@ -36,7 +63,19 @@ def write_hubspot(path: Path, today: date) -> None:
         day = (today - timedelta(days=30 + number % 300)).isoformat()
         left = "true" if number % 41 == 0 else ""
         rows.append(
-            [f"{10_000 + number}", first, last, email, phone, STAGES[number % len(STAGES)], "Sam", left, basis, day, day]
+            [
+                f"{10_000 + number}",
+                first,
+                last,
+                email,
+                phone,
+                STAGES[number % len(STAGES)],
+                "Sam",
+                left,
+                basis,
+                day,
+                day,
+            ]
         )
     path.write_text(_csv(rows, "\n"), encoding="utf-8")
 

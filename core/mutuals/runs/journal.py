@@ -7,7 +7,7 @@
     session.restore(run.sid, run.partner_size, journal.entries(), ...)
 
 It begins with the items in the order in which they are sent, and grows by what the session accepts
-(``mutuals.protocol.journal``): 96 bytes an item of both lists, and 48 more of the own. Records are numbered and
+(``mutuals.protocol.journal``): 80 bytes an own item in the end, 48 one of the partner's. Records are numbered and
 authenticated; what a killed process left unfinished at the end is cut off. The file is gone when the match ends.
 """
 
@@ -64,6 +64,9 @@ class Opening:
     dummies: npt.NDArray[np.uint32] = field(repr=False)
     count_only: bool
     withdrawals: int
+
+
+_UNREAD = Opening(as_rows(b"", ITEM_SIZE), np.empty(0, np.uint32), False, 0)
 
 
 class MatchJournal:
@@ -131,12 +134,25 @@ class MatchJournal:
                     f"Run {run.run_id} is under way.",
                     hint="See how it stands: mutuals runs",
                 )
-            journal = cls(peer, run, file, Opening(as_rows(b"", ITEM_SIZE), np.empty(0, np.uint32), False, 0))
+            journal = cls(peer, run, file, _UNREAD)
             journal.opening = journal._read_opening(gone)
         except BaseException:
             file.close()
             raise
         return journal
+
+    @classmethod
+    def count_only(cls, peer: Peer, run: Run) -> bool | None:
+        """Whether ``run`` was to end with the count; nothing where it cannot go on, or somebody is at it."""
+        try:
+            file = journal_path(peer, run).open("r+b", buffering=0)
+        except OSError:
+            return None
+        with file:
+            if run.spool_key is None or not lock(file):
+                return None
+            first = cls(peer, run, file, _UNREAD)._next()
+        return None if first is None or len(first) != _OPENING.size else bool(_OPENING.unpack(first)[0])
 
     def entries(self) -> Iterator[Entry]:
         """What was added so far; an unfinished record at the end is cut off."""
@@ -284,5 +300,5 @@ def _cannot(path: Path, error: OSError) -> MutualsError:
         ErrorCode.LOCAL,
         f"The journal of a match cannot be kept in {path.parent}: "
         f"{'the disk is full' if full else os.strerror(error.errno or 0)}.",
-        hint="A match needs 150 bytes of disk for each item of both lists there; then start it again to go on.",
+        hint="A match needs 130 bytes of disk there for each item of the longer list; with that, start it again to go on.",
     )

@@ -31,7 +31,6 @@ from mutuals.runs.lifecycle import end_run, fail_run, interrupt_run, log_run
 from mutuals.runs.match_end import conclude_match
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.spill import spilling
-from mutuals.runs.spool import in_use, journal_path
 from mutuals.runs.statistics import Meter, measured
 from mutuals.runs.terms import match_terms
 from mutuals.store.database import Transaction
@@ -44,15 +43,18 @@ STAGE_RESTORE = "taking up what was done"
 _NOTHING = bytes(32)
 
 
-def interrupted_match(tx: Transaction, peer: Peer, digest: str) -> Run | None:
-    """The newest match of this side under an agreement (digest in hex) that broke off, and that no process is at."""
+def interrupted_match(tx: Transaction, peer: Peer, digest: str, *, count_only: bool) -> Run | None:
+    """The newest match of this side under an agreement (digest in hex) that broke off, and that no process is at.
+
+    It was to end with the count, or not, as ``count_only`` says.
+    """
     runs = [
         run
         for run in tx.runs.list()
         if run.agreement == digest
         and run.role is Role.INITIATOR
         and run.state is RunState.MATCHING
-        and not in_use(journal_path(peer, run))
+        and MatchJournal.count_only(peer, run) is count_only
     ]
     return runs[-1] if runs else None
 
