@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from crashes.world import World
 from support.pairing import Company
 
+from crashes.world import World
 from mutuals.models.run import Run, RunState
 
 ACTS = ("match", "reveal", "exchange")
@@ -30,6 +30,11 @@ class Tally:
     states: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def killed(self) -> int:
+        """How many times somebody was killed."""
+        return self.kills.total()
 
 
 class Lives:
