@@ -8,7 +8,7 @@ ARGS   ?=
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle audit check lint format bench bench-compare docs proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle audit crashes interrupted check lint format bench bench-compare docs proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -34,6 +34,12 @@ audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minu
 
 lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not
 	@PYTHONPATH=tests $(BIN)/python -m lifecycle --histories $(or $(HISTORIES),10000) $(ARGS)
+
+crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times: nothing acknowledged is lost, nothing counted twice
+	@PYTHONPATH=tests $(BIN)/python -m crashes killed --kills $(or $(KILLS),1000) $(ARGS)
+
+interrupted: $(STAMP) ## Cut the line of a match of a million a side five times, and compare what is sent
+	@PYTHONPATH=tests $(BIN)/python -m crashes interrupted $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

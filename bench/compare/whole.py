@@ -29,9 +29,9 @@ from support.pairing import (
     introduce,
     make_company,
 )
+from support.relay import Relay
 
 from compare.processes import TreeMeter
-from compare.relay import Relay
 from mutuals.runs.mandates import grant_standing_mandate
 
 FIELDS = ("city", "score", "segment", "since", "visits")

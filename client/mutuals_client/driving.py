@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -34,12 +34,17 @@ ASKING_SHARE = 4.0
 """Where asking takes longer, so many times as long is waited in between."""
 
 
+LINE_MENDS = timedelta(minutes=2)
+"""How long a match whose line broke is tried to be taken up again, where nothing was said of waiting."""
+
+
 @dataclass(frozen=True)
 class Matched:
-    """A run, and whether it was ``started`` now or found."""
+    """A run, and whether it was ``started`` now or found; ``resumed`` says that it had been interrupted before."""
 
     run: Run
     started: bool
+    resumed: bool = False
 
 
 # --- match -------------------------------------------------------------------------------------------------------
@@ -57,26 +62,54 @@ def match(
 ) -> Matched:
     """Match under the agreement ``reference`` in the name of ``operator``, who was found entitled to start runs.
 
-    ``unless_since``: start none where there is one with a result that is no older. Raises MutualsError as
-    ``load_active``, ``matching``, ``recent_run`` and ``initiate_match`` do, and where the partner cannot be called.
+    One that was interrupted goes on in place of another. ``unless_since``: start none where there is one with a result
+    that is no older. Raises MutualsError as ``load_active``, ``matching``, ``recent_run``, ``initiate_match`` and
+    ``resume_match`` do, and where the partner cannot be called.
     """
     from mutuals.runs.once import matching
 
     row = _usable_or_proposed(peer, reference)
     with matching(peer, row.digest, alone=unless_since is not None) as alone:
-        if unless_since is not None:
+        interrupted = _interrupted(peer, row.digest, count_only)
+        if interrupted is None and unless_since is not None:
             found = _recent(peer, row.digest, unless_since, count_only, alone)
             if found is not None:
                 return Matched(found, started=False)
+        resumed = interrupted is not None
+        mending: Patience | None = None
         while True:
             try:
-                return Matched(_match_once(peer, row, count_only, operator, patience, showing), started=True)
+                run = _match_once(peer, row, interrupted, count_only, operator, patience, showing)
+                return Matched(run, started=True, resumed=resumed)
             except MutualsError as error:
-                if (
-                    error.code is not ErrorCode.BUSY
-                ):  # after any other end the partner may have charged the run
+                interrupted = _interrupted(peer, row.digest, count_only)
+                if interrupted is not None:
+                    mending = mending or patience.at_least(LINE_MENDS)
+                    _pause(mending, error, row)
+                elif error.code is ErrorCode.BUSY:
+                    patience.pause(error)
+                else:  # the partner may have charged the run
                     raise
-                patience.pause(error)
+
+
+def _pause(patience: Patience, error: MutualsError, row: AgreementRow) -> None:
+    """Wait until the line may hold again. Raises ``error`` where that is not what is wrong, or it takes too long."""
+    try:
+        patience.pause(error, also=(ErrorCode.CANCELLED,))
+    except MutualsError as last:
+        raise type(last)(
+            last.code,
+            last.message,
+            hint=f"What was done is kept for a day. Go on with it: mutuals match {row.agreement_id}",
+        ) from last
+
+
+def _interrupted(peer: Peer, digest: str, count_only: bool) -> Run | None:
+    """The newest match of this side under the agreement (digest in hex) that broke off and that nobody is at."""
+    from mutuals.runs.resume import interrupted_match
+
+    with peer.store.transaction() as tx:
+        return interrupted_match(tx, peer, digest, count_only=count_only)
 
 
 def active_agreement(peer: Peer, reference: str) -> ActiveAgreement:
@@ -95,20 +128,57 @@ def _recent(peer: Peer, digest: str, window: timedelta, count_only: bool, alone:
 
 
 def _match_once(
-    peer: Peer, row: AgreementRow, count_only: bool, operator: str, patience: Patience, showing: Showing
+    peer: Peer,
+    row: AgreementRow,
+    interrupted: Run | None,
+    count_only: bool,
+    operator: str,
+    patience: Patience,
+    showing: Showing,
 ) -> Run:
     from mutuals.runs.match import initiate_match
+    from mutuals.runs.resume import resume_match
+    from mutuals_client.calls import partner_connection
+
+    run: Run | None = None
+    try:
+        with (
+            peer.open_pool() as pool,  # before the channel exists: DESIGN §11
+            partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
+        ):
+            active = active_agreement(peer, row.digest)  # the partner's acceptance may just have come
+            with showing() as progress, connection.match() as stream:
+                if interrupted is not None:
+                    run = resume_match(peer, interrupted.run_id, stream, pool, progress=progress)
+                else:
+                    run = initiate_match(
+                        peer,
+                        active.digest,
+                        stream,
+                        pool,
+                        progress=progress,
+                        count_only=count_only,
+                        operator=operator,
+                    )
+    except MutualsError as error:
+        if run is None or error.code not in (ErrorCode.UNREACHABLE, ErrorCode.CANCELLED):
+            raise
+        with suppress(MutualsError):  # if it cannot be told now, the reveal will tell it
+            _tell_counted(peer, run)
+    return run
+
+
+def _tell_counted(peer: Peer, run: Run) -> None:
+    """The partner may not have heard the last word of a match that has ended here."""
+    from mutuals.runs.resume import resume_match
     from mutuals_client.calls import partner_connection
 
     with (
-        peer.open_pool() as pool,  # before the channel exists: DESIGN §11
-        partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
+        peer.open_pool() as pool,
+        partner_connection(peer, run.partner) as connection,
+        connection.match() as stream,
     ):
-        active = active_agreement(peer, row.digest)  # the partner's acceptance may just have come
-        with showing() as progress, connection.match() as stream:
-            return initiate_match(
-                peer, active.digest, stream, pool, progress=progress, count_only=count_only, operator=operator
-            )
+        resume_match(peer, run.run_id, stream, pool)
 
 
 def _usable_or_proposed(peer: Peer, reference: str) -> AgreementRow:
@@ -187,9 +257,11 @@ def reveal_authorised(peer: Peer, run: Run, active: ActiveAgreement) -> Authoris
 
 
 def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showing: Showing) -> Run:
+    from mutuals.errors import PartnerRefused
     from mutuals.runs.reveal import initiate_reveal
     from mutuals_client.calls import partner_connection
 
+    told = False
     while True:
         began = time.monotonic()
         try:
@@ -204,6 +276,10 @@ def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showin
                 _tell_partner(peer, run)
             if error.code is ErrorCode.BUSY:
                 patience.pause(error)
+                continue
+            if error.code is ErrorCode.RUN_STATE and isinstance(error, PartnerRefused) and not told:
+                told = True
+                _tell_counted(peer, run)
                 continue
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from time import monotonic, sleep
 
@@ -50,10 +50,18 @@ class Patience:
         """Wait no more: it would change nothing."""
         self._until = monotonic()
 
-    def pause(self, error: MutualsError) -> None:
-        """Wait before the next attempt after ``error``; raises it where it is an answer, or the time is over."""
+    def at_least(self, lasting: timedelta) -> Patience:
+        """Another one for what has begun: as long as is left of this, or as ``lasting``, from now."""
+        left = timedelta(seconds=self._until - monotonic())
+        return Patience(max(left, lasting), self._tell)
+
+    def pause(self, error: MutualsError, also: Collection[ErrorCode] = ()) -> None:
+        """Wait before the next attempt after ``error``; raises it where it is an answer, or the time is over.
+
+        ``also`` are further codes that are no answer.
+        """
         left = self._until - monotonic()
-        if error.code not in _WORTH_WAITING or left <= 0:
+        if (error.code not in _WORTH_WAITING and error.code not in also) or left <= 0:
             raise error
         if self._tell is not None:
             self._tell(f"{error.message} Trying again for {_in_words(left)}.")

@@ -26,6 +26,9 @@ from mutuals.transport.wire import Method
 from mutuals_server.guard import Call
 from mutuals_server.log import ServerLog, describe
 
+TAKE_OVER_SECONDS = 10.0
+"""How long a call whose run goes on over another one may take to end."""
+
 Incoming = TypeVar("Incoming")
 Outgoing = TypeVar("Outgoing")
 
@@ -68,6 +71,29 @@ class RunAnswer:
         self._limits = limits
         self._places = places
         self._log = log
+        self._changed = threading.Condition()
+        self._carrying: dict[str, Call] = {}
+
+    def carry(self, call: Call, run_id: str) -> None:
+        """``call`` carries this run from now on.
+
+        One that carried it before, and whose broken line nobody has noticed here, ends first. Raises MutualsError
+        (BUSY) where it does not.
+        """
+        call.run_id = run_id
+        with self._changed:
+            before = self._carrying.get(run_id)
+            if before is not None:
+                before.context.cancel()
+                if not self._changed.wait_for(lambda: run_id not in self._carrying, TAKE_OVER_SECONDS):
+                    raise MutualsError(ErrorCode.BUSY, f"Run {run_id} is still under way on another call.")
+            self._carrying[run_id] = call
+
+    def _drop(self, call: Call) -> None:
+        with self._changed:
+            if call.run_id is not None and self._carrying.get(call.run_id) is call:
+                del self._carrying[call.run_id]
+                self._changed.notify_all()
 
     def answer(
         self,
@@ -101,6 +127,7 @@ class RunAnswer:
                 if abandoned:  # nobody else will tell
                     self._log.event("run_stopped", partner=call.partner.name, **describe(error))
             finally:
+                self._drop(call)
                 self._places.leave(call.partner.fingerprint)
                 stream.incoming.close()
 

@@ -97,7 +97,7 @@ class PeerService:
         """Steps 1 to 12."""
 
         def began(run: Run) -> None:
-            call.run_id = run.run_id
+            self._runs.carry(call, run.run_id)
 
         return self._runs.answer(
             MATCH,

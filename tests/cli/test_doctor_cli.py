@@ -19,6 +19,7 @@ from mutuals.clock import utc_now
 from mutuals.engines import montgomery, workers
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.peer import Peer
+from mutuals.store.schema import REVISIONS
 from mutuals_client import doctor, main
 from mutuals_client.doctor import Verdict
 
@@ -86,7 +87,7 @@ def test_a_sound_peer_is_fit(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {one["check"] for one in found.told["checks"]} == CHECKED
     assert found.facts("x25519")["backend"] == montgomery.choose_backend().name
     assert found.facts("workers")["cores"] == workers.usable_cores()
-    assert found.facts("store")["schema"] == "0002"
+    assert found.facts("store")["schema"] == REVISIONS[-1]
     assert found.facts("certificate")["days"] > 300
     assert set(found.facts("profiles")["digests"]) >= {"uid2-v1", "strict-v1"}
 

@@ -110,7 +110,7 @@ def test_spool_is_empty_and_files_are_private_afterwards(story: Story) -> None:
             assert path.stat().st_mode & 0o077 == 0, path.name
 
 
-def test_worker_killed_mid_run_fails_that_run_and_the_next_succeeds(story: Story, stage: Stage) -> None:
+def test_match_whose_worker_was_killed_goes_on_when_it_is_called_again(story: Story, stage: Stage) -> None:
     left, right, agreement = stage.left, stage.right, stage.agreement
     killer = threading.Thread(target=_kill_a_worker, args=(left,))
     _pause_workers(left)
@@ -120,9 +120,11 @@ def test_worker_killed_mid_run_fails_that_run_and_the_next_succeeds(story: Story
     assert failed["error"]["code"] == "WORKER_DIED"
     withdrawn = stage.data.right.by_id[story.numbers["withdrawal"]["contact"]]
     expected = len(stage.data.truth.overlap - withdrawn.identifiers)
-    assert right.run("match", agreement, "--count-only")["overlap"] == expected
+    again = right.run("match", agreement)
+    assert (again["overlap"], again["resumed"]) == (expected, True)
     states = [run["state"] for run in left.run("runs")["runs"]]
-    assert states == ["count_only", "failed", "done"]
+    assert states == ["counted", "done"]
+    assert right.run("match", agreement, "--count-only")["overlap"] == expected
 
 
 def test_partner_that_is_down_is_exit_code_8_and_charges_nothing(stage: Stage) -> None:

@@ -466,7 +466,7 @@ def _count(result: Result, cheat: Cheat) -> None:
     result.left = {name: number for name, number in left.items() if number}
 
 
-_WAITING = {RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}
+_WAITING = {RunState.MATCHING, RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}
 _LEAK = re.compile(r"[0-9a-f]{16}|@|\\x|person\d")
 
 

@@ -154,6 +154,7 @@ ENDS = (
         ErrorCode.CANCELLED,
         "left before the end",
         Left.TAGS,
+        state=RunState.MATCHING,
         script=_stop_at_commitment,
     ),
     Attack(
@@ -164,6 +165,7 @@ ENDS = (
         ErrorCode.UNREACHABLE,
         "has sent nothing for 1 seconds",
         Left.TAGS,
+        state=RunState.MATCHING,
         script=lambda cheat: _stop_at_commitment(cheat, silent=True),
         cheats=(INITIATOR,),
         hasty=True,
@@ -176,6 +178,7 @@ ENDS = (
         ErrorCode.CANCELLED,
         "",
         Left.TAGS,
+        state=RunState.MATCHING,
         script=lambda cheat: _stop_at_commitment(cheat, cancel=True),
         cheats=(INITIATOR,),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from support.pairing import Pair, contact, paired
+from support.pairing import Pair, contact, deliver, paired
 
 from mutuals.engines import montgomery
 from mutuals.engines.hash_to_curve import encode_to_curve
@@ -73,6 +73,7 @@ def test_a_library_that_computes_wrongly_ends_the_run_and_nothing_is_counted(tmp
         with pytest.raises(MutualsError, match="cryptography computes otherwise") as caught:
             match(pair, wrong, InlinePool())
         assert caught.value.code is ErrorCode.INTERNAL
+        deliver(pair.left, pair.right)
         for company in pair.sides.values():
             with company.peer.store.transaction() as tx:
                 (run,) = tx.runs.list()

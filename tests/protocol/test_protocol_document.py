@@ -80,7 +80,7 @@ def test_the_match_takes_what_its_table_says() -> None:
         if message.strip()
     }
     assert {(state, message.strip()) for state, message in taken} == {
-        (state.value, kind.__name__) for state, kind in match._RECEIVES
+        (state.value, kind.__name__) for state, kind in match.RECEIVES
     }
     assert [names(row[0]) for row in rows] == [{state.value} for state in State]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -136,8 +137,14 @@ def ask(over: grpc.Channel, method: Method[Any, Any], message: bytes) -> Heard:
 
 def _ask(over: grpc.Channel, path: str, message: bytes, *, streaming: bool) -> Heard:
     name = path.rpartition("/")[2]
+    heard = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield message
+        heard.wait(SECONDS)  # whoever leaves at once may not be answered
+
     call: Any = (
-        over.stream_stream(path)(iter([message]), timeout=SECONDS)
+        over.stream_stream(path)(requests(), timeout=SECONDS)
         if streaming
         else over.unary_stream(path)(message, timeout=SECONDS)
     )
@@ -145,6 +152,8 @@ def _ask(over: grpc.Channel, path: str, message: bytes, *, streaming: bool) -> H
     with suppress(grpc.RpcError):
         for _ in call:
             answers += 1
+            heard.set()
+    heard.set()
     metadata = [*(call.initial_metadata() or ()), *(call.trailing_metadata() or ())]
     codes = [
         ErrorCode(error_pb2.ErrorDetail.FromString(value).code)

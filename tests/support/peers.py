@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mutuals.engines.workers import InlinePool, Pool
 from mutuals.models.run import Role
 from mutuals.protocol.events import Agreed
 from mutuals.protocol.hello import MatchTerms
-from mutuals.protocol.items import items_for, random_order
+from mutuals.protocol.items import Rows, items_for, random_order
 from mutuals.protocol.match import MatchSession
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.protocol.reveal import RevealSession
@@ -25,6 +25,8 @@ from mutuals.runs.drive_reveal import RevealHooks, drive_reveal
 from mutuals.runs.ports import Cancelled, Progress, Silent
 from support.streams import Alter, MemoryStream, stream_pair
 from support.toy_engine import ToyEngine
+
+Session = TypeVar("Session", bound=MatchSession)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TOY = ToyEngine()
@@ -49,14 +51,18 @@ def match_session(
     terms: MatchTerms = TERMS,
     engine: Engine | None = TOY,
     now: datetime = NOW,
+    items: Rows | None = None,
+    kind: type[Session] = MatchSession,  # type: ignore[assignment]  # the default of a type variable
     **changes: Any,
-) -> MatchSession:
-    """A session over the items of ``identifiers`` in a fresh order."""
-    items = items_for(terms.agreement, identifiers)
-    return MatchSession(
+) -> Session:
+    """A session over the items of ``identifiers`` in a fresh order, or over ``items`` in theirs."""
+    if items is None:
+        items = items_for(terms.agreement, identifiers)
+        items = items[random_order(len(items))]
+    return kind(
         role,
         terms,
-        items[random_order(len(items))],
+        items,
         signing_key=KEYS[role],
         partner_key=KEYS[role.other].public,
         receiving_key=role.value[:1].encode() * 1216,

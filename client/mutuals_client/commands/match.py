@@ -41,7 +41,8 @@ def match(
     """Match your contacts with the partner's under an active agreement.
 
     A steward, analyst or service operator starts it (--operator); it charges one run of the budget. A scheduled job
-    says --unless-since, so that it may be started twice or anew and charges once.
+    says --unless-since, so that it may be started twice or anew and charges once. A match that was interrupted goes on
+    where it stopped, for up to a day, and is not charged again.
     Example: mutuals match A-7Q3K2M9X --unless-since 20h --wait-for-partner 30m
     """
     from mutuals.runs.lifecycle import expire_runs
@@ -71,11 +72,15 @@ def match(
             showing=progress_bars,
         )
         run = matched.run
+        if matched.resumed:
+            say(
+                f"Run {run.run_id} went on where it had been interrupted on {run.opened_at:%Y-%m-%d %H:%M} UTC."
+            )
         if matched.started:
             _tell(run, count_only)
         else:
             say(f"There is run {run.run_id} of {run.opened_at:%Y-%m-%d %H:%M} UTC; none was started.")
-        result(**run_facts(peer, run), started=matched.started)
+        result(**run_facts(peer, run), started=matched.started, resumed=matched.resumed)
 
 
 def _tell(run: Run, count_only: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,9 +62,10 @@ class Run:
     ``run_id`` is the short name both sides show, derived from ``sid`` (32 bytes). ``agreement`` is the digest in
     hex, ``partner`` the fingerprint in hex. Sizes and counts are in items, ``pairs`` too; ``contacts`` counts the
     own distinct contacts in the overlap. ``th`` is the transcript hash both sides signed (32 bytes). ``spool_key``
-    is the run key of the spool, or nothing once destroyed. ``statistics`` are this side's numbers for the report.
-    ``backend`` is what computed the arithmetic on this side, where the engine leaves a choice, and ``executor`` where:
-    ``local``, or the address of a cluster's scheduler.
+    is the run key of the spool, or nothing once destroyed; ``match_key`` the engine's, kept until all points are
+    blinded, so that an interrupted match can go on. ``statistics`` are this side's numbers for the report. ``backend``
+    is what computed the arithmetic on this side, where the engine leaves a choice, and ``executor`` where: ``local``,
+    or the address of a cluster's scheduler.
     """
 
     run_id: str
@@ -91,3 +92,4 @@ class Run:
     statistics: RunStatistics | None = None
     backend: str | None = None
     executor: str | None = None
+    match_key: bytes | None = field(default=None, repr=False)

@@ -6,6 +6,8 @@ sends is in order and contiguous all the same, and so is what it accepts.
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +36,14 @@ class Work:
         return self.stop - self.start
 
 
+@dataclass(frozen=True)
+class Held:
+    """The first ``points`` points of a list, and the ``BlindedDigest`` over them."""
+
+    points: int
+    digest: bytes
+
+
 def cut(operation: Operation, start: int, stop: int) -> list[Work]:
     """The range as pieces of work."""
     return [Work(operation, at, min(at + WORK_SIZE, stop)) for at in range(start, stop, WORK_SIZE)]
@@ -45,22 +55,27 @@ class OwnList:
     def __init__(self, role: Role, items: Rows, engine: Engine, points: NewPoints) -> None:
         self._items = items
         self._point_size = engine.point_size
-        self._waiting: set[Work] = set(self.works())
+        self._role = role
+        self._waiting: set[Work] = set(cut(Operation.BLIND, 0, len(items)))
         self._ready: dict[int, tuple[Work, bytes]] = {}
         self._sent = 0
+        self._held = Held(0, b"")
         self._digest = BlindedDigest(role, len(items))
         self.points = points(len(items), engine.point_size)
 
     def works(self) -> list[Work]:
-        """All the blinding there is to do, in order."""
-        return cut(Operation.BLIND, 0, len(self._items))
+        """The blinding there is left to do, in order."""
+        return _in_order(self._waiting)
 
     def input(self, work: Work) -> bytes:
         """The items of ``work``."""
         return self._items[work.start : work.stop].tobytes()
 
     def take(self, work: Work, points: bytes) -> list[Blinded]:
-        """Take the points of ``work``; the messages that can be sent now, in order."""
+        """Take the points of ``work``; the messages that can be sent now, in order.
+
+        Raises PartnerFault where the partner claims to hold points (``resume``) that turn out to be others.
+        """
         self._waiting.remove(work)
         _check_result(points, work, self._point_size)
         self.points.put(work.start, points)
@@ -70,8 +85,30 @@ class OwnList:
             done, chunk = ready
             self._digest.update(chunk)
             self._sent = done.stop
-            messages.append(Blinded(done.start, chunk))
+            if done.stop > self._held.points:
+                messages.append(Blinded(done.start, chunk))
+            elif done.stop == self._held.points:
+                _check_held(self._digest, self._held)
         return messages
+
+    def resume(self, held: Held) -> Iterator[Blinded]:
+        """The partner holds ``held`` of this list: of what was handed out before, the messages it lacks.
+
+        It may hold more than this side remembers to have blinded; ``take`` then checks and does not send it again.
+        Raises PartnerFault (BAD_MESSAGE) where it claims to hold other points, or a part of a message.
+        """
+        if held.points > len(self._items) or (held.points % WORK_SIZE and held.points != len(self._items)):
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner holds points that it was never sent.")
+        self._held = held
+        if held.points <= self._sent:
+            prefix = BlindedDigest(self._role, len(self._items))
+            for work in cut(Operation.BLIND, 0, held.points):
+                prefix.update(self.points.get(work.start, work.stop))
+            _check_held(prefix, held)
+        return (
+            Blinded(work.start, self.points.get(work.start, work.stop))
+            for work in cut(Operation.BLIND, held.points, self._sent)
+        )
 
     @property
     def complete(self) -> bool:
@@ -125,23 +162,39 @@ class PartnerList:
         self._received = stop
         return works
 
+    def works(self) -> list[Work]:
+        """The reblinding there is left to do on what came, in order."""
+        return _in_order(self._waiting)
+
     def input(self, work: Work) -> bytes:
         """The points of ``work``."""
         return self.points.get(work.start, work.stop)
 
-    def take_result(self, work: Work, points: bytes) -> None:
-        """Take the reblinded points of ``work``; of them only the tags are kept (step 6).
+    def tags_for(self, work: Work, points: bytes) -> bytes:
+        """The tags of the reblinded points of ``work``, which are all that is kept of them (step 6).
 
-        Raises PartnerFault (BAD_MESSAGE) where one is zero. That they are distinct is checked on the tags.
+        Raises PartnerFault (BAD_MESSAGE) where a point is zero. That they are distinct is checked on the tags.
         """
-        self._waiting.remove(work)
         _check_result(points, work, self._engine.point_size)
         rows = as_rows(points, self._engine.point_size)
         if not rows.any(axis=1).all():
             raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent a point that vanishes under our key.")
-        self.tags[work.start : work.stop] = as_rows(
-            tags_of(self._sid, points, self._engine.point_size), TAG_SIZE
-        )
+        return tags_of(self._sid, points, self._engine.point_size)
+
+    def take_tags(self, work: Work, tags: bytes) -> None:
+        """Take the tags of the points of ``work``."""
+        self._waiting.remove(work)
+        self.tags[work.start : work.stop] = as_rows(tags, TAG_SIZE)
+
+    @property
+    def held(self) -> Held:
+        """What came so far."""
+        return Held(self._received, self._digest.digest())
+
+    @property
+    def missing(self) -> int:
+        """How many points are still to come."""
+        return len(self.points) - self._received
 
     @property
     def received(self) -> bool:
@@ -156,6 +209,15 @@ class PartnerList:
     def digest(self) -> bytes:
         """Step 7, once received."""
         return self._digest.digest()
+
+
+def _in_order(works: Iterable[Work]) -> list[Work]:
+    return sorted(works, key=lambda work: work.start)
+
+
+def _check_held(ours: BlindedDigest, held: Held) -> None:
+    if not hmac.compare_digest(ours.digest(), held.digest):
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner holds other points than it was sent.")
 
 
 def _check_result(points: bytes, work: Work, point_size: int) -> None:

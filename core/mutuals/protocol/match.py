@@ -6,6 +6,9 @@
     events = session.receive(message)               # for every message of the partner
     events = session.finish(work, points)           # for every piece of Work, in any order
 
+What it is given it writes into a ``Journal`` before its consequences leave, so that a ``mutuals.protocol.resume``
+session can go on where this one was interrupted.
+
 Every call returns events, in order: ``Send`` a message, or each of ``SendAll``; do ``Work`` (``session.input(work)``
 is its input, ``session.key`` the key) and bring the result to ``finish``; ``Agreed``, after which budgets are charged
 and ``proceed`` is called; ``Finished`` with the outcome. One thread uses a session. After an exception it is dead.
@@ -32,8 +35,17 @@ from mutuals.models.run import Role
 from mutuals.protocol.events import Agreed, Event, Finished, Send, SendAll, State
 from mutuals.protocol.hello import NONCE_SIZE, MatchTerms, check_hello, check_own_size, make_hello
 from mutuals.protocol.items import RandomBytes, Rows, all_distinct, as_rows, ascending_order
+from mutuals.protocol.journal import Began, Computed, Journal, NoJournal
 from mutuals.protocol.lists import OwnList, PartnerList, Work
-from mutuals.protocol.messages import MAX_CHUNK_BYTES, Blinded, Counted, Hello, MatchMessage, TagCommit, Tags
+from mutuals.protocol.messages import (
+    MAX_CHUNK_BYTES,
+    Blinded,
+    Counted,
+    Hello,
+    MatchMessage,
+    TagCommit,
+    Tags,
+)
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.protocol.points import MemoryPoints, NewPoints, distinct_points
 from mutuals.protocol.tags import TagComparison
@@ -80,13 +92,17 @@ class MatchSession:
         self._points = points
         self._randbytes = randbytes
         self._key: bytearray | None = bytearray(key or self.engine.generate_key())
-        self._hellos: dict[Role, Hello] = {}
+        self._journal: Journal = NoJournal()
+        self._hello: Hello | None = None
+        self._sid = b""
+        self._partner_size = 0
         self._own: OwnList | None = None
         self._partner: PartnerList | None = None
         self._nonce = b""
         self._blinded: dict[Role, bytes] = {}
         self._commitments: dict[Role, bytes] = {}
         self._comparison: TagComparison | None = None
+        self._tags_digest = b""
         self._positions = np.empty(0, np.uint32)
         self._partner_nonce = b""
         self._transcript: Transcript | None = None
@@ -97,18 +113,18 @@ class MatchSession:
     def start(self) -> list[Event]:
         """Step 1: the initiator's Open."""
         self._require(State.IDLE, Role.INITIATOR)
-        opened = self._hello()
+        self._hello = self._make_hello()
         self.state = State.OPENED
-        return [Send(opened)]
+        return [Send(self._hello)]
 
     def receive(self, message: MatchMessage, at: datetime | None = None) -> list[Event]:
         """Take a message of the partner that arrived ``at`` (default: now). Raises PartnerFault."""
-        take = _RECEIVES.get((self.state, type(message)))
+        take = RECEIVES.get((self.state, type(message)))
         if self.state in (State.DONE, State.FAILED):
             raise RuntimeError("the session is over")
         try:
             if take is None or (self.state is State.IDLE and self.role is Role.INITIATOR):
-                raise _fault(f"The partner sent {type(message).__name__} where it was not due.")
+                raise fault(f"The partner sent {type(message).__name__} where it was not due.")
             if isinstance(message, Hello):
                 return self._take_hello(message, at or self._clock())
             return take(self, message)
@@ -116,17 +132,21 @@ class MatchSession:
             self.destroy()
             raise
 
-    def proceed(self) -> list[Event]:
-        """After ``Agreed``: the budgets are charged, points may leave. Steps 2 and 4."""
+    def proceed(self, journal: Journal | None = None) -> list[Event]:
+        """After ``Agreed``: the budgets are charged, points may leave. Steps 2 and 4.
+
+        ``journal`` (default: none) gets what is needed to go on after an interruption.
+        """
         self._require(State.AGREED)
-        accepted = self._hellos[Role.RESPONDER]
-        events: list[Event] = [Send(accepted)] if self.role is Role.RESPONDER else []
-        partner = self.role.other
-        partner_size = self._hellos[partner].set_size
-        self._own = OwnList(self.role, self._items, self.engine, self._points)
-        self._partner = PartnerList(partner, partner_size, self.engine, self.sid, self._points)
-        self.state = State.BLINDING
-        return [*events, *self._own.works(), *self._blinding_done()]
+        self._journal = journal or self._journal
+        events: list[Event] = []
+        if self.role is Role.RESPONDER and self._hello is not None:
+            events.append(Send(self._hello))
+        self._nonce = self._randbytes(NONCE_SIZE)
+        self._journal.add(Began(self._nonce))
+        self._journal.settle()
+        own, _ = self._begin()
+        return [*events, *own.works(), *self._blinding_done()]
 
     def input(self, work: Work) -> bytes:
         """The items or points that ``work`` is about."""
@@ -140,9 +160,12 @@ class MatchSession:
         try:
             if work.operation is Operation.BLIND:
                 sends: list[Event] = [Send(message) for message in own.take(work, points)]
+                self._journal.add(Computed(work, points))
             else:
                 sends = []
-                partner.take_result(work, points)
+                tags = partner.tags_for(work, points)
+                self._journal.add(Computed(work, tags))
+                partner.take_tags(work, tags)
             return [*sends, *self._blinding_done()]
         except BaseException:
             self.destroy()
@@ -169,7 +192,7 @@ class MatchSession:
     @property
     def sid(self) -> bytes:
         """Step 3, once both Hellos are known."""
-        return session_id(self._hellos[Role.INITIATOR], self._hellos[Role.RESPONDER])
+        return self._sid
 
     @property
     def listening(self) -> bool:
@@ -178,10 +201,18 @@ class MatchSession:
             return not self._lists()[1].received
         return self.state in (State.IDLE, State.OPENED, State.COMMITTED, State.TAGGED, State.COUNTED)
 
+    def sizes(self) -> tuple[int, int]:
+        """How many points both lists have together, and how many of them need no more work."""
+        total = len(self._items) + self._partner_size
+        if self._own is None or self._partner is None:
+            return total, total
+        waiting = sum(map(len, (*self._own.works(), *self._partner.works())))
+        return total, total - waiting - self._partner.missing
+
     # --- steps 1 to 3 ---------------------------------------------------------------------------------------------
 
-    def _hello(self) -> Hello:
-        hello = make_hello(
+    def _make_hello(self) -> Hello:
+        return make_hello(
             self.role,
             self.terms,
             len(self._items),
@@ -190,14 +221,13 @@ class MatchSession:
             self._clock(),
             self._signing_key,
         )
-        self._hellos[self.role] = hello
-        return hello
 
     def _take_hello(self, hello: Hello, at: datetime) -> list[Event]:
         check_hello(hello, self.role.other, self.terms, self._partner_key, at)
-        self._hellos[self.role.other] = hello
-        if self.role is Role.RESPONDER:
-            self._hello()
+        self._hello = own = self._hello or self._make_hello()
+        opened, accepted = (own, hello) if self.role is Role.INITIATOR else (hello, own)
+        self._sid = session_id(opened, accepted)
+        self._partner_size = hello.set_size
         self.state = State.AGREED
         return [
             Agreed(
@@ -205,26 +235,36 @@ class MatchSession:
                 own_size=len(self._items),
                 partner_size=hello.set_size,
                 partner_receiving_key=hello.receiving_key,
-                opened=self._hellos[Role.INITIATOR],
-                accepted=self._hellos[Role.RESPONDER],
+                opened=opened,
+                accepted=accepted,
             )
         ]
 
     # --- steps 4 to 8 ---------------------------------------------------------------------------------------------
 
+    def _begin(self) -> tuple[OwnList, PartnerList]:
+        self._own = OwnList(self.role, self._items, self.engine, self._points)
+        self._partner = PartnerList(self.role.other, self._partner_size, self.engine, self.sid, self._points)
+        self.state = State.BLINDING
+        return self._own, self._partner
+
     def _take_blinded(self, message: Blinded) -> list[Event]:
-        return list(self._lists()[1].take(message))
+        works = self._lists()[1].take(message)
+        self._journal.add(message)
+        return list(works)
 
     def _blinding_done(self) -> list[Event]:
         own, partner = self._lists()
         if not (own.complete and partner.complete):
             return []
         if not distinct_points(partner.points):
-            raise _fault("The partner sent a point twice.")
+            raise fault("The partner sent a point twice.")
         if not distinct_points(own.points, partner.points):
-            raise _fault("The partner sent back points of ours.")
+            raise fault("The partner sent back points of ours.")
         if not all_distinct(partner.tags):
-            raise _fault("Two points of the partner become one under our key.")
+            raise fault("Two points of the partner become one under our key.")
+        self._journal.settle()
+        self._journal.forget_key()
         self._destroy_key()
         self._blinded = {self.role: own.digest(), self.role.other: partner.digest()}
         unsorted = partner.tags
@@ -233,13 +273,15 @@ class MatchSession:
         order = ascending_order(unsorted)
         tags = unsorted[order]
         self._positions = order.astype(np.uint32)
-        self._comparison = TagComparison(tags)
-        self._nonce = self._randbytes(NONCE_SIZE)
+        self._sorted(tags)
         commitment = self._commit(self.role, self._nonce, hashlib.sha256(tags.data).digest())
         self.state = State.COMMITTED
         sends = self._send_tags() if self.role.other in self._commitments else []
         self._commitments[self.role] = commitment
         return [Send(TagCommit(commitment)), *sends]
+
+    def _sorted(self, tags: Rows) -> None:
+        self._comparison = TagComparison(tags)
 
     def _commit(self, role: Role, nonce: bytes, tags_digest: bytes) -> bytes:
         blinded = self._blinded
@@ -251,33 +293,36 @@ class MatchSession:
 
     def _take_commitment(self, message: TagCommit) -> list[Event]:
         if self.role.other in self._commitments:
-            raise _fault("The partner committed to its tags twice.")
+            raise fault("The partner committed to its tags twice.")
         if self.state is State.BLINDING:
             own, partner = self._lists()
             if not partner.received:
-                raise _fault("The partner sent fewer points than it announced.")
+                raise fault("The partner sent fewer points than it announced.")
             if not own.complete:
-                raise _fault("The partner committed to its tags before it had all points.")
+                raise fault("The partner committed to its tags before it had all points.")
+        self._journal.add(message)
+        self._journal.settle()  # once our tags are out, no other commitment must be taken for this one
         self._commitments[self.role.other] = message.commitment
         return self._send_tags() if self.state is State.COMMITTED else []
 
     def _send_tags(self) -> list[Event]:
         """Step 9 and 10: only now that the partner's commitment is in."""
         self.state = State.TAGGED
-        return [SendAll(_in_messages(self._tags().own, self._nonce))]
+        return [SendAll(in_messages(self._tags().own, self._nonce))]
 
     def _take_tags(self, message: Tags) -> list[Event]:
         comparison = self._tags()
         due, expected = comparison.taken, len(self._items)
         count, rest = divmod(len(message.tags), TAG_SIZE)
         if rest or len(message.tags) > MAX_CHUNK_BYTES or (not count and expected):
-            raise _fault("A message with the partner's tags has a wrong size.")
+            raise fault("A message with the partner's tags has a wrong size.")
         if message.start != due:
-            raise _fault(f"The partner sent tags from place {message.start:,} where {due:,} was due.")
+            raise fault(f"The partner sent tags from place {message.start:,} where {due:,} was due.")
         if due + count > expected:
-            raise _fault(f"The partner sent more tags than the {expected:,} points it was given.")
+            raise fault(f"The partner sent more tags than the {expected:,} points it was given.")
         if len(message.nonce) != (0 if due else NONCE_SIZE):
-            raise _fault("The nonce belongs into the first message with tags, and only there.")
+            raise fault("The nonce belongs into the first message with tags, and only there.")
+        self._journal.add(message)
         self._partner_nonce = self._partner_nonce or message.nonce
         comparison.take(message.tags)
         return self._count() if due + count == expected else []
@@ -287,9 +332,11 @@ class MatchSession:
         comparison = self._tags()
         commitment = self._commit(self.role.other, self._partner_nonce, comparison.digest())
         if not hmac.compare_digest(commitment, self._commitments[self.role.other]):
-            raise _fault("The partner's tags are not those it had committed to.")
+            raise fault("The partner's tags are not those it had committed to.")
         if not comparison.ascending:
-            raise _fault("The partner's tags are not in ascending order.")
+            raise fault("The partner's tags are not in ascending order.")
+        self._journal.settle()  # whoever has our signature may forget its tags
+        self._tags_digest = comparison.digest()
         places = comparison.common()
         self._positions = self._positions[places]
         self._transcript = Transcript(
@@ -311,13 +358,13 @@ class MatchSession:
         try:
             self._partner_key.verify(counted_bytes(self.role.other, self._transcript.th), message.signature)
         except BadSignature as error:
-            raise _fault("The partner saw another transcript or another count.") from error
+            raise fault("The partner saw another transcript or another count.") from error
         outcome = MatchOutcome(
             role=self.role,
             transcript=self._transcript,
             initiator=self.terms.initiator,
             responder=self.terms.responder,
-            partner_size=self._hellos[self.role.other].set_size,
+            partner_size=self._partner_size,
             counted_own=self._counted_own,
             counted_partner=message.signature,
             items=self._items,
@@ -355,19 +402,19 @@ class MatchSession:
             self._key = None
 
 
-def _in_messages(tags: Rows, nonce: bytes) -> Iterator[MatchMessage]:
-    """Step 10: ``tags`` as they are sent, at least one message."""
-    for start in range(0, len(tags), TAGS_PER_MESSAGE) or [0]:
+def in_messages(tags: Rows, nonce: bytes, first: int = 0) -> Iterator[MatchMessage]:
+    """Step 10: ``tags`` from ``first`` on as they are sent; at least one message, where they are sent from 0."""
+    for start in range(first, len(tags), TAGS_PER_MESSAGE) or [0]:
         chunk = tags[start : start + TAGS_PER_MESSAGE].tobytes()
         yield Tags(start, chunk, b"" if start else nonce)
 
 
-def _fault(message: str) -> PartnerFault:
+def fault(message: str) -> PartnerFault:
     return PartnerFault(ErrorCode.BAD_MESSAGE, message)
 
 
 # What may arrive in which state, and what takes it. Anything else is the partner's fault.
-_RECEIVES: dict[tuple[State, type], Callable[..., list[Event]]] = {
+RECEIVES: dict[tuple[State, type], Callable[..., list[Event]]] = {
     (State.IDLE, Hello): MatchSession._take_hello,  # Open, at the responder
     (State.OPENED, Hello): MatchSession._take_hello,  # Accept, at the initiator
     (State.BLINDING, Blinded): MatchSession._take_blinded,

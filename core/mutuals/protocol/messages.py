@@ -91,6 +91,25 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """Where the sender stands in run ``sid``, whose stream broke: what it holds of the receiver's.
+
+    The first ``points`` points of the receiver's list, with the digest over them (``BlindedDigest`` so far); the
+    receiver's ``commitment``, or nothing; the first ``tags`` of its tags, with the SHA-256 over them, or nothing where
+    none of its messages with tags came. ``finished`` says that the sender has the receiver's Counted, so that all it
+    still owes is its own, and then the rest says nothing.
+    """
+
+    sid: bytes
+    points: int
+    points_digest: bytes
+    commitment: bytes
+    tags: int
+    tags_digest: bytes
+    finished: bool = False
+
+
+@dataclass(frozen=True)
 class Approve:
     """Signature over the transcript: the sender's side has authorised the reveal of run ``sid``."""
 
@@ -161,7 +180,7 @@ class ExchangeDone:
     sid: bytes
 
 
-MatchMessage = Hello | Blinded | TagCommit | Tags | Counted
+MatchMessage = Hello | Resume | Blinded | TagCommit | Tags | Counted
 RevealMessage = Approve | Positions | ConfirmShare | ConfirmMac
 ExchangeMessage = ExchangeStart | Envelope | EnvelopeAck | ExchangeDone
 

@@ -21,6 +21,7 @@ from mutuals.engines.base import Operation
 from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.protocol.events import Agreed, Event, Finished, Send, SendAll, State
+from mutuals.protocol.journal import Journal
 from mutuals.protocol.lists import Work
 from mutuals.protocol.match import MatchSession
 from mutuals.protocol.messages import Hello, MatchMessage, Tags
@@ -55,14 +56,16 @@ def drive_match(
     progress: Progress,
     cancelled: Cancelled,
     *,
-    on_agreed: Callable[[Agreed], None],
+    on_agreed: Callable[[Agreed], Journal],
     opened: Arrived | None = None,
+    resumed: list[Event] | None = None,
 ) -> MatchOutcome:
     """Run ``session`` to its end; the outcome.
 
     ``on_agreed`` is called once, in this thread, after both Hellos and before the first point leaves (and before the
-    responder's Accept does): it stores the run and charges the budgets, and what it raises ends the match. The
-    responder hands in the Open it has already read as ``opened``. Progress counts an item of ours once it is
+    responder's Accept does): it stores the run, charges the budgets and gives the journal, and what it raises ends the
+    match. The responder hands in the Open it has already read as ``opened``; whoever goes on with a match, the events
+    that ``ResumedSession.resume`` gave as ``resumed``. Progress counts an item of ours once it is
     blinded, one of the partner's once it is blinded again; then the tags, sent and received.
 
     Raises the first error of session, stream, pool or hook; MutualsError (CANCELLED) once ``cancelled()`` is true.
@@ -70,7 +73,7 @@ def drive_match(
     """
     drive = _MatchDrive(session, pool, stream, progress, cancelled, on_agreed)
     try:
-        return drive.run(opened)
+        return drive.run(opened, resumed)
     finally:
         drive.stop()
         session.destroy()
@@ -108,7 +111,7 @@ class _MatchDrive:
         stream: MessageStream[MatchMessage, MatchMessage],
         progress: Progress,
         cancelled: Cancelled,
-        on_agreed: Callable[[Agreed], None],
+        on_agreed: Callable[[Agreed], Journal],
     ) -> None:
         self._session = session
         self._pool = pool
@@ -129,11 +132,15 @@ class _MatchDrive:
         self._sender = _Lane("match-send", lambda message: self._send(stream, message), self._reports)
         self._receiver = _Lane("match-receive", lambda _: _Came(stream.receive()), self._reports)
 
-    def run(self, opened: Arrived | None) -> MatchOutcome:
+    def run(self, opened: Arrived | None, resumed: list[Event] | None) -> MatchOutcome:
         session = self._session
-        if opened is None:
+        if resumed is not None:
+            self._go_on(resumed)
+        elif opened is not None:
+            self._take(session.receive(opened.message, opened.at))
+        else:
             self._progress.stage(STAGE_HELLO, 0)
-        self._take(session.start() if opened is None else session.receive(opened.message, opened.at))
+            self._take(session.start())
         while True:
             if self._cancelled():
                 raise MutualsError(ErrorCode.CANCELLED, "The match was cancelled.")
@@ -149,11 +156,19 @@ class _MatchDrive:
         self._sender.stop()
         self._receiver.stop()
 
+    def _go_on(self, events: list[Event]) -> None:
+        total, done = self._session.sizes()
+        self._tags = total
+        if self._session.state is State.BLINDING:
+            self._progress.stage(STAGE_POINTS, total)
+            self._progress.advance(done)
+        self._take(events)
+
     def _feed(self) -> None:
         """Keep workers and receiver busy, within bounds."""
         self._submit(Operation.REBLIND, self._bound)
         # Points that wait to be sent count as well: a slow partner must not fill our memory.
-        self._submit(Operation.BLIND, self._bound - self._unsent)
+        self._submit(Operation.BLIND, self._bound - self._unsent - len(self._unmade))
         while self._unmade and self._unsent < self._bound:
             message = next(self._unmade[0], None)
             if message is None:
@@ -209,9 +224,9 @@ class _MatchDrive:
                     self._waiting[event.operation].append(event)
                 case Agreed():
                     self._tags = event.own_size + event.partner_size
-                    self._on_agreed(event)
+                    journal = self._on_agreed(event)
                     self._progress.stage(STAGE_POINTS, event.own_size + event.partner_size)
-                    self._take(self._session.proceed())
+                    self._take(self._session.proceed(journal))
                 case Finished(outcome):
                     self._outcome = outcome
         state = self._session.state

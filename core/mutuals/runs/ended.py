@@ -1,4 +1,4 @@
-"""The partner's word that it ended a run on its own: it became stale there, or lay below the minimum.
+"""The partner's word that it ended a run on its own: it failed or became stale there, or lay below the minimum.
 
 A side that ends a run outside of a call puts a note into its outbox (``lifecycle.end_run``), so that the other side
 does not wait for what will never come. A partner can only end its own runs with us by it, as it could by silence.
@@ -16,9 +16,14 @@ from mutuals.store.rows import PartnerRow
 
 __all__ = ["RUN_ENDED", "receive_run_ended"]
 
-_WAITING = frozenset({RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING})
+_WAITING = frozenset({RunState.MATCHING, RunState.COUNTED, RunState.REVEALED, RunState.EXCHANGING})
 
 _ENDS: dict[str, tuple[RunState, frozenset[RunState], str]] = {
+    RunState.FAILED.value: (
+        RunState.FAILED,
+        frozenset({RunState.MATCHING, RunState.COUNTED}),
+        "The match failed on the partner's side.",
+    ),
     RunState.STALE.value: (
         RunState.STALE,
         _WAITING,
@@ -36,7 +41,7 @@ _ENDS: dict[str, tuple[RunState, frozenset[RunState], str]] = {
 def receive_run_ended(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
     """End the run that the partner ended; nothing where it has ended here too. Raises PartnerFault.
 
-    ``body`` is canonical JSON ``{"sid": hex, "state": "stale" | "below_threshold"}``.
+    ``body`` is canonical JSON ``{"sid": hex, "state": "failed" | "stale" | "below_threshold"}``.
     """
     try:
         note = parse_canonical(body)

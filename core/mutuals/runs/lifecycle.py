@@ -7,9 +7,10 @@ the same store cannot both carry a run on.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from mutuals.errors import ErrorCode, MutualsError, PartnerFault
+from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
@@ -20,6 +21,11 @@ from mutuals.store.database import Transaction
 
 RUN_ENDED = "run-ended"
 """The kind of document by which a side says that it ended a run on its own."""
+
+_PASSING_HERE = frozenset(
+    {ErrorCode.UNREACHABLE, ErrorCode.CANCELLED, ErrorCode.BUSY, ErrorCode.WORKER_DIED, ErrorCode.LOCAL}
+)
+_PASSING_THERE = _PASSING_HERE | {ErrorCode.INTERNAL}  # a partner does not say what is wrong at home
 
 ABANDONED_AFTER = timedelta(days=1)
 """A match that neither ended nor failed in this time was killed."""
@@ -74,6 +80,7 @@ def close_run(
         state=state,
         reason=reason,
         spool_key=None,
+        match_key=None,
         finished_at=now,
         **facts,
     )
@@ -93,7 +100,28 @@ def fail_run(peer: Peer, run: Run, error: BaseException) -> None:
         RunState.FAILED,
         reason=describe(error),
         expect={RunState.MATCHING, RunState.COUNTED},
+        tell_partner=True,
     )
+
+
+def interrupt_run(peer: Peer, run: Run, error: BaseException) -> None:
+    """What becomes of a match that ``error`` broke off: it can go on where nobody broke the protocol, or fails."""
+    if not _passing(error):
+        fail_run(peer, run, error)
+        return
+    # The first error is the one to tell, and the store may be what is in trouble.
+    with suppress(MutualsError), peer.store.transaction() as tx:
+        current = tx.runs.get(run.run_id)
+        if current is not None and current.state is RunState.MATCHING:
+            log_run(tx, current, "interrupted", peer.clock(), reason=describe(error))
+
+
+def _passing(error: BaseException) -> bool:
+    if isinstance(error, PartnerFault):
+        return False
+    if isinstance(error, MutualsError):
+        return error.code in (_PASSING_THERE if isinstance(error, PartnerRefused) else _PASSING_HERE)
+    return isinstance(error, KeyboardInterrupt)
 
 
 def describe(error: BaseException) -> str:
@@ -124,7 +152,9 @@ def expire_runs(peer: Peer) -> list[Run]:
             continue
         state, reason = overdue
         try:
-            expired.append(end_run(peer, run, state, reason=reason))
+            expired.append(
+                end_run(peer, run, state, reason=reason, tell_partner=run.state is RunState.MATCHING)
+            )
         except MutualsError as error:
             if error.code is not ErrorCode.RUN_STATE:
                 raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from functools import partial
 
 from mutuals.agreement.active import ActiveAgreement, load_active
@@ -22,23 +22,26 @@ from mutuals.identity.operators import RUN_ROLES, get_operator, require_role
 from mutuals.identity.partners import partner_key
 from mutuals.models.run import Role, Run, RunState
 from mutuals.models.statistics import RunStatistics
-from mutuals.normalisation import Spread, get_profile
+from mutuals.normalisation import Spread
 from mutuals.peer import Peer
 from mutuals.protocol.events import Agreed
 from mutuals.protocol.hello import MatchTerms, check_hello
 from mutuals.protocol.match import MatchSession
-from mutuals.protocol.messages import Hello, MatchMessage
-from mutuals.protocol.outcome import MatchOutcome
+from mutuals.protocol.messages import Hello, MatchMessage, Resume
 from mutuals.runs.drive_match import Arrived, drive_match
 from mutuals.runs.guards import charge_match, check_may_match
+from mutuals.runs.journal import MatchJournal, Opening
 from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
-from mutuals.runs.lifecycle import end_run, expire_runs, fail_run, log_run
+from mutuals.runs.lifecycle import expire_runs, interrupt_run, log_run
+from mutuals.runs.match_end import conclude_match
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set, spread_over
+from mutuals.runs.resume import respond_resume
 from mutuals.runs.shares import create_share
 from mutuals.runs.spill import spilling
-from mutuals.runs.spool import Matched, new_spool_key, save_matched
+from mutuals.runs.spool import destroy_spool, new_spool_key
 from mutuals.runs.statistics import Meter, match_statistics, measured
+from mutuals.runs.terms import match_terms
 from mutuals.shortid import short_id
 from mutuals.store.rows import OperatorRow, PartnerRow
 
@@ -90,9 +93,10 @@ def initiate_match(
         )
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
-    terms = _terms(peer, partner, active, Role.INITIATOR, count_only)
+    terms = match_terms(peer, partner, active, Role.INITIATOR, count_only)
+    withdrawals = count_withdrawals(peer)
     own = prepare_match(peer, active, meter, spread_over(pool))
-    execution = _Execution.prepare(peer, partner, active, terms, own, Role.INITIATOR)
+    execution = _Execution.prepare(peer, partner, active, terms, own, withdrawals, Role.INITIATOR)
     del own  # its items are in another order now
     execution.operator = operator
     return execution.carry_out(stream, pool, meter, cancelled)
@@ -119,23 +123,28 @@ def respond_match(
     cancelled: Cancelled = never,
     began: Callable[[Run], None] = lambda _: None,
 ) -> Run:
-    """Answer a partner that opens a run; the run as it ended. Raises as ``initiate_match`` does.
+    """Answer a partner that opens a run, or goes on with one; the run as it ended. Raises as ``initiate_match`` does.
 
     ``began`` is called once the run is stored, in this thread.
     """
     expire_runs(peer)
     opened = stream.receive()
     arrived_at = peer.clock()
+    if isinstance(opened, Resume):
+        return respond_resume(
+            peer, partner, opened, stream, pool, progress=progress, cancelled=cancelled, began=began
+        )
     if not isinstance(opened, Hello) or opened.role is not Role.INITIATOR:
         raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Open.")
     active = agreement_with(peer, partner, opened.agreement)
-    terms = _terms(peer, partner, active, Role.RESPONDER, opened.count_only)
+    terms = match_terms(peer, partner, active, Role.RESPONDER, opened.count_only)
     # The session checks it too; here, an Open that must be refused costs no reading of the source.
     check_hello(opened, Role.INITIATOR, terms, partner_key(partner), arrived_at)
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
+    withdrawals = count_withdrawals(peer)
     own = prepare_match(peer, active, meter, spread_over(pool))
-    execution = _Execution.prepare(peer, partner, active, terms, own, Role.RESPONDER)
+    execution = _Execution.prepare(peer, partner, active, terms, own, withdrawals, Role.RESPONDER)
     del own
     execution.began = began
     return execution.carry_out(stream, pool, meter, cancelled, Arrived(opened, arrived_at))
@@ -160,9 +169,11 @@ class _Execution:
     active: ActiveAgreement
     session: MatchSession
     ordered: OrderedItems
+    withdrawals: int
     key: ReceivingKey
     statistics: RunStatistics
     run: Run | None = None
+    journal: MatchJournal | None = None
     operator: str | None = None
     began: Callable[[Run], None] = lambda _: None
 
@@ -174,6 +185,7 @@ class _Execution:
         active: ActiveAgreement,
         terms: MatchTerms,
         own: OwnSet,
+        withdrawals: int,
         role: Role,
     ) -> _Execution:
         """Everything of the own side, before the first message."""
@@ -191,7 +203,7 @@ class _Execution:
             clock=peer.clock,
             points=spilling(peer.home.spool),
         )
-        return cls(peer, active, session, ordered, key, match_statistics(own, ordered))
+        return cls(peer, active, session, ordered, withdrawals, key, match_statistics(own, ordered))
 
     def carry_out(
         self,
@@ -225,13 +237,23 @@ class _Execution:
             )
         except BaseException as error:
             if self.run is not None:
-                fail_run(self.peer, self.run, error)
+                interrupt_run(self.peer, self.run, error)
             raise
+        finally:
+            if self.journal is not None:
+                self.journal.close()
         if self.run is None:
             raise RuntimeError("a match ended that had never begun")
-        return self._conclude(self.run, outcome)
+        return conclude_match(
+            self.peer,
+            self.run,
+            self.active,
+            outcome,
+            self.ordered.dummies,
+            count_only=self.session.terms.count_only,
+        )
 
-    def _agreed(self, pool: Pool, agreed: Agreed) -> None:
+    def _agreed(self, pool: Pool, agreed: Agreed) -> MatchJournal:
         """Steps 2 and 3: the run and its charge enter the store together, before the first point leaves."""
         now = self.peer.clock()
         run = Run(
@@ -251,7 +273,25 @@ class _Execution:
             backend=pool.backend(self.session.engine.name),
             executor=pool.executor,
             statistics=self.statistics,
+            match_key=self.session.key,
         )
+        self.journal = MatchJournal.create(
+            self.peer,
+            run,
+            Opening(
+                self.ordered.items, self.ordered.dummies, self.session.terms.count_only, self.withdrawals
+            ),
+        )
+        try:
+            self._enter(run, agreed, now)
+        except BaseException:
+            destroy_spool(self.peer, run)
+            raise
+        self.run = run
+        self.began(run)
+        return self.journal
+
+    def _enter(self, run: Run, agreed: Agreed, now: datetime) -> None:
         with self.peer.store.transaction() as tx:
             # Reading a long list takes minutes, in which the agreement may have been suspended or have ended.
             load_active(tx, self.active.digest, now, own=self.peer.fingerprint.hex())
@@ -269,62 +309,9 @@ class _Execution:
                 backend=run.backend,
                 executor=run.executor,
             )
-        self.run = run
-        self.began(run)
-
-    def _conclude(self, run: Run, outcome: MatchOutcome) -> Run:
-        """Step 13: below the minimum nothing is kept, not even the count."""
-        least = self.active.agreement.matching.min_overlap
-        now = self.peer.clock()
-        if outcome.count < least:
-            end_run(
-                self.peer,
-                run,
-                RunState.BELOW_THRESHOLD,
-                reason=f"Fewer than {least:,} shared.",
-                th=outcome.th,
-            )
-            raise MutualsError(
-                ErrorCode.BELOW_THRESHOLD,
-                f"Run {run.run_id} found fewer than the {least:,} shared identifiers "
-                f"that agreement {self.active.agreement_id} asks for; nothing was kept.",
-                hint=f"See the agreed minimum: mutuals agreement show {self.active.agreement_id}",
-            )
-        if self.session.terms.count_only:
-            return end_run(
-                self.peer, run, RunState.COUNT_ONLY, count=outcome.count, th=outcome.th, counted_at=now
-            )
-        save_matched(self.peer, run, Matched(outcome, self.ordered.dummies))
-        with self.peer.store.transaction() as tx:
-            counted = tx.runs.update(
-                run.run_id,
-                {RunState.MATCHING},
-                state=RunState.COUNTED,
-                count=outcome.count,
-                th=outcome.th,
-                counted_at=now,
-                reveal_by=now + timedelta(days=self.active.agreement.matching.reveal_within_days),
-            )
-            log_run(tx, counted, "counted", now)
-        return counted
 
 
-def _terms(
-    peer: Peer, partner: PartnerRow, active: ActiveAgreement, role: Role, count_only: bool
-) -> MatchTerms:
-    matching = active.agreement.matching
-    theirs = bytes.fromhex(partner.fingerprint)
-    initiator, responder = (
-        (peer.fingerprint, theirs) if role is Role.INITIATOR else (theirs, peer.fingerprint)
-    )
-    return MatchTerms(
-        agreement=bytes.fromhex(active.digest),
-        engine=matching.engine,
-        profile=matching.profile,
-        profile_digest=get_profile(matching.profile).digest(),
-        initiator=initiator,
-        responder=responder,
-        min_set_size=matching.min_set_size,
-        max_set_size=matching.max_set_size,
-        count_only=count_only,
-    )
+def count_withdrawals(peer: Peer) -> int:
+    """How many contacts of this side were withdrawn so far."""
+    with peer.store.transaction() as tx:
+        return tx.suppressions.count()

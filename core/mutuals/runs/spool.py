@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,11 @@ from mutuals.models.run import Run
 from mutuals.peer import Peer
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.overlap import Overlap
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # as typeshed knows it, the module is there or it is not
 
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -68,23 +74,55 @@ def load_overlap(peer: Peer, run: Run) -> Overlap:
 
 
 def destroy_spool(peer: Peer, run: Run) -> None:
-    """Remove the file; the caller clears ``Run.spool_key`` in the store, which alone already ends it."""
+    """Remove the files; the caller clears ``Run.spool_key`` in the store, which alone already ends it."""
     _path(peer, run).unlink(missing_ok=True)
+    destroy_journal(peer, run)
+
+
+def destroy_journal(peer: Peer, run: Run) -> None:
+    """Remove what only a match in flight needs."""
+    journal_path(peer, run).unlink(missing_ok=True)
 
 
 def spool_files(peer: Peer) -> list[Path]:
     """The files there are now."""
-    return list(peer.home.spool.glob("*.spool"))
+    return list(peer.home.spool.glob("R-*"))
 
 
 def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
     """Remove those of ``files`` whose run is not named; without their keys they are noise, but noise takes room.
 
-    ``alive`` must have been read after ``files``, since a run enters the store before its file is written.
+    ``alive`` must have been read after ``files``, since a run enters the store before its file is written; a match in
+    flight, whose journal is written a moment before, holds that.
     """
     for path in files:
-        if path.stem not in alive:
+        if path.stem not in alive and not in_use(path):
             path.unlink(missing_ok=True)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process holds the file (``lock``)."""
+    try:
+        with path.open("rb") as file:
+            return not lock(file)
+    except OSError:
+        return False
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Hold ``file`` until it is closed or the process ends; False where somebody else does."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def journal_path(peer: Peer, run: Run) -> Path:
+    """Where a match in flight is written down (``mutuals.runs.journal``)."""
+    return peer.home.spool / f"{run.run_id}.journal"
 
 
 def _path(peer: Peer, run: Run) -> Path:

@@ -8,12 +8,12 @@ from mutuals.agreement.active import ActiveAgreement, load_for_run
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Role, Run, RunState
 from mutuals.runs.authorisation import RunAct, require_authorisation
+from mutuals.runs.lifecycle import ABANDONED_AFTER
 from mutuals.store.database import Transaction
 
 _ACTS: dict[RunState, RunAct] = {RunState.COUNTED: "reveal", RunState.REVEALED: "exchange"}
 
 _OTHERWISE = {
-    RunState.MATCHING: "the match to end",
     RunState.REVEALING: "the reveal to end",
     RunState.HALF_REVEALED: "a person: mutuals runs clear",
 }
@@ -25,6 +25,8 @@ def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
     ``your …`` where an operator of this side has to act, ``the partner …`` where this side has done its part.
     """
     until = f" by {run.reveal_by:%Y-%m-%d}" if run.reveal_by else ""
+    if run.state is RunState.MATCHING:
+        return _end_of_match(run)
     if run.state is RunState.EXCHANGING:
         return f"{_whose_turn(run, 'exchange')}{until}"
     act = _ACTS.get(run.state)
@@ -42,6 +44,13 @@ def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
         " again, because what it would send has changed" if tx.authorisations.voided(act, run.run_id) else ""
     )
     return f"your mutuals {act}{again}{until}"
+
+
+def _end_of_match(run: Run) -> str:
+    lapses = run.opened_at + ABANDONED_AFTER
+    if run.role is Role.INITIATOR:
+        return f"the match to end; if it broke off, your mutuals match by {lapses:%Y-%m-%d %H:%M} UTC"
+    return "the match to end; if it broke off, the partner, who goes on with it: mutuals match"
 
 
 def _whose_turn(run: Run, act: RunAct) -> str:

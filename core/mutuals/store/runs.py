@@ -13,6 +13,7 @@ from mutuals.models.run import Run, RunState
 from mutuals.store.schema import runs
 from mutuals.store.table import RowTable, note_erasure
 
+_KEYS = frozenset({"spool_key", "match_key"})
 _FIXED = frozenset({"run_id", "sid", "agreement", "partner", "role"})
 
 
@@ -61,7 +62,7 @@ class Runs:
                 f"Run {run_id} is {_words(run.state)}; this needs one that is {_either(expect)}.",
                 hint="`mutuals runs` shows where each run stands.",
             )
-        if "spool_key" in changes:
+        if _KEYS & changes.keys():
             note_erasure(self._connection)
         return run
 

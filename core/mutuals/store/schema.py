@@ -15,7 +15,7 @@ from mutuals.models.statistics import RunStatistics
 from mutuals.store.columns import Choice, JsonModel, JsonObject, JsonTuple, Moment
 
 # Oldest first, so that opening an up-to-date store needs one look and no Alembic.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 
 metadata = MetaData(
     naming_convention={
@@ -153,6 +153,7 @@ runs = Table(
     _may("statistics", JsonModel(RunStatistics)),
     _may("backend"),
     _may("executor"),
+    _may("match_key", LargeBinary),
 )
 
 # No reference to runs: a charge is made at Accept and outlives whatever becomes of the run.

@@ -65,30 +65,52 @@ class Counted(_message.Message):
     signature: bytes
     def __init__(self, signature: _Optional[bytes] = ...) -> None: ...
 
+class Resume(_message.Message):
+    __slots__ = ("sid", "points", "points_digest", "commitment", "tags", "tags_digest", "finished")
+    SID_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    POINTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    sid: bytes
+    points: int
+    points_digest: bytes
+    commitment: bytes
+    tags: int
+    tags_digest: bytes
+    finished: bool
+    def __init__(self, sid: _Optional[bytes] = ..., points: _Optional[int] = ..., points_digest: _Optional[bytes] = ..., commitment: _Optional[bytes] = ..., tags: _Optional[int] = ..., tags_digest: _Optional[bytes] = ..., finished: bool = ...) -> None: ...
+
 class MatchRequest(_message.Message):
-    __slots__ = ("open", "blinded", "tag_commit", "tags", "counted")
+    __slots__ = ("open", "blinded", "tag_commit", "tags", "counted", "resume")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     BLINDED_FIELD_NUMBER: _ClassVar[int]
     TAG_COMMIT_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     COUNTED_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     open: Hello
     blinded: Blinded
     tag_commit: TagCommit
     tags: Tags
     counted: Counted
-    def __init__(self, open: _Optional[_Union[Hello, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., tag_commit: _Optional[_Union[TagCommit, _Mapping]] = ..., tags: _Optional[_Union[Tags, _Mapping]] = ..., counted: _Optional[_Union[Counted, _Mapping]] = ...) -> None: ...
+    resume: Resume
+    def __init__(self, open: _Optional[_Union[Hello, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., tag_commit: _Optional[_Union[TagCommit, _Mapping]] = ..., tags: _Optional[_Union[Tags, _Mapping]] = ..., counted: _Optional[_Union[Counted, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
 
 class MatchResponse(_message.Message):
-    __slots__ = ("accept", "blinded", "tag_commit", "tags", "counted")
+    __slots__ = ("accept", "blinded", "tag_commit", "tags", "counted", "resume")
     ACCEPT_FIELD_NUMBER: _ClassVar[int]
     BLINDED_FIELD_NUMBER: _ClassVar[int]
     TAG_COMMIT_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     COUNTED_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     accept: Hello
     blinded: Blinded
     tag_commit: TagCommit
     tags: Tags
     counted: Counted
-    def __init__(self, accept: _Optional[_Union[Hello, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., tag_commit: _Optional[_Union[TagCommit, _Mapping]] = ..., tags: _Optional[_Union[Tags, _Mapping]] = ..., counted: _Optional[_Union[Counted, _Mapping]] = ...) -> None: ...
+    resume: Resume
+    def __init__(self, accept: _Optional[_Union[Hello, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., tag_commit: _Optional[_Union[TagCommit, _Mapping]] = ..., tags: _Optional[_Union[Tags, _Mapping]] = ..., counted: _Optional[_Union[Counted, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...

@@ -16,6 +16,7 @@ from mutuals.protocol.messages import (
     Counted,
     Hello,
     MatchMessage,
+    Resume,
     TagCommit,
     Tags,
 )
@@ -43,6 +44,8 @@ def _write(message: MatchMessage) -> dict[str, Message]:
             return {"open": _write_hello(message)}
         case Hello():
             return {"accept": _write_hello(message)}
+        case Resume():
+            return {"resume": _write_resume(message)}
         case Blinded():
             return {"blinded": match_pb2.Blinded(start=message.start, points=message.points)}
         case TagCommit():
@@ -104,6 +107,34 @@ def _read_accept(wire: match_pb2.Hello) -> Hello:
     return _read_hello(wire, Role.RESPONDER)
 
 
+def _write_resume(message: Resume) -> match_pb2.Resume:
+    return match_pb2.Resume(
+        sid=message.sid,
+        points=message.points,
+        points_digest=message.points_digest,
+        commitment=message.commitment,
+        tags=message.tags,
+        tags_digest=message.tags_digest,
+        finished=message.finished,
+    )
+
+
+def _read_resume(wire: match_pb2.Resume) -> Resume:
+    return Resume(
+        sid=exactly(wire.sid, DIGEST_BYTES, "Resume", "sid"),
+        points=within(wire.points, 0, MAX_U32, "Resume", "points"),
+        points_digest=exactly(wire.points_digest, DIGEST_BYTES, "Resume", "points_digest"),
+        commitment=_digest_or_nothing(wire.commitment, "commitment"),
+        tags=within(wire.tags, 0, MAX_U32, "Resume", "tags"),
+        tags_digest=_digest_or_nothing(wire.tags_digest, "tags_digest"),
+        finished=wire.finished,
+    )
+
+
+def _digest_or_nothing(value: bytes, field: str) -> bytes:
+    return exactly(value, DIGEST_BYTES, "Resume", field) if value else b""
+
+
 def _read_blinded(wire: match_pb2.Blinded) -> Blinded:
     check_length(wire.points, 1, MAX_CHUNK_BYTES, "Blinded", "points")
     return Blinded(within(wire.start, 0, MAX_U32, "Blinded", "start"), wire.points)
@@ -134,6 +165,7 @@ _READERS: dict[str, Callable[[Any], MatchMessage]] = {
     "tag_commit": _read_tag_commit,
     "tags": _read_tags,
     "counted": _read_counted,
+    "resume": _read_resume,
 }
 MATCH_REQUEST = oneof_codec(match_pb2.MatchRequest, "Match", _write, _READERS)
 MATCH_RESPONSE = oneof_codec(match_pb2.MatchResponse, "Match", _write, _READERS)

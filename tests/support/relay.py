@@ -1,7 +1,8 @@
-"""A relay on loopback that counts the bytes each way between the two peers, TLS and all."""
+"""A relay on loopback between two peers: it counts the bytes each way, TLS and all, and can cut the line."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -14,9 +15,20 @@ class Relay:
         self.there = 0
         """Bytes from whoever calls to the target."""
         self.back = 0
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Break every connection there is; new ones are taken."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._listener.close()
 
     def _accept(self) -> None:
         while True:
@@ -24,7 +36,12 @@ class Relay:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            callee = socket.create_connection(("127.0.0.1", self.target))
+            try:
+                callee = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:  # nobody there at the moment
+                caller.close()
+                continue
+            self._open |= {caller, callee}
             threading.Thread(target=self._pass, args=(caller, callee, "there"), daemon=True).start()
             threading.Thread(target=self._pass, args=(callee, caller, "back"), daemon=True).start()
 
@@ -37,7 +54,5 @@ class Relay:
         except OSError:
             source.close()
             sink.close()
-
-    def close(self) -> None:
-        """Take no more calls."""
-        self._listener.close()
+        finally:
+            self._open.discard(source)
