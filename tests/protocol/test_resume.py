@@ -60,6 +60,7 @@ class Party:
     session: MatchSession
     journal: Memory = field(default_factory=Memory)
     works: list[Work] = field(default_factory=list)
+    unsent: deque[Iterator[Any]] = field(default_factory=deque)
     inbox: deque[Any] = field(default_factory=deque)
     sid: bytes = b""
     partner_size: int = 0
@@ -102,6 +103,7 @@ class Line:
         possible += [
             (party, "message") for party in self.parties.values() if party.inbox and not party.outcome
         ]
+        possible += [(party, "send") for party in self.parties.values() if party.unsent]
         if not possible:
             return False
         party, kind = self.chance.choice(possible)
@@ -110,8 +112,14 @@ class Line:
             session = party.session
             compute = session.engine.blind if work.operation is Operation.BLIND else session.engine.reblind
             self.take(party, session.finish(work, compute(session.key, session.input(work))))
-        else:
+        elif kind == "message":
             self.take(party, party.session.receive(party.inbox.popleft()))
+        else:
+            message = next(party.unsent[0], None)
+            if message is None:
+                party.unsent.popleft()
+            else:
+                self.parties[party.role.other].inbox.append(message)
         return True
 
     def breaks_again(self) -> bool:
@@ -126,6 +134,7 @@ class Line:
         standing = {}
         for party in self.parties.values():
             party.works.clear()
+            party.unsent.clear()
             party.inbox.clear()
             if party.outcome is None:
                 self.restore(party)
@@ -158,10 +167,9 @@ class Line:
         for event in events:
             match event:
                 case Send(message):
-                    self.send(party, message)
+                    party.unsent.append(iter((message,)))
                 case SendAll(messages):
-                    for message in messages:
-                        self.send(party, message)
+                    party.unsent.append(messages)
                 case Work():
                     party.works.append(event)
                 case Agreed():
@@ -170,9 +178,6 @@ class Line:
                     self.take(party, party.session.proceed(party.journal))
                 case Finished(outcome):
                     party.outcome = outcome
-
-    def send(self, party: Party, message: Any) -> None:
-        self.parties[party.role.other].inbox.append(message)
 
 
 MATCHES = 150

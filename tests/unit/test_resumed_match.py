@@ -157,8 +157,8 @@ def test_a_match_that_was_killed_leaves_an_unfinished_record(tmp_path: Path) -> 
         run = begin(pair, 5)
         for company in pair.sides.values():
             path = journal_path(company.peer, run)
-            data = path.read_bytes()
-            path.write_bytes(data[:-7])
+            if company.run(run.run_id).match_key is not None:  # else all there is was settled
+                path.write_bytes(path.read_bytes()[:-7])
         assert [end.count for end in go_on(pair, run)] == [10, 10]
 
 

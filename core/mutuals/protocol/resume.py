@@ -88,6 +88,11 @@ class ResumedSession(MatchSession):
             self.destroy()
             raise
 
+    def destroy(self) -> None:
+        """See ``MatchSession.destroy``."""
+        super().destroy()
+        super()._forget_points()
+
     def _replay(self, entry: Entry) -> None:
         match entry:
             case Began(nonce) if self.state is State.IDLE:
@@ -107,10 +112,8 @@ class ResumedSession(MatchSession):
                 raise ValueError("the entries are not those of a match")
 
     def _forget_points(self) -> None:
-        """As ever; but while restoring, the partner may turn out to lack some of ours."""
-        if not self._restoring:
-            super()._forget_points()
-        elif self._partner is not None:
+        """The partner's; ours are sent again from where they are kept."""
+        if self._partner is not None:
             self._partner.points.close()
             self._partner = None
 
