@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,9 +198,14 @@ def result(**values: Any) -> None:
         if _NOTIFICATIONS:
             values["notifications"] = list(_NOTIFICATIONS)
             _NOTIFICATIONS.clear()
-        json.dump(values, sys.stdout, indent=2, default=str, ensure_ascii=False)
+        json.dump(values, sys.stdout, indent=2, default=_as_json, ensure_ascii=False)
         sys.stdout.write("\n")
         sys.stdout.flush()
+
+
+def _as_json(value: object) -> str:
+    """What JSON has no type for: days and moments by RFC 3339, which every language reads; the rest as its text."""
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def notify(text: str, **facts: Any) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.files import is_there
 
 
 def check_target(path: Path, *, force: bool) -> None:
     """Raise MutualsError (USAGE) where there is no such folder, or a file that may not be overwritten by ``force``."""
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise MutualsError(ErrorCode.USAGE, f"There is no folder {path.parent}.")
-    if path.exists() and not force:
+    if is_there(path) and not force:
         raise MutualsError(
             ErrorCode.USAGE, f"{path} exists.", hint="Name another file, or overwrite it with --force."
         )

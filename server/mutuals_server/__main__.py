@@ -58,7 +58,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             server = PeerServer(peer, pool, listen, log=log)
             port = server.start()
             address = f"{listen.rpartition(':')[0]}:{port}"
-            words = " ".join(fingerprint_words(peer.fingerprint))
+            words = fingerprint_words(peer.fingerprint)
             if arguments.announce:
                 _announce(
                     event="ready",
@@ -70,7 +70,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                     process=os.getpid(),
                 )
             else:
-                print(f"listening on {address} as {peer.name} ({words})", flush=True)
+                print(f"listening on {address} as {peer.name} ({' '.join(words)})", flush=True)
             log.file_event(
                 "listening",
                 address=address,

@@ -76,6 +76,8 @@ def test_a_run_of_today_is_shown_and_no_other_one_started(
 ) -> None:
     code, found = mutuals(pair, capsys, "match", pair.digest, "--unless-since", "2d")
     assert (code, found["run"], found["started"]) == (0, run.run_id, False)
+    # RFC 3339, which a blank between day and time is not.
+    assert found["opened_at"] == run.opened_at.isoformat()
 
 
 def test_without_a_run_of_the_time_the_partner_is_called_until_patience_ends(

@@ -99,6 +99,28 @@ def test_a_file_that_is_there_stays_unless_forced(
     assert "No record of a contact was sent" in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "{run}", "--out"),
+        ("source", "check", "crm", "--html"),
+        ("policy", "init", "--out"),
+        ("audit", "export", "{agreement}", "--out"),
+        ("notices", "--agreement", "{agreement}", "--out"),
+    ],
+)
+def test_a_name_that_no_folder_takes_is_refused_in_a_sentence(
+    pair: Pair, snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str]
+) -> None:
+    words = [word.format(run=snapshot.run_id, agreement=pair.digest) for word in arguments]
+    main.reset_settings()
+    home = ["--json", "--home", str(pair.left.peer.home.root)]
+    assert main.run([*words, str(tmp_path / ("n" * 300 + ".html")), *home]) == 1
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert told["code"] == "LOCAL"
+    assert "cannot be written" in told["message"]
+
+
 @pytest.mark.parametrize("state", [RunState.HALF_REVEALED, RunState.FAILED, RunState.STALE])
 def test_runs_that_ended_badly_have_a_report(
     state: RunState, pair: Pair, snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]

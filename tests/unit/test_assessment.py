@@ -497,3 +497,11 @@ def test_every_finding_is_documented_with_its_weight() -> None:
         r"^\| `([a-z-]+)` \| ([a-z ]+) \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE
     )
     assert rows == [(name, words[weight]) for name, weight in FINDINGS.items()]
+
+
+def test_days_of_an_export_count_as_they_are_sent() -> None:
+    field = SharedField(name="seen", type="date", transform="month", departments=("marketing",))
+    frame = pl.DataFrame({"Seen": ["31/03/2026 14:02", "01/03/2026", "02/04/2026"]})
+    found = anonymity(frame, (field,), {"seen": "Seen"}, "day-first")
+    assert found is not None
+    assert (found.groups, found.smallest, found.alone) == (2, 1, 1)

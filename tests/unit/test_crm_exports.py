@@ -330,6 +330,7 @@ def test_the_order_of_dates_is_seen_or_asked_never_guessed(
     assert bool(understood.hints) == hinted
     grant = ConsentGrant(purpose="sharing", column="Share", values=("yes",), given_at="Since")
     table = read_source(decided(understood.definition, ConsentDecision(grants=(grant,))))
+    assert table.dates == order
     if order is None:
         assert {fault.column for fault in table.rejected} == {"consent_at"}
     else:

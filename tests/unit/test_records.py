@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from mutuals.protocol.exchange import PlainRecord
 from mutuals.runs.overlap import Overlap
 from mutuals.runs.records import OutgoingRecords, build_records, ineligible, preview_digest
 from mutuals.sources.contacts import STANDARD_SCHEMA, ContactTable
+from mutuals.sources.mapping import DateOrder
 
 TODAY = date(2026, 5, 1)
 DEPARTMENTS = ("marketing",)
@@ -94,6 +96,29 @@ def test_one_record_for_each_contact_and_class_at_its_lowest_rank() -> None:
     assert fields_sent(outgoing) == {"a": ("city", "score"), "b": ("city", "score")}
     assert outgoing.sent["ranks"].to_list() == [[0, 2], [1]]
     assert outgoing.withheld == {}
+
+
+def test_a_field_of_days_is_read_in_the_order_of_the_export() -> None:
+    fields = [{"name": "city", "type": "date", "departments": DEPARTMENTS}]
+    table = contact_table(
+        {"a": {"City": "31/03/2026 14:02"}, "b": {"City": "4.3.2026"}, "c": {"City": "03/31/2026"}}
+    )
+
+    def sent(dates: DateOrder | None) -> list[Any]:
+        built = build_records(
+            agreement(proposer_sends=fields),
+            Side.PROPOSER,
+            Overlap.of([("a",), ("b",), ("c",)]),
+            replace(table, dates=dates),
+            mapping={"city": "City"},
+            today=TODAY,
+        )
+        assert sum(built.fields[0].withheld.values()) == 3 - built.fields[0].values
+        return [json.loads(record.plaintext).get("city") for record in built.records]
+
+    assert sent("day-first") == ["2026-03-31", "2026-03-04", None]
+    assert sent("month-first") == [None, "2026-04-03", "2026-03-31"]
+    assert sent(None) == [None, None, None]
 
 
 def test_columns_that_were_not_agreed_are_nowhere() -> None:

@@ -313,6 +313,13 @@ def test_each_side_is_told_whose_turn_it_is(tmp_path: Path) -> None:
         assert str(waiting(pair.right, run)).startswith("the partner, who carries it out: mutuals exchange")
 
 
+def test_under_a_standing_mandate_nobody_waits_for_the_partners_operator(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS, permission={"reveal": "mandate", "exchange": "mandate"}) as pair:
+        run, _ = pair.match()
+        assert str(waiting(pair.left, run)).startswith("your mutuals reveal by 20")
+        assert str(waiting(pair.right, run)).startswith("the partner, who carries it out: mutuals reveal")
+
+
 def test_an_authorisation_that_lapsed_is_this_sides_turn_again(tmp_path: Path) -> None:
     with paired(tmp_path, ROWS) as pair:
         run, _ = pair.match()

@@ -111,10 +111,11 @@ class Report:
         Raises MutualsError: USAGE where the folder is missing or, without ``force``, the file exists; LOCAL.
         """
         from mutuals.errors import ErrorCode, MutualsError
+        from mutuals.identity.files import is_there
         from mutuals_client.report_file import check_target, write_page
 
         target = Path(path).expanduser()
-        if target.exists() and not force:
+        if is_there(target) and not force:
             raise MutualsError(
                 ErrorCode.USAGE,
                 f"{target} exists.",

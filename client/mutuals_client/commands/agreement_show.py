@@ -129,7 +129,7 @@ def name_agreement(peer: Peer, reference: str, partner: str | None) -> Named:
 
 def is_file(reference: str) -> bool:
     """Whether a person named a file and not an agreement."""
-    return reference.endswith(".toml") or os.sep in reference or Path(reference).is_file()
+    return reference.endswith(".toml") or os.sep in reference or os.path.isfile(reference)
 
 
 def read_draft(file: Path) -> str:

@@ -138,11 +138,11 @@ def export(
     from rich.markup import escape
 
     from mutuals.audit.bundle import export_bundle
-    from mutuals.identity.files import write_private
+    from mutuals.identity.files import is_there, write_private
 
     with open_peer() as peer, peer.store.transaction() as tx:
         data = export_bundle(tx, peer, _digest(tx, agreement))
-    if out.exists() and not confirm(f"Replace {out}?"):
+    if is_there(out) and not confirm(f"Replace {out}?"):
         raise MutualsError(ErrorCode.USAGE, "Nothing was written.")
     try:
         write_private(out, data)

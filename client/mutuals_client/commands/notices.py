@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,13 @@ def notices(
 
 
 def _refuse_existing(path: Path | None) -> None:
+    from mutuals.identity.files import is_there
+
     if path is None:
         return
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         raise MutualsError(ErrorCode.USAGE, f"There is no folder {path.absolute().parent}.")
-    if path.exists():
+    if is_there(path):
         raise MutualsError(ErrorCode.USAGE, f"{path} exists.", hint="Name another file, or remove that one.")
 
 

@@ -61,13 +61,13 @@ def init(
         own_headings,
         reading_departments,
     )
-    from mutuals.identity.files import write_private
+    from mutuals.identity.files import is_there, write_private
     from mutuals.policy.template import policy_toml
     from mutuals_client.policy_walk import walk
 
     with open_peer() as peer:
         path = out or peer.home.root / FILE_NAME
-        if path.exists() and not force:
+        if is_there(path) and not force:
             raise MutualsError(
                 ErrorCode.USAGE,
                 f"{path} exists already.",
@@ -87,7 +87,10 @@ def init(
         say("", "[bold]Who has access today[/]", *(Text(f"  {line}") for line in today), "")
         draft = walk(peer.name, headings, departments, readers, today)
     text = policy_toml(draft)
-    write_private(path, text.encode())
+    try:
+        write_private(path, text.encode())
+    except OSError as error:
+        raise MutualsError(ErrorCode.LOCAL, f"{path} cannot be written: {error.strerror}.") from error
     blanks = text.count('"<')
     todo = f"Open it in an editor and fill in its {counted(blanks, '<blank>')}." if blanks else ""
     say(Text(f"Wrote {path}. {todo}".rstrip()))

@@ -114,6 +114,6 @@ def _tell(ready: dict[str, Any]) -> None:
         Text.assemble(
             (str(ready["organisation"]), "bold"), " answers its partners at ", (ready["listen"], "bold")
         ),
-        Text(f"Fingerprint: {ready['words']}"),
+        Text(f"Fingerprint: {' '.join(ready['words'])}"),
         Text("Ctrl-C stops it."),
     )

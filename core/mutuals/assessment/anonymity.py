@@ -13,7 +13,9 @@ import polars as pl
 
 from mutuals.models.agreement import SharedField
 from mutuals.models.assessment import Anonymity, FieldGroup
+from mutuals.runs.record_columns import in_agreed_form
 from mutuals.runs.transforms import UnfitValue, Value, transform
+from mutuals.sources.mapping import DateOrder
 
 SMALL = 5
 """Groups of fewer contacts than this single persons out; the customary bound of statistical offices."""
@@ -31,16 +33,21 @@ _EUROPEAN = r"^(\d{1,2})[./](\d{1,2})[./](\d{4})$"
 
 
 def anonymity(
-    frame: pl.DataFrame, fields: Sequence[SharedField], mapping: Mapping[str, str]
+    frame: pl.DataFrame,
+    fields: Sequence[SharedField],
+    mapping: Mapping[str, str],
+    dates: DateOrder | None = None,
 ) -> Anonymity | None:
     """How few contacts of ``frame`` (eligible ones, as read) share all values of ``fields`` after transformation.
 
-    ``mapping`` is field to heading. An empty cell and one that does not fit are a value like any other: that a field
-    is missing tells about a contact, too. Nothing where no field is sent. Memory is one number a contact and field.
+    ``mapping`` is field to heading, ``dates`` the order in which the source writes days. An empty cell and one that
+    does not fit are a value like any other: that a field is missing tells about a contact, too. Nothing where no field
+    is sent. Memory is one number a contact and field.
     """
     if not fields:
         return None
-    coded = pl.DataFrame({field.name: _codes(frame[mapping[field.name]], field) for field in fields})
+    cells = {field.name: in_agreed_form(field, frame[mapping[field.name]], dates) for field in fields}
+    coded = pl.DataFrame({field.name: _codes(cells[field.name], field) for field in fields})
     sizes = coded.group_by(pl.all()).len()["len"]
     return Anonymity(
         contacts=len(coded),

@@ -56,7 +56,7 @@ def look_at(
         birth_column=born[:200] if born else None,
         minors=count_minors(eligible[born], today) if born else 0,
     )
-    return Look(volumes, anonymity(eligible, agreement.sends(side), mapping))
+    return Look(volumes, anonymity(eligible, agreement.sends(side), mapping, table.dates))
 
 
 def probing(agreement: Agreement, country: str | None) -> Probing:

@@ -36,6 +36,14 @@ def write_private(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has that name already, also a link that leads nowhere.
+
+    False where it cannot be told, in a folder of somebody else or under a name too long: writing there says why.
+    """
+    return os.path.lexists(path)
+
+
 def check_private(path: Path) -> None:
     """Refuse what other users could read. Raises MutualsError (LOCAL); does nothing off POSIX."""
     if os.name != "posix" or not path.exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.identity.files import write_private
+from mutuals.identity.files import is_there, write_private
 from mutuals.obligations.breach_affected import touched_runs
 from mutuals.obligations.breach_drafts import Background, drafts
 from mutuals.obligations.breach_record import find_breach
@@ -42,7 +42,7 @@ def write_notices(peer: Peer, reference: str, folder: Path, *, force: bool = Fal
     Raises MutualsError: USAGE (no such breach, a file that exists unless ``force``), LOCAL (not writable).
     """
     texts = draft_notices(peer, reference)
-    taken = next((folder / name for name in texts if (folder / name).exists()), None)
+    taken = next((folder / name for name in texts if is_there(folder / name)), None)
     if taken is not None and not force:
         raise MutualsError(
             ErrorCode.USAGE,

@@ -18,6 +18,8 @@ from mutuals.canonical import canonical_json
 from mutuals.models.agreement import SharedField
 from mutuals.protocol.exchange import PlainRecord
 from mutuals.runs.transforms import UnfitValue, transform
+from mutuals.sources.dates import iso_day
+from mutuals.sources.mapping import DateOrder
 
 CHUNK = 8_192
 """So many contacts are taken out of their columns at once."""
@@ -30,8 +32,8 @@ _EMPTY = "empty"
 class WrittenColumn:
     """One field of all contacts: ``members`` (String) as ``"city":"Bremen"``, null where no value is sent.
 
-    ``cells`` (String, null where empty) are what the source holds. ``empty`` counts the contacts without a value,
-    ``withheld`` those whose value does not fit, by reason.
+    ``cells`` (String, null where empty) are what the source holds, days as YYYY-MM-DD where their order is known.
+    ``empty`` counts the contacts without a value, ``withheld`` those whose value does not fit, by reason.
     """
 
     shared: SharedField
@@ -46,11 +48,13 @@ class WrittenColumn:
         return len(self.members) - self.members.null_count()
 
 
-def write_column(shared: SharedField, cells: pl.Series) -> WrittenColumn:
+def write_column(shared: SharedField, cells: pl.Series, dates: DateOrder | None = None) -> WrittenColumn:
     """The agreed value of every cell (String, null where empty) of one field.
 
-    Most fields have few values, so each is transformed once for all cells that hold it.
+    Most fields have few values, so each is transformed once for all cells that hold it. ``dates`` is the order in which
+    the source writes days: exports of a CRM seldom have them as an agreement does.
     """
+    cells = in_agreed_form(shared, cells, dates)
     known: dict[str, tuple[str | None, str]] = {}
     lost: Counter[str] = Counter()
     chunks: list[pl.Series] = []
@@ -114,6 +118,11 @@ class RecordColumns(Sequence[PlainRecord]):
         for (lowest, *also), *written in zip(ranks, *texts, strict=True):
             for days, text in zip(classes, written, strict=True):
                 yield PlainRecord(lowest, tuple(also), days, text.encode())
+
+
+def in_agreed_form(shared: SharedField, cells: pl.Series, dates: DateOrder | None) -> pl.Series:
+    """``cells`` with days as YYYY-MM-DD where the field is one of days and their order is known; else as they are."""
+    return cells if dates is None or shared.type != "date" else iso_day(cells, dates)
 
 
 def refusal(shared: SharedField, cell: str | None) -> str | None:

@@ -96,7 +96,7 @@ def build_records(
     shared = tuple(item for item in agreed if item.name not in kept_back)
     senders, withheld = _senders(_holders(table, agreement, overlap, today))
     cells = field_cells(table, senders["contact"], {item.name: mapping[item.name] for item in shared})
-    columns = [write_column(item, cells[item.name]) for item in shared]
+    columns = [write_column(item, cells[item.name], table.dates) for item in shared]
     texts = {
         days: objects([column for column in columns if column.shared.retention_days == days], len(senders))
         for days in {item.retention_days for item in agreed}

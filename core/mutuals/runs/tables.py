@@ -11,6 +11,7 @@ the file can be imported back. Parquet carries types and needs no guard; decimal
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.files import is_there
 from mutuals.runs.transforms import Column, Value
 from mutuals.runs.whole_file import write_whole
 
@@ -55,11 +57,11 @@ def check_target(path: Path, *, force: bool) -> None:
             f"“{path.name}” is neither .csv nor .parquet.",
             hint="Name it, say, campaign.csv.",
         )
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise MutualsError(
             ErrorCode.USAGE, f"There is no folder {path.parent}.", hint="Create it, or name another."
         )
-    if path.is_dir() or (path.exists() and not force):
+    if os.path.isdir(path) or (is_there(path) and not force):
         raise exists(path)
 
 

@@ -39,7 +39,8 @@ def waits_for(tx: Transaction, run: Run, now: datetime) -> str | None:
             raise
         return "an agreement in force: mutuals agreement list"
     if _authorised(tx, act, run, active, now):
-        return f"{_whose_turn(run, act)}{until}"
+        mandate = getattr(active.agreement.permission, act) == "mandate"
+        return f"{_whose_turn(run, act, mandate=mandate)}{until}"
     again = (
         " again, because what it would send has changed" if tx.authorisations.voided(act, run.run_id) else ""
     )
@@ -53,8 +54,13 @@ def _end_of_match(run: Run) -> str:
     return "the match to end; if it broke off, the partner, who goes on with it: mutuals match"
 
 
-def _whose_turn(run: Run, act: RunAct) -> str:
-    """This side has authorised; the side that started the run carries it out, once the other has authorised too."""
+def _whose_turn(run: Run, act: RunAct, *, mandate: bool = False) -> str:
+    """This side has authorised; the side that started the run carries it out, once the other has authorised too.
+
+    Under a ``mandate`` whoever signed the agreement there has: nobody at the partner has to do anything.
+    """
+    if run.role is Role.INITIATOR and mandate:
+        return f"your mutuals {act}"
     if run.role is Role.INITIATOR:
         return f"the partner to authorise, then your mutuals {act}"
     return f"the partner, who carries it out: mutuals {act}"

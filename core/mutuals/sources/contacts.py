@@ -7,6 +7,8 @@ from enum import StrEnum, unique
 
 import polars as pl
 
+from mutuals.sources.mapping import DateOrder
+
 # Every standard column of ContactTable.frame. ``row`` is the row a person sees in a spreadsheet; the heading
 # is row 1.
 STANDARD_SCHEMA: dict[str, pl.DataType] = {
@@ -69,7 +71,8 @@ class ContactTable:
     file's order), as written. ``rejected`` lists the faults of the rows left
     out, and ``rejected_identifiers`` (IDENTIFIER_SCHEMA) what those rows hold: an identifier of theirs still
     counts as held when it is asked who shares it. ``absent`` names the standard columns the file does not have, and
-    ``merged`` the rows that were made one contact, whose row is the first of them.
+    ``merged`` the rows that were made one contact, whose row is the first of them. ``dates`` is the order in which the
+    further columns write days, where the source's mapping says so: an agreed field of days is read by it.
     """
 
     frame: pl.DataFrame
@@ -78,6 +81,7 @@ class ContactTable:
     rejected_identifiers: pl.DataFrame = field(default_factory=_no_identifiers)
     absent: tuple[str, ...] = ()
     merged: tuple[tuple[int, ...], ...] = ()
+    dates: DateOrder | None = None
 
 
 def with_rows(table: ContactTable, chosen: pl.Series) -> ContactTable:

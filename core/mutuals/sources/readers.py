@@ -11,6 +11,7 @@ format it takes from ``sheet`` and ``native``; what the CRM's own columns mean i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import polars as pl
@@ -102,7 +103,8 @@ def read_source(
         if wanted is not None:
             chosen = with_rows(batch, batch.frame["contact_id"].is_in(wanted))
         batches.append(chosen)
-    return join_batches(batches)
+    mapping = definition.mapping
+    return replace(join_batches(batches), dates=None if mapping is None else mapping.dates)
 
 
 def join_batches(batches: Sequence[ContactTable]) -> ContactTable:

@@ -6,12 +6,12 @@ The URL holds no password: the driver finds one where its makers say (PGPASSWORD
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -143,7 +143,7 @@ def _engine(url: str) -> Any:
     from sqlalchemy.pool import NullPool
 
     kept = make_url(database_url(url))
-    if kept.get_backend_name() == "sqlite" and not (kept.database and Path(kept.database).is_file()):
+    if kept.get_backend_name() == "sqlite" and not (kept.database and os.path.isfile(kept.database)):
         raise input_fault(f"There is no SQLite database {kept.database or '(in memory)'}.")
     try:
         return create_engine(kept, poolclass=NullPool)
