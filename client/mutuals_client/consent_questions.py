@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.consent_words import cell_values, checked_grant, plain, printable, tell_columns
+from mutuals_client.consent_words import (
+    cell_values,
+    checked_grant,
+    plain,
+    printable,
+    require_purpose,
+    tell_columns,
+)
 from mutuals_client.console import ask, confirm, say
 
 if TYPE_CHECKING:
@@ -41,15 +48,20 @@ def ask_decision(
     if place:
         register = _ask_register(Path(place), dates)
     while register is None or confirm("Does a column of this file grant something, too?", honour_yes=False):
-        purpose = ask("Which purpose is granted, spelt as in the agreement?").strip()
+        purpose = _ask_purpose()
         column = _ask_column("In which column does a contact say yes to it?", candidates, headings)
         values = _ask_values("Which values mean yes?", column, candidates, "contacts")
-        since = _ask_since("Since when? (a column of days, or one day for all, as 2026-01-31)", candidates)
+        since = _ask_since(
+            "Since when? (a column of days, or one day for all, as 2026-01-31)", candidates, headings
+        )
         grants.append(checked_grant(purpose, column, values, *since))
         if register is None and not confirm("Is there another column or purpose?", honour_yes=False):
             break
     notified = _ask_since(
-        "When were they told about the sharing? (a column, a day, or Enter for: not told)", candidates, ""
+        "When were they told about the sharing? (a column, a day, or Enter for: not told)",
+        candidates,
+        headings,
+        "",
     )
     reason = ask("Why does this count as consent? (kept with the decision)", "")
     return ConsentDecision(
@@ -59,6 +71,18 @@ def ask_decision(
         notified_on=notified[1],
         reason=reason[:2000],
     )
+
+
+def _ask_purpose() -> str:
+    """Asked again until an agreement could name it, before all the other questions are answered."""
+    while True:
+        purpose = ask("Which purpose is granted, spelt as in the agreement?").strip()
+        try:
+            require_purpose(purpose)
+        except MutualsError as error:
+            say(plain(error.message), plain(error.hint or ""))
+        else:
+            return purpose
 
 
 def _ask_column(question: str, candidates: Sequence[Candidate], headings: Collection[str]) -> str:
@@ -78,15 +102,19 @@ def _named(answer: str, candidates: Sequence[Candidate]) -> str:
 
 
 def _ask_since(
-    question: str, candidates: Sequence[Candidate], default: str | None = None
+    question: str, candidates: Sequence[Candidate], headings: Collection[str], default: str | None = None
 ) -> tuple[str | None, date | None]:
-    answer = ask(question, default).strip()
-    if not answer:
-        return None, None
-    try:
-        return None, date.fromisoformat(answer)
-    except ValueError:
-        return _named(answer, candidates), None
+    while True:
+        answer = ask(question, default).strip()
+        if not answer:
+            return None, None
+        try:
+            return None, date.fromisoformat(answer)
+        except ValueError:
+            named = _named(answer, candidates)
+        if named in headings:
+            return named, None
+        say(plain("That is no column of the file, and no day as 2026-01-31."))
 
 
 def _ask_values(question: str, column: str, candidates: Sequence[Candidate], counted: str) -> tuple[str, ...]:
@@ -95,6 +123,10 @@ def _ask_values(question: str, column: str, candidates: Sequence[Candidate], cou
     for number, (value, count) in enumerate(shown, 1):
         say(plain(f"  {number}  {printable(value)}  ({count:,} {counted})"))
     answer = ask(f"{question} (numbers, or the values themselves, separated by commas)")
+    if "," in answer and answer.strip().casefold() in {value.casefold() for value, _ in shown}:
+        return (
+            answer.strip(),
+        )  # one value that holds a comma, and not two of which one may mean something else
     return tuple(
         shown[int(v) - 1][0] if v.isdecimal() and 0 < int(v) <= len(shown) else v for v in cell_values(answer)
     )

@@ -120,12 +120,28 @@ def checked_grant(
     except ValidationError as error:
         part = error.errors()[0]["loc"][0]
         if part == "purpose":
-            raise MutualsError(
-                ErrorCode.USAGE,
-                f"“{purpose[:80]}” cannot be a purpose in an agreement.",
-                hint="Purposes are lower-case letters, digits, - and _, beginning with a letter.",
-            ) from None
+            raise _no_purpose(purpose) from None
         raise MutualsError(ErrorCode.USAGE, f"The {part} of the grant is empty or too long.") from None
+
+
+def require_purpose(purpose: str) -> None:
+    """Raise MutualsError (USAGE) where no agreement could name ``purpose``."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from mutuals.models.agreement import Slug
+
+    try:
+        TypeAdapter(Slug).validate_python(purpose)
+    except ValidationError:
+        raise _no_purpose(purpose) from None
+
+
+def _no_purpose(purpose: str) -> MutualsError:
+    return MutualsError(
+        ErrorCode.USAGE,
+        f"“{purpose[:80]}” cannot be a purpose in an agreement.",
+        hint="Purposes are lower-case letters, digits, - and _, beginning with a letter.",
+    )
 
 
 def _register(words: DecisionWords, path: Path, dates: DateOrder | None) -> ConsentFile:
@@ -210,8 +226,8 @@ def tell_foreseen(foreseen: Foreseen) -> None:
     for granted in foreseen.granted:
         say(
             f"This makes [bold]{granted.contacts:,} of {foreseen.contacts:,}[/] contacts consenting to "
-            f"{escape(granted.purpose)}; {granted.remaining:,} could take part today, {granted.notified:,} of them "
-            "told about the sharing."
+            f"{escape(granted.purpose)}; nothing stands against {granted.remaining:,} of these today, of whom "
+            f"{granted.notified:,} were told about the sharing."
         )
         for reason, count in granted.excluded.items():
             say(f"  left out: {REASONS[reason]}: {count:,}")

@@ -6,6 +6,7 @@ mutuals match A-7Q3K2M9X
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -94,7 +95,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command line and exit with its code (docs/cli.md)."""
     keep_texts_quiet("mutuals")
     reset_settings()
+    _print_anywhere()
     sys.exit(run(arguments))
+
+
+def _print_anywhere() -> None:
+    """Print a question mark for what the terminal's encoding lacks, such as “ in Latin-1, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in {"utf-8", "utf8"}:
+            stream.reconfigure(errors="replace")
 
 
 def run(arguments: list[str] | None = None) -> int:

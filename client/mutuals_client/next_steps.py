@@ -9,6 +9,7 @@ it, too; commands that the partner types are left as they are.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from shlex import quote
@@ -112,8 +113,15 @@ def to_paste(text: str) -> str:
 
 
 def file_name(organisation: str) -> str:
-    """An organisation's name as the beginning of a file's: lower case, no blanks."""
-    return re.sub(r"[^a-z0-9]+", "-", organisation.lower()).strip("-") or "our"
+    """An organisation's name as the beginning of a file's: lower case, no blanks, accents dropped or spelt out."""
+    plain = organisation.lower().translate(_LETTERS)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "our"
+
+
+_LETTERS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
+)
 
 
 def say_setup(*first: Step) -> None:

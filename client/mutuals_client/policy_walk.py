@@ -83,11 +83,11 @@ def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDr
         tuple(_names(f"Departments that may {action} it (- for nobody)", now.departments, departments))
         for action, now in (("view", category.view), ("export", category.export))
     )
-    may_share = ask(
+    may_share = _yes_or_no(
         "May it be shared with partners, where an agreement says so (yes, no)?",
         "no" if category.share.nobody else "yes",
     )
-    share = Access(roles=("steward", "privacy_officer")) if may_share.casefold().startswith("y") else Access()
+    share = Access(roles=("steward", "privacy_officer")) if may_share else Access()
     return replace(
         category,
         collected_by=collected_by,
@@ -102,6 +102,15 @@ def _category(category: CategoryDraft, departments: Sequence[str]) -> CategoryDr
 def _later(question: str, blank: str) -> str:
     """An answer, or with Enter the ``<blank>`` that stands in the file until somebody fills it in."""
     return ask(question, "").strip() or blank
+
+
+def _yes_or_no(question: str, default: str) -> bool:
+    """Asked again until it is one of them: what was meant is not guessed."""
+    while True:
+        answer = ask(question, default).strip().casefold()
+        if answer in {"yes", "y", "no", "n"}:
+            return answer.startswith("y")
+        say("Answer yes or no.")
 
 
 def _one(question: str, default: str, departments: Collection[str]) -> str:

@@ -117,7 +117,9 @@ def _tell_table(one: Table) -> None:
     shown = Grid(box=None, header_style="dim", padding=(0, 0, 0, 2))
     for index, name in enumerate(one.columns):
         number = index and (one.words is None or index < one.words)
-        shown.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=bool(number))
+        # Numbers are never broken; their headings are where the terminal is narrow.
+        least = max((len(row[index]) for row in one.rows), default=0) if number else None
+        shown.add_column(name, justify="right" if number else "left", overflow="fold", min_width=least)
     for row in one.rows:
         shown.add_row(*(Text(cell) for cell in row))
     say(shown)

@@ -220,8 +220,8 @@ def _duties(agreement: AgreementStatus) -> Iterator[tuple[str, str]]:
         reasons = ", ".join(f"{count:,} {_words(reason)}" for reason, count in consents.excluded.items())
         yield (
             "source",
-            f"{consents.source}: {consents.allowed:,} of {counted(consents.contacts, 'contact')} may take part"
-            + (f" ({reasons})" if reasons else ""),
+            f"{consents.source}: consent and notice let {consents.allowed:,} of "
+            f"{counted(consents.contacts, 'contact')} take part" + (f" ({reasons})" if reasons else ""),
         )
 
 

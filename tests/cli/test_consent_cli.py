@@ -279,7 +279,9 @@ def test_what_was_typed_wrong_is_said(source: CommandLine, words: tuple[str, ...
 def test_a_person_is_asked_and_may_answer_with_numbers(
     source: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter(["", "sharing", "1", "1", "2", "", "Because they said so"])
+    answers = iter(
+        ["", "To share", "sharing", "1", "1", "31.02.2026", "2", "soon", "", "Because they said so"]
+    )
     yes = iter([True, False, True])
     for module in ("mutuals_client.commands.source_map", "mutuals_client.console"):
         monkeypatch.setattr(f"{module}.interactive", lambda: True)
@@ -289,6 +291,8 @@ def test_a_person_is_asked_and_may_answer_with_numbers(
     assert source("map", "crm", operator="anna") == 0, source.err
     assert f"1  {BASIS}" in source.out
     assert "Ann" not in source.out
+    assert "“To share” cannot be a purpose" in source.out
+    assert source.out.count("no day as 2026-01-31") == 2
     assert source.eligible() == ["10001", "10004", "10007"]
 
 

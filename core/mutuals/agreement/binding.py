@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -65,7 +66,7 @@ def map_fields(
         raise MutualsError(
             ErrorCode.INPUT_QUALITY,
             _missing_sentence(agreement, side, source, full, missing),
-            hint=_missing_hint(source, full[missing[0]], missing[0], headings),
+            hint=_missing_hint(source, {name: full[name] for name in missing}, headings),
         )
     return full
 
@@ -82,13 +83,33 @@ def _missing_sentence(
     )
 
 
-def _missing_hint(source: str, heading: str, field: str, headings: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(heading, headings, n=1, cutoff=0.5)
-    if close:
-        return f"Did you mean --map {field}={close[0]!r}?"
+def _missing_hint(source: str, missing: dict[str, str], headings: tuple[str, ...]) -> str:
+    """What to type for the fields in ``missing``, each with the heading that it lacks."""
+    close = {field: _closest(heading, headings) for field, heading in missing.items()}
+    meant = [f"--map {field}={heading!r}" for field, heading in close.items() if heading is not None]
+    unknown = next((field for field, heading in close.items() if heading is None), None)
+    if unknown is None:
+        return f"Did you mean {' '.join(meant)}?"
     if headings:
-        return f"Columns of {source!r}: {', '.join(headings[:20])}. Name one with --map {field}=HEADING."
+        also = f" And perhaps {' '.join(meant)}?" if meant else ""
+        return (
+            f"Columns of {source!r}: {', '.join(headings[:20])}. Name one with --map {unknown}=HEADING.{also}"
+        )
     return f"Source {source!r} has no columns besides those for matching."
+
+
+def _closest(heading: str, headings: tuple[str, ...]) -> str | None:
+    """The one of ``headings`` that holds all words of ``heading``, or else is spelt most like it."""
+    words = _words(heading)
+    whole = [one for one in headings if words and words <= _words(one)]
+    if len(whole) == 1:
+        return whole[0]
+    close = difflib.get_close_matches(heading, whole or headings, n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def _words(heading: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", heading.casefold()))
 
 
 def check_available(agreement: Agreement) -> None:

@@ -292,6 +292,8 @@ def _width_hint(cells: int, width: int) -> str:
     quotes = "Put quotation marks around cells that hold a comma or a line break."
     if width == 1:
         return HEADINGS_HINT
+    if cells == 1:
+        return f"{quotes} If it stands below the last contact, such as the day of the export, take it out."
     return f"{quotes} {HEADINGS_HINT}" if cells > width else quotes
 
 
