@@ -300,6 +300,7 @@ def test_passphrases(
     missing = refused("USAGE", open_peer(pair.left, passphrase=None).overlap, revealed.run_id)
     assert "passphrase=" in (missing.hint or "")
     refused("USAGE", open_peer(pair.left, passphrase=lambda: "").overlap, revealed.run_id)
+    refused("USAGE", open_peer, pair.left, passphrase=5)
     assert open_peer(pair.left, passphrase=PASSPHRASE.decode).overlap(revealed.run_id).height == 5
     held["anna"] = PASSPHRASE
     assert open_peer(pair.left, passphrase=None).overlap(revealed.run_id).height == 5

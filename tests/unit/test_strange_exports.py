@@ -147,3 +147,16 @@ def test_a_stray_cell_or_one_with_an_error_refuses_a_workbook(tmp_path: Path) ->
     error = '<row r="4"><c r="A4"><v>3</v></c><c r="D4" t="e"><f>NA()</f><v>#N/A</v></c></row>'
     with pytest.raises(MutualsError, match="cell D4 holds an error"):
         read(workbook(path, error))
+
+
+def test_a_workbook_that_is_unpacked_to_gigabytes_is_refused_before_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workbook(tmp_path / "export.xlsx", "")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("docProps/custom.xml", LONG)
+    assert len(read(path).frame) == 2  # as tightly packed as a bomb, and small
+    monkeypatch.setattr("mutuals.sources.formats.extent._LARGE", 1000)
+    with pytest.raises(MutualsError, match=r"1,048,576 bytes are packed into 1,0\d\d of it") as caught:
+        read(path)
+    assert caught.value.code is ErrorCode.INPUT_QUALITY

@@ -83,6 +83,12 @@ class Operator:
             given = passphrase_from_keyring(name)
         if given is None:
             given = _prompt(name)
+        if not isinstance(given, str | bytes):
+            raise MutualsError(
+                ErrorCode.USAGE,
+                f"The passphrase given for operator {name} is no text.",
+                hint="Open the peer with passphrase=, a text or a function that gives it.",
+            )
         if not given:
             raise MutualsError(ErrorCode.USAGE, f"The passphrase given for operator {name} is empty.")
         return given.encode() if isinstance(given, str) else given

@@ -1,7 +1,8 @@
 """What is seen of a workbook before it is loaded: how far its cells reach, and whether one of them holds an error.
 
-All cells between the first and the last one take memory: a stray one in the last row and column makes 17 billion. A
-cell with an error, as #N/A, is loaded as if it were empty; where it should say who objects, nobody would.
+All cells between the first and the last one take memory: a stray one in the last row and column makes 17 billion. So
+does what a part is unpacked to: 3 MB can be 3 GB of one letter, which nobody's export is. A cell with an error, as
+#N/A, is loaded as if it were empty; where it should say who objects, nobody would.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from mutuals.sources.blocks import input_fault
 MOST_CELLS = 150_000_000
 """How many cells a sheet may span: what takes 24 bytes each to load."""
 _MOST_XML = 8 << 30
+_LARGE = 256 << 20
+_MOST_FOLD = 200
+"""How much larger than packed a large part may be: sheets are some 10 to 50 times as large, deflate ends at 1032."""
 _CHUNK = 4 << 20
 _OVERLAP = 256
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
@@ -27,13 +31,20 @@ _ERROR = re.compile(rb'<c (?=[^>]{0,200}?\bt="e")[^>]{0,200}?\br="([A-Z]{1,3}[0-
 
 
 def refuse_unsound(path: Path) -> None:
-    """Raise MutualsError (INPUT_QUALITY) for a workbook with a sheet of more than MOST_CELLS, or an error in a cell.
+    """Raise MutualsError (INPUT_QUALITY) for a workbook with a sheet of more than MOST_CELLS, or an error in a cell, or
+    a part that is unpacked to a multiple of what any export is.
 
     Reads it as it is unpacked, in pieces. What is no such workbook is left to who reads it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             for part in archive.infolist():
+                if part.file_size > max(_LARGE, _MOST_FOLD * part.compress_size):
+                    raise input_fault(
+                        f"{path.name}: {part.file_size:,} bytes are packed into {part.compress_size:,} of it, which no"
+                        " export is.",
+                        "Save the contacts as “CSV UTF-8”.",
+                    )
                 if _SHEET.fullmatch(part.filename):
                     _refuse(path.name, _pieces(archive, part))
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
