@@ -24,7 +24,8 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.keyrings import passphrase_from_keyring
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from mutuals.peer import Peer
 
@@ -337,6 +338,20 @@ def open_peer() -> Peer:
     from mutuals.peer import Peer
 
     return Peer.open(home_path())
+
+
+def beside(mark: Text, sentence: Text) -> RenderableType:
+    """``mark`` and two blanks before ``sentence``, whose further lines on a terminal stand under its first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not stdout().is_terminal:
+        return Text.assemble(mark, "  ", sentence)
+    shown = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    shown.add_row(mark, sentence)
+    return shown
 
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -155,16 +155,28 @@ def _asks_for_json(arguments: list[str]) -> bool:
 
 def _sentence(error: click.ClickException) -> str:
     """What Click has to say, punctuated as everything else here."""
+    if misplaced := _misplaced(error):
+        return f"“{misplaced}” stands behind the command."
     # Typer and Click may both propose what was meant.
     text = error.message if "Did you mean" in error.message else error.format_message()
     text = re.sub(r"'([^']*)'", r"“\1”", " ".join(text.split()))
     return text if text.endswith((".", "?")) else f"{text}."
 
 
+def _misplaced(error: click.ClickException) -> str | None:
+    """The option that every command takes and that was given before the command, if that is the error."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is not None:
+        return None
+    everywhere = {"--home", "--json", "--yes", "-y", "--operator", "--passphrase-fd"}
+    return error.option_name if error.option_name in everywhere else None
+
+
 def _usage(error: click.ClickException) -> str | None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return None
+    if _misplaced(error):
+        return "Usage: mutuals COMMAND [OPTIONS] [ARGS]..., as in: mutuals status --home FOLDER --json"
     return f"{' '.join(context.get_usage().split())}  (more: {context.command_path} --help)"
 
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from mutuals_client import console, policy_walk
+from mutuals.agreement.binding import _missing_hint
+from mutuals_client import console, main, policy_walk
 from mutuals_client.next_steps import file_name
 from mutuals_client.policy_walk import _yes_or_no
 from mutuals_client.source_report import _tell_table
@@ -61,3 +62,18 @@ def test_what_a_terminal_cannot_show_is_a_question_mark_and_no_failure() -> None
         check=True,
     )
     assert shown.stdout == "?ä?\n".encode("latin-1")
+
+
+def test_an_option_before_the_command_is_told_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--home", "somewhere", "status"]) == 2
+    assert "“--home” stands behind the command." in capsys.readouterr().err
+
+
+def test_a_hint_names_a_column_for_every_field_that_lacks_one() -> None:
+    headings = ("Person - Segment", "Person - Last bike bought", "Loyalty tier")
+    missing = {"segment": "segment", "last_bike": "last_bike", "tier": "loyalty_tier"}
+    assert _missing_hint("crm", missing, headings) == (
+        "Did you mean --map segment='Person - Segment' --map last_bike='Person - Last bike bought' "
+        "--map tier='Loyalty tier'?"
+    )
+    assert "with --map shoe_size=HEADING" in _missing_hint("crm", {"shoe_size": "shoe_size"}, headings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mutuals_client.commands.status import OVERDUE
-from mutuals_client.console import Command, home_path, result, say
+from mutuals_client.console import Command, beside, home_path, result, say
 from mutuals_client.next_steps import say_setup, to_paste
 
 
@@ -39,7 +39,7 @@ def doctor(
     found = []
     home = Home(home_path().expanduser().absolute())
     for name, finding in examine(home, partner=partner, offline=offline):
-        say(Text.assemble(marks[finding.verdict], "  ", finding.sentence))
+        say(beside(Text(*marks[finding.verdict]), Text(finding.sentence)))
         if finding.advice:
             say(Text(f"      {to_paste(finding.advice)}", "dim" if finding.verdict is Verdict.OK else ""))
         found.append((name, finding))
