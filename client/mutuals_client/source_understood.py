@@ -86,14 +86,16 @@ def tell_understood(understood: Understood, *, mapping: bool = True) -> None:
     if found is not None:
         say(*(escape(sentence) for sentence in understood.sentences))
         if mapping:
-            tell_mapping(found)
+            tell_mapping(found, understood.definition.default_country)
 
 
-def tell_mapping(mapping: SourceMapping) -> None:
-    """What each column is taken for, one line each."""
+def tell_mapping(mapping: SourceMapping, country: str | None = None) -> None:
+    """What each column is taken for, one line each, and the ``country`` of numbers that name none."""
     lines = [("contact id", f"“{mapping.contact_id}”")]
     lines += [("e-mail", f"“{heading}”") for heading in mapping.emails]
     lines += [("phone", f"“{heading}”") for heading in mapping.phones]
+    if country is not None and mapping.phones:
+        lines.append(("country", f"{country}, of numbers without a country code"))
     lines += [("objects", _rule(rule)) for rule in mapping.objections]
     if mapping.no_objections_because:
         lines.append(("objects", f"nobody: {mapping.no_objections_because}"))

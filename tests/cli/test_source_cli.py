@@ -358,6 +358,18 @@ def test_a_field_of_an_agreement_is_mapped_elsewhere(mutuals: CommandLine, messy
     assert "--map FIELD=HEADING" in mutuals.err
 
 
+def test_another_file_keeps_the_country_unless_one_is_given(mutuals: CommandLine, tmp_path: Path) -> None:
+    export = tmp_path / "crm.csv"
+    export.write_text(
+        "Record ID,Email,Phone Number,Unsubscribed from all email,Contact owner\n1,,030 901820,,x\n"
+    )
+    mutuals("add", "crm", "--path", str(export), "--default-country", "DE")
+    assert "DE, of numbers without a country code" in mutuals.out
+    assert mutuals.json("add", "crm", "--path", str(export), "--replace")["source"]["default_country"] == "DE"
+    again = mutuals.json("add", "crm", "--path", str(export), "--replace", "--default-country", "AT")
+    assert again["source"]["default_country"] == "AT"
+
+
 def test_check_counts_who_takes_part_for_a_purpose(mutuals: CommandLine, messy: Path) -> None:
     mutuals("add", "crm", "--path", str(messy), "--default-country", "DE")
     asked = ("check", "crm", "--purpose", "sharing", "--max-age-days", "3650")

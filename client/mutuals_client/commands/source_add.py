@@ -122,6 +122,9 @@ def add(
             row = tx.sources.get(name)
             refuse_existing(row, name, replace)
         before = None if row is None else definition_of(row)
+        if before is not None and saved is None and default_country is None:
+            # Without it the numbers of the next export would be refused, and nobody told.
+            wanted = wanted.model_copy(update={"default_country": before.default_country})
         decided = None if saved is None else saved.consent
         to_sign = decided is not None and not _stands(peer, before, wanted, saved)
         if to_sign and mapping_file is not None:
