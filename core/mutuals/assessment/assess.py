@@ -20,7 +20,6 @@ from mutuals.agreement.assessed import (
     SignedAssessment,
     assessment_bytes,
     assessment_digest,
-    open_findings,
     verify_assessment,
 )
 from mutuals.agreement.binding import check_available, map_fields, source_definition
@@ -183,12 +182,6 @@ def _approve_own(
     for shared in plan.agreement.sends(plan.side):
         if shared.name in own - stored:
             approve_field(tx, shared, plan.agreement, plan.side, keys, now)
-
-
-def refuse_open(assessment: Assessment) -> None:
-    """Raise MutualsError (AGREEMENT_FORBIDS) where a finding of ``assessment`` keeps anybody from signing."""
-    if assessment.open:
-        raise open_findings(assessment.title, assessment.open)
 
 
 def _owns(item: OwnedField, keys: OperatorKeys) -> bool:

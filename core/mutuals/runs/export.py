@@ -28,15 +28,15 @@ from mutuals.agreement.document import agreement_id
 from mutuals.crypto.hpke import open_sealed
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.framing import Context, frame
-from mutuals.identity.acts import sign_act
 from mutuals.identity.operators import READ_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.agreement import SharedField
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
-from mutuals.policy.current import current_policy, policy_in_force
+from mutuals.policy.current import current_policy
 from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.sealing import RecordKeys, open_secret
-from mutuals.runs.export_approval import require_approval, use_approvals
+from mutuals.runs.export_approval import require_approval
+from mutuals.runs.exported import log_export
 from mutuals.runs.keys import open_receiving_key
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.log_faults import check_logs_accepted
@@ -48,7 +48,7 @@ from mutuals.runs.shares import load_shares
 from mutuals.runs.tables import CONTACT_ID, Rows, Style, write_table
 from mutuals.runs.transforms import Column, Value, column_of
 from mutuals.store.database import Transaction
-from mutuals.store.rows import ExportRow, IncomingRow, OperatorRow, ReceivedRow
+from mutuals.store.rows import IncomingRow, OperatorRow, ReceivedRow
 
 if TYPE_CHECKING:
     from mutuals.runs.campaign import CampaignShape
@@ -58,9 +58,6 @@ EXCHANGED = "run.exchanged"
 
 PAGE = 8_192
 """The records of so many ranks are read from the store at once."""
-
-EXPORTED = "records.export"
-"""The act that an operator signs under an export; its subject is the run."""
 
 
 @dataclass(frozen=True)
@@ -263,30 +260,18 @@ def record_export(
         further["delete_by"] = received.delete_by.isoformat()
     with peer.store.transaction() as tx:
         approved_by = _require_still_allowed(tx, peer, received, keys, own)
-        row = ExportRow(run.run_id, keys.name, file, len(received.rows), tuple(names), now)
-        tx.exports.put(row)
-        facts = {
-            "rows": row.rows,
-            "fields": names,
-            "kind": kind,
-            "approved_by": list(approved_by),
-            "policy": policy_in_force(tx),
-            **further,
-        }
-        signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
-        log_run(
+        log_export(
             tx,
             run,
-            "exported",
-            now,
-            operator=keys.name,
-            rows=row.rows,
+            keys,
+            rows=len(received.rows),
             fields=names,
-            file=kind,
-            **further,
-            **signed.evidence(),
+            file=file,
+            kind=kind,
+            approved_by=approved_by,
+            now=now,
+            further=further,
         )
-        use_approvals(tx, run.run_id, now)
 
 
 def _require_still_allowed(

@@ -16,22 +16,19 @@ import polars as pl
 
 from mutuals.agreement.active import ActiveAgreement, load_readable
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.identity.acts import sign_act
 from mutuals.identity.operators import READ_ROLES, OperatorKeys, require_current, require_role
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
-from mutuals.policy.current import policy_in_force
 from mutuals.runs.export import (
-    EXPORTED,
     ReceivedRecords,
     allowed_fields,
     heading,
     open_overlap,
     record_export,
 )
-from mutuals.runs.export_approval import require_approval, use_approvals
+from mutuals.runs.export_approval import require_approval
+from mutuals.runs.exported import log_export
 from mutuals.runs.keys import open_receiving_key
-from mutuals.runs.lifecycle import log_run
 from mutuals.runs.log_faults import check_logs_accepted
 from mutuals.runs.opened import OpenedRows
 from mutuals.runs.own_contacts import still_taking_part
@@ -40,7 +37,7 @@ from mutuals.runs.spool import load_overlap
 from mutuals.runs.tables import CONTACT_ID
 from mutuals.runs.transforms import Column, column_of
 from mutuals.store.database import Transaction
-from mutuals.store.rows import OWN_IDS, ExportRow
+from mutuals.store.rows import OWN_IDS
 
 IN_MEMORY = "in memory (Python)"
 """What the record of an export says in place of a file."""
@@ -142,27 +139,17 @@ def _record_overlap(peer: Peer, run: Run, rows: int, withdrawn: int, keys: Opera
                 hint="Ask for it again.",
             )
         approved_by = require_approval(tx, run.run_id, keys.name, names)
-        tx.exports.put(ExportRow(run.run_id, keys.name, IN_MEMORY, rows, (OWN_IDS,), now))
-        facts = {
-            "rows": rows,
-            "fields": [OWN_IDS],
-            "kind": _KIND,
-            "approved_by": list(approved_by),
-            "policy": policy_in_force(tx),
-        }
-        signed = sign_act(keys, EXPORTED, run.run_id, facts, now)
-        log_run(
+        log_export(
             tx,
             run,
-            "exported",
-            now,
-            operator=keys.name,
+            keys,
             rows=rows,
-            fields=[OWN_IDS],
-            file=_KIND,
-            **signed.evidence(),
+            fields=(OWN_IDS,),
+            file=IN_MEMORY,
+            kind=_KIND,
+            approved_by=approved_by,
+            now=now,
         )
-        use_approvals(tx, run.run_id, now)
 
 
 def _typed(values: pl.Series, kind: Column) -> pl.Series:
