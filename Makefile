@@ -8,7 +8,7 @@ ARGS   ?=
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle audit crashes interrupted check lint format bench bench-compare docs proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted check lint format bench bench-compare docs proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -31,6 +31,9 @@ hostile: $(STAMP) ## A partner that cheats: a table of attacks and what they got
 
 audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes
 	@PYTHONPATH=tests $(BIN)/python -m audit $(ARGS)
+
+simulate: $(STAMP) ## Both sides in one process, with a network, disks and power that fail, by seed, SEEDS=10000: a failure prints its seed
+	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(or $(SEEDS),10000) $(ARGS)
 
 lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not
 	@PYTHONPATH=tests $(BIN)/python -m lifecycle --histories $(or $(HISTORIES),10000) $(ARGS)
