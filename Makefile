@@ -44,6 +44,9 @@ crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times: nothing acknow
 interrupted: $(STAMP) ## Cut the line of a match of a million a side five times, and compare what is sent
 	@PYTHONPATH=tests $(BIN)/python -m crashes interrupted $(ARGS)
 
+storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: an hour; ARGS="--part 1/8 --acts match" for less
+	@PYTHONPATH=tests $(BIN)/python -m storage $(ARGS)
+
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)
 
