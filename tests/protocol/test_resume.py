@@ -175,11 +175,14 @@ class Line:
         self.parties[party.role.other].inbox.append(message)
 
 
+MATCHES = 150
+
+
 def names(numbers: range) -> Iterator[str]:
     return (f"email:user{number}@example.com" for number in numbers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=MATCHES, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 14), st.integers(0, 14), st.integers(0, 12))
 def test_a_match_interrupted_anywhere_ends_as_ever(seed: int, first: int, last: int, breaks: int) -> None:
     ours, theirs = list(names(range(12))), list(names(range(first, first + last)))

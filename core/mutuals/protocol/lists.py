@@ -115,6 +115,11 @@ class OwnList:
         """True once every point was handed out for sending."""
         return self._sent == len(self._items)
 
+    @property
+    def out(self) -> bool:
+        """True once the partner can have them all; after an interruption, perhaps before they are computed again."""
+        return self.complete or self._held.points == len(self._items)
+
     def digest(self) -> bytes:
         """Step 7, once complete."""
         return self._digest.digest()

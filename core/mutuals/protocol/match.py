@@ -298,12 +298,15 @@ class MatchSession:
             own, partner = self._lists()
             if not partner.received:
                 raise fault("The partner sent fewer points than it announced.")
-            if not own.complete:
+            if not self._may_commit(own):
                 raise fault("The partner committed to its tags before it had all points.")
         self._journal.add(message)
         self._journal.settle()  # once our tags are out, no other commitment must be taken for this one
         self._commitments[self.role.other] = message.commitment
         return self._send_tags() if self.state is State.COMMITTED else []
+
+    def _may_commit(self, own: OwnList) -> bool:
+        return own.out
 
     def _send_tags(self) -> list[Event]:
         """Step 9 and 10: only now that the partner's commitment is in."""

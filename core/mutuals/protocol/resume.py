@@ -20,7 +20,7 @@ from mutuals.engines.base import Operation
 from mutuals.protocol.events import Event, Send, SendAll, State
 from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.journal import Began, Computed, Entry, Journal
-from mutuals.protocol.lists import Held
+from mutuals.protocol.lists import Held, OwnList
 from mutuals.protocol.match import RECEIVES, MatchSession, fault, in_messages
 from mutuals.protocol.messages import Blinded, Counted, Resume, TagCommit, Tags
 from mutuals.protocol.transcript import TAG_SIZE
@@ -113,6 +113,9 @@ class ResumedSession(MatchSession):
         elif self._partner is not None:
             self._partner.points.close()
             self._partner = None
+
+    def _may_commit(self, own: OwnList) -> bool:
+        return self._restoring or super()._may_commit(own)  # what is restored was found right before
 
     def _sorted(self, tags: Rows) -> None:
         super()._sorted(tags)
