@@ -104,6 +104,7 @@ class MatchJournal:
             for data in (dummies, opening.items.data.cast("B") if opening.items.size else b""):
                 for start in range(0, len(data), _PIECE_BYTES):
                     journal._put(bytes(data[start : start + _PIECE_BYTES]))
+            journal.settle()  # with the order of the items, a run that is charged can go on
         except BaseException:
             journal.close()
             destroy_journal(peer, run)
