@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -153,11 +153,12 @@ class World:
     name: str
     place: Path
     pair: Pair
-    streams: tuple[MemoryStream, MemoryStream] = field(default_factory=stream_pair)
 
-    def act(self) -> dict[str, BaseException]:
-        """Do it; what each side raised. The threads carry the names of the sides."""
-        return self._run(*getattr(self, f"_{self.name}")())
+    def act(
+        self, look: Callable[[tuple[MemoryStream, ...]], None] = lambda _: None
+    ) -> dict[str, BaseException]:
+        """Do it; what each side raised. The threads carry the names of the sides; ``look`` is shown the streams."""
+        return self._run(*getattr(self, f"_{self.name}")(), look=look)
 
     def reopen(self) -> None:
         """Both processes end and begin anew."""
@@ -271,7 +272,7 @@ class World:
     # --- what must have come of it --------------------------------------------------------------------------------
 
     def _after_match(self, errors: dict[str, BaseException]) -> Iterator[str]:
-        runs = {name: self._runs(side) for name, side in self._sides()}
+        runs = {name: self.runs(side) for name, side in self.sides()}
         good = [
             {run.run_id for run in found if (run.state, run.count) == (RunState.COUNTED, SHARED)}
             for found in runs.values()
@@ -287,18 +288,18 @@ class World:
         self.pair.left.clock.now += timedelta(
             hours=2
         )  # after which a reveal that was broken off counts as that
-        for _, side in self._sides():
+        for _, side in self.sides():
             expire_runs(side.peer)
-        states = [side.run(self.scenes.run_id).state for _, side in self._sides()]
+        states = [side.run(self.scenes.run_id).state for _, side in self.sides()]
         if states != [RunState.REVEALED] * 2 and RunState.HALF_REVEALED not in states:
             yield f"the reveal does not work again: {states} {_words(errors)}"
         yield from self._ended()
 
     def _after_exchange(self, errors: dict[str, BaseException]) -> Iterator[str]:
-        states = [side.run(self.scenes.run_id).state for _, side in self._sides()]
+        states = [side.run(self.scenes.run_id).state for _, side in self.sides()]
         if states != [RunState.DONE] * 2:
             yield f"the exchange does not work again: {states} {_words(errors)}"
-        for name, side in self._sides():
+        for name, side in self.sides():
             if len(open_received(side.peer, self.scenes.run_id, side.keys).rows) != SHARED:
                 yield f"records are missing on the {name} side"
 
@@ -310,12 +311,12 @@ class World:
             yield f"{len(left)} unfinished files were left beside the export"
 
     def _after_accept(self, errors: dict[str, BaseException]) -> Iterator[str]:
-        states = [self._state(side, self.scenes.proposed) for _, side in self._sides()]
+        states = [self._state(side, self.scenes.proposed) for _, side in self.sides()]
         if errors or states != [AgreementState.ACTIVE] * 2:
             yield f"the agreement cannot be accepted again: {states} {_words(errors)}"
 
     def _after_terminate(self, errors: dict[str, BaseException]) -> Iterator[str]:
-        for name, side in self._sides():
+        for name, side in self.sides():
             end_due(side.peer)
             if self._state(side, self.pair.digest) is not AgreementState.ENDED:
                 yield f"the agreement did not end on the {name} side {_words(errors)}"
@@ -354,16 +355,17 @@ class World:
 
     # --- helpers --------------------------------------------------------------------------------------------------
 
-    def _sides(self) -> list[tuple[str, Company]]:
+    def sides(self) -> list[tuple[str, Company]]:
+        """Both companies by the names of their sides."""
         return [("left", self.pair.left), ("right", self.pair.right)]
 
     def _ended(self) -> Iterator[str]:
         """Once their dates have passed, every run has ended, or a person must look at it; with a reason."""
         clock = self.pair.left.clock
         clock.now += timedelta(days=40)
-        for name, side in self._sides():
+        for name, side in self.sides():
             expire_runs(side.peer)
-            for run in self._runs(side):
+            for run in self.runs(side):
                 if not run.state.final and run.state is not RunState.HALF_REVEALED:
                     yield f"a run of the {name} side stays {run.state.value}"
                 elif run.reason is None:
@@ -373,9 +375,15 @@ class World:
         _carry(self.pair.left, self.pair.right)
         _carry(self.pair.right, self.pair.left)
 
-    def _run(self, left: End | None, right: End | None) -> dict[str, BaseException]:
+    def _run(
+        self,
+        left: End | None,
+        right: End | None,
+        look: Callable[[tuple[MemoryStream, ...]], None] = lambda _: None,
+    ) -> dict[str, BaseException]:
         errors: dict[str, BaseException] = {}
-        self.streams = stream_pair()
+        streams = stream_pair()
+        look(streams)
 
         def work(name: str, end: End, stream: MemoryStream) -> None:
             try:
@@ -386,7 +394,7 @@ class World:
 
         threads = [
             threading.Thread(target=work, args=(name, end, stream), name=name)
-            for name, end, stream in zip(SIDES, (left, right), self.streams, strict=True)
+            for name, end, stream in zip(SIDES, (left, right), streams, strict=True)
             if end is not None
         ]
         for thread in threads:
@@ -398,7 +406,8 @@ class World:
         return errors
 
     @staticmethod
-    def _runs(company: Company) -> list[Run]:
+    def runs(company: Company) -> list[Run]:
+        """What runs its store has."""
         with company.peer.store.transaction() as tx:
             return tx.runs.list()
 

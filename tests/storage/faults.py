@@ -74,11 +74,11 @@ def let_fail(scenes: Scenes, act: str, site: Site, tap: Tap, place: Path, figure
         else:
             figures.unharmed += 1
         world.reopen()
-        wrong = [f"{name}: {what}" for name, side in world._sides() for what in inconsistent(side)]
+        wrong = [f"{name}: {what}" for name, side in world.sides() for what in inconsistent(side)]
         figures.consistent += not wrong
         found += wrong
         still = world.retry()
-        wrong = [f"{name}, later: {what}" for name, side in world._sides() for what in inconsistent(side)]
+        wrong = [f"{name}, later: {what}" for name, side in world.sides() for what in inconsistent(side)]
         figures.retried += not still
         found += [*still, *wrong]
     figures.faults += [f"{act}, {site}{' (lasting)' if lasting else ''}: {what}" for what in found]

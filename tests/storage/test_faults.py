@@ -33,17 +33,17 @@ def tap() -> Iterator[Tap]:
 
 def test_a_failing_disk_is_told_and_nothing_is_lost(scenes: Scenes, tap: Tap, tmp_path: Path) -> None:
     figures = Figures()
-    for act, some in (("match", 97), ("exchange", 401), ("accept", 107), ("destruction", 537)):
+    for act, some in (("match", 397), ("exchange", 701), ("accept", 107)):
         every(
             scenes,
             [act],
             tap,
             tmp_path / "world",
             figures,
-            lambda sites, some=some: sites[some // 2 :: some][:2],
+            lambda sites, some=some: sites[some // 2 :: some][:1],
         )
     assert figures.faults == []
-    assert figures.injected >= 6
+    assert figures.injected == 3
     assert figures.consistent == figures.retried == figures.injected
 
 
