@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lifecycle.batch import rarely_collecting
-from lifecycle.world import prepare_stages
 
 from simulation.play import Found, simulate
 
@@ -46,7 +45,6 @@ class Total:
 def run_batch(seeds: Iterable[int]) -> Total:
     """What these seeds came to; a failure is its text, and the others are played all the same."""
     total = Total()
-    prepare_stages()
     with rarely_collecting():
         for seed in seeds:
             total.seeds += 1

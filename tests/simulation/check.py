@@ -12,13 +12,14 @@ from lifecycle.world import START
 
 from mutuals.audit.stored import verify_store
 from mutuals.documents import parse_receipt, verify_receipt
-from mutuals.models.agreement import Side
+from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Role, Run, RunState
 from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.sealing import RecordKeys, open_secret
 
 if TYPE_CHECKING:
-    from simulation.play import Found, Simulation
+    from simulation.play import Found
+    from simulation.simulated import Simulation
 
 
 class Violation(AssertionError):
@@ -35,6 +36,7 @@ def check_seed(simulation: Simulation, found: Found) -> None:
         states = sorted(run.state.value if run else "unknown" for run in pair)
         found.ends["/".join(states)] += 1
         _check_pair(simulation, pair)
+    _check_agreements(simulation)
     found.documents = sum(_check_outbox(simulation, side) for side in Side)
 
 
@@ -56,6 +58,21 @@ def _check_side(simulation: Simulation, side: Side, runs: list[Run]) -> None:
             wrong(f"the {side}'s log {report.name}: {problem}")
     for path in sorted(peer.home.spool.glob("*")):
         wrong(f"the {side} still has {path.name} in its spool folder")
+
+
+def _check_agreements(simulation: Simulation) -> None:
+    """Both sides hold the same agreements, and they stand alike with both."""
+    over = {AgreementState.ENDED, AgreementState.CLOSED}
+    states = []
+    for side in Side:
+        with simulation.store(side).transaction() as tx:
+            rows = tx.agreements.list()
+        states.append({row.digest: "over" if row.state in over else row.state.value for row in rows})
+    for digest in sorted(states[0].keys() | states[1].keys()):
+        if states[0].get(digest) != states[1].get(digest):
+            simulation.violations.append(
+                f"agreement {digest[:8]} is {states[0].get(digest)} and {states[1].get(digest)}"
+            )
 
 
 def _check_pair(simulation: Simulation, pair: list[Run | None]) -> None:

@@ -28,7 +28,7 @@ from simulation.network import Line, unreachable
 from simulation.schedule import Killed, Process, Task
 
 if TYPE_CHECKING:
-    from simulation.play import Simulation
+    from simulation.simulated import Simulation
 
 TAKE_OVER_SECONDS = 10.0
 """As the server waits for a call whose run goes on over another one."""

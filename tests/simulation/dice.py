@@ -11,12 +11,15 @@ import random
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from lifecycle.world import prepare_stages
 
 from mutuals.crypto.hpke import MLKEM_SEED_BYTES, KeyPair
+from mutuals.crypto.signing import SigningKey
 from mutuals.protocol import items
 from mutuals.protocol.match import MatchSession
 from mutuals.protocol.reveal import RevealSession
@@ -24,6 +27,14 @@ from mutuals.runs import keys, match, prepare
 
 _DEFAULTS = (items.random_order, prepare.order_items)
 _KEYWORDS = (MatchSession.__init__, RevealSession.__init__)
+
+
+@cache
+def prepare() -> None:
+    """Make the worlds from which simulations begin, with keys and so with names that are the same in every process."""
+    chance = random.Random("keys")
+    with loaded(0), patch.object(SigningKey, "generate", lambda: SigningKey(chance.randbytes(32))):
+        prepare_stages()
 
 
 @contextmanager

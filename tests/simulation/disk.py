@@ -37,7 +37,7 @@ class SimStore(MemoryStore):
     def transaction(self) -> Iterator[Transaction]:
         """As the store's own; it may fail where it begins and where it is committed."""
         scheduler, meet = self.scheduler, self.meet
-        if scheduler is None or meet is None or scheduler.of_people:
+        if scheduler is None or meet is None or scheduler.of_people or scheduler.current.quiet:
             with super().transaction() as tx:
                 yield tx
             return

@@ -24,6 +24,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """Which faults can come where."""
 
+WEIGHTS = {"begin": 0.15, "send": 2.0, "receive": 2.0, "call": 0.6}
+"""Where most happens by far, less goes wrong; and more where a run is under way."""
+
 STYLES: tuple[dict[str, float], ...] = (
     {"break": 4, "hold": 2, "lost": 8, "answer lost": 8, "twice": 6, "late": 6},
     {"kill": 4, "power": 1, "break": 1},
@@ -32,7 +35,7 @@ STYLES: tuple[dict[str, float], ...] = (
     {"power": 4, "kill": 1},
     {},
 )
-"""How often, in hundredths, each fault comes in one kind of weather."""
+"""How often, in hundredths, each fault comes in one kind of weather; also for one site, as in ``"commit: kill"``."""
 
 
 @dataclass
@@ -56,9 +59,9 @@ class Weather:
         """What goes wrong at this site now, if anything."""
         if self.calm or self.left <= 0:
             return None
-        roll = self.chance.random() * 100 / self.factor
+        roll = self.chance.random() * 100 / self.factor / WEIGHTS.get(site, 1.0)
         for fault in KINDS[site]:
-            roll -= self.style.get(fault, 0.0)
+            roll -= self.style.get(f"{site}: {fault}", self.style.get(fault, 0.0))
             if roll < 0:
                 self.left -= 1
                 self.came[f"{site}: {fault}"] += 1

@@ -66,7 +66,7 @@ class End:
         if pipe.shut is not None:
             raise pipe.shut
         if line.look is not None:
-            line.look(self, message)
+            line.look(message)
         if not pipe.lost:
             pipe.items.append(message)
 
@@ -92,7 +92,7 @@ class Line:
         name: str,
         chance: random.Random,
         touch: Touch,
-        look: Callable[[End, Any], None] | None = None,
+        look: Callable[[object], None] | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.name = name

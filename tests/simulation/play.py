@@ -8,12 +8,12 @@ begun something ends it. Then ``check`` looks.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -22,33 +22,44 @@ import lifecycle.world as lifecycle_world
 from lifecycle.world import World
 
 from mutuals import documents
-from mutuals.documents import Handler
-from mutuals.engines.workers import InlinePool
-from mutuals.errors import ErrorCode, MutualsError, PartnerRefused
+from mutuals import peer as peers
+from mutuals.audit import heads
+from mutuals.audit import tree as audit_tree
+from mutuals.identity import partners
 from mutuals.models.agreement import Side
 from mutuals.models.run import Role, Run, RunState
-from mutuals.obligations.retention import keep_retention
 from mutuals.peer import Peer
 from mutuals.protocol import exchange as exchanging
 from mutuals.protocol import lists
 from mutuals.protocol import match as matching
 from mutuals.runs import drive_match
-from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
-from mutuals.runs.lifecycle import end_run, expire_runs
-from mutuals.runs.preview import preview_exchange
-from mutuals.store.database import Transaction
-from mutuals.store.rows import PartnerRow
+from mutuals.runs import match as match_run
+from mutuals.runs import reveal as reveal_run
 from mutuals_client import delivery, driving, patience
 from simulation import dice
-from simulation.check import Violation, check_received, check_seed
-from simulation.company import Connection, Server
-from simulation.disk import Files, SimStore, failing_disk, failing_store
-from simulation.faults import Weather
-from simulation.network import Line
-from simulation.schedule import Killed, Process, Scheduler, Stuck, Task, Threads
+from simulation.check import Violation, check_seed
+from simulation.commands import (
+    accept,
+    clear,
+    end,
+    halt,
+    lift,
+    match,
+    permit_exchange,
+    permit_reveal,
+    propose,
+    sync,
+    tidy,
+)
+from simulation.disk import SimStore
+from simulation.schedule import Stuck, Task, Threads
+from simulation.simulated import Simulation
 
 TAIL = 60
 """Lines of the trace that a failure shows."""
+
+TRIES = 4
+"""How often a match is called in fair weather before it must go on."""
 
 ROUNDS = 14
 """How often a person tries again in fair weather before something counts as stuck."""
@@ -68,285 +79,13 @@ class Found:
     said: Counter[str] = field(default_factory=Counter)
 
 
-class Simulation:
-    """Everything of one seed."""
-
-    def __init__(self, seed: int, world: World, privates: dict[bytes, bytes]) -> None:
-        self.seed = seed
-        self.world = world
-        self.privates = privates
-        self.chance = random.Random(f"people {seed}")
-        self.scheduler = Scheduler(random.Random(f"order {seed}"))
-        self.weather = Weather.of(random.Random(f"weather {seed}"))
-        self.files = Files(self.scheduler, self.meet, random.Random(f"disk {seed}"))
-        self.pool = InlinePool()
-        self.violations: list[str] = []
-        self.said: Counter[str] = Counter()
-        self.applied: Counter[tuple[Side, str, bytes]] = Counter()
-        """How often a side carried out a document of its partner's."""
-        self.sent: dict[Side, dict[str, None]] = {side: {} for side in Side}
-        """The ids of the documents that were ever in a side's outbox."""
-        self.records = 0
-        self.answers = 0
-        """How often a partner said that a run cannot go on."""
-        self.lines: list[Line] = []
-        self._net = random.Random(f"network {seed}")
-        self._servers: dict[Side, Server] = {}
-        self._clients: dict[Side, list[Process]] = {side: [] for side in Side}
-        self._done: set[tuple[Side, str]] = set()
-        self._count = 0
-        self.scheduler.when_idle.append(lambda: any(line.wake() for line in self.lines))
-        for side in Side:
-            store = self.store(side)
-            store.meet, store.scheduler = self.meet, self.scheduler
-
-    # --- what can go wrong ------------------------------------------------------------------------------------------
-
-    def meet(self, site: str, what: str) -> None:
-        """A place where store or files may fail, or the process end."""
-        self.scheduler.note(what)
-        process = self.scheduler.current.process
-        if not process.alive:
-            raise Killed
-        match self.weather.at(site):
-            case "kill":
-                self.scheduler.kill(process)
-            case "power":
-                self.lose_power(self._side(process))
-            case "fail" if site in {"begin", "commit"}:
-                raise failing_store()
-            case "fail":
-                raise failing_disk(self._net)
-
-    def touch(self, site: str, what: str) -> str | None:
-        """A place where a message may be lost, or the process end; what the network does."""
-        self.scheduler.note(what)
-        process = self.scheduler.current.process
-        if not process.alive:
-            raise Killed
-        self.scheduler.wait()
-        fault = self.weather.at(site)
-        if fault == "kill":
-            self.scheduler.kill(process)
-        if fault == "power":
-            self.lose_power(self._side(process))
-        if fault == "clock":
-            self.pass_time(timedelta(seconds=self.chance.choice((20, 400, 4000, 90_000))))
-        return fault
-
-    def lose_power(self, side: Side) -> None:
-        """Every process of a side ends, and what was not synced may be gone."""
-        self.scheduler.note(f"{side} loses power")
-        processes = [self._servers[side].process] if side in self._servers else []
-        processes += self._clients[side]
-        own = self.scheduler.current.process
-        for process in sorted(processes, key=lambda process: process is own):
-            if process is not own:
-                self.scheduler.kill(process)
-        self.files.lose_power(self.world.peer(side).home.spool)
-        if own in processes:
-            self.scheduler.kill(own)
-
-    def judge(self, where: str, error: BaseException) -> None:
-        """An error that reached a person or a partner: it must be one of ours, or the disk's own."""
-        self.scheduler.note(f"{where}: {type(error).__name__} {getattr(error, 'code', error)}")
-        own = isinstance(error, MutualsError) and (
-            error.code is not ErrorCode.INTERNAL or isinstance(error, PartnerRefused)
-        )
-        if not own and not isinstance(error, OSError):
-            self.violations.append(f"{where}: {type(error).__name__}: {error}")
-        code = error.code.value if isinstance(error, MutualsError) else type(error).__name__
-        self.answers += isinstance(error, PartnerRefused) and error.code is ErrorCode.RUN_STATE
-        self.said[f"{where.split(' ', 1)[-1]}: {code}"] += 1
-
-    def told(self, error: Exception) -> None:
-        """A document could not be taken now."""
-        self.judge("x takes a document", error)
-
-    # --- the companies ----------------------------------------------------------------------------------------------
-
-    def store(self, side: Side) -> SimStore:
-        """The side's store."""
-        store = self.world.peer(side).store
-        assert isinstance(store, SimStore)
-        return store
-
-    def server(self, side: Side) -> Server:
-        """The side's server, started again where it was killed."""
-        server = self._servers.get(side)
-        if server is None or not server.process.alive:
-            server = Server(self, side, Process(f"{side} server"), self.open(side))
-            self._servers[side] = server
-        return server
-
-    def open(self, side: Side) -> Peer:
-        """A process opens its home."""
-        peer = Peer.open(self.world.peer(side).home.root, self.world.clock)
-        peer._store = self.store(side)
-        return peer
-
-    def line(self, kind: str) -> Line:
-        """A line for a streaming call."""
-        self._count += 1
-        self.lines = [line for line in self.lines if not (line.over and line.answered)]
-        line = Line(self.scheduler, f"{kind} {self._count}", self._net, self.touch)
-        self.lines.append(line)
-        return line
-
-    def connect(self, peer: Peer, partner: PartnerRow, **_: object) -> Connection:
-        """In place of ``mutuals.transport.connection.connect``."""
-        side = next(side for side in Side if self.world.fingerprint(side) == peer.fingerprint)
-        return Connection(self, side, partner)
-
-    def run(self, side: Side, run_id: str) -> Run | None:
-        """A run as a side has it."""
-        with self.store(side).transaction() as tx:
-            return tx.runs.get(run_id)
-
-    def look(self) -> None:
-        """What can be checked at any time: whatever is done is complete; which documents there are."""
-        for side in Side:
-            with self.store(side).transaction() as tx:
-                self.sent[side].update((row.document_id, None) for row in tx.outbox.pending())
-            for run in self.world.runs(side):
-                if run.state is RunState.DONE and (side, run.run_id) not in self._done:
-                    self._done.add((side, run.run_id))
-                    self.records += check_received(self, side, run)
-
-    def counted(self, kind: str, handler: Handler) -> Handler:
-        """A handler of documents, that is counted where what it did is committed."""
-
-        def handle(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
-            handler(tx, peer, partner, body)
-            key = (self._side(self.scheduler.current.process), kind, body)
-            self.scheduler.current.on_commit.append(lambda: self.applied.update((key,)))
-
-        return handle
-
-    # --- people and time --------------------------------------------------------------------------------------------
-
-    def begin(self, side: Side, name: str, act: Callable[[Peer], object]) -> Task:
-        """A command, in a process of its own."""
-        process = Process(f"{side} client")
-        alive = [one for one in self._clients[side] if one.alive]
-        self._clients[side] = [*alive[-3:], process]
-
-        def work() -> None:
-            try:
-                act(self.open(side))
-            except Exception as error:
-                self.judge(f"{side} {name}", error)
-            else:
-                self.scheduler.note(f"{name} went well")
-                self.said[f"{name}: went well"] += 1
-
-        return self.scheduler.start(process, name, work)
-
-    def do(self, side: Side, name: str, act: Callable[[Peer], object]) -> None:
-        """A command, to its end or that of its process."""
-        self.finish(self.begin(side, name, act))
-
-    def finish(self, *tasks: Task) -> None:
-        """Wait for commands, and look at what they left."""
-        self.scheduler.wait(lambda: all(task.finished for task in tasks))
-        self.look()
-
-    def sleep(self, seconds: float) -> None:
-        """In place of ``time.sleep``."""
-        self.scheduler.wait(lambda: False, seconds)
-        self.pass_time(timedelta(seconds=seconds))
-
-    def pass_time(self, span: timedelta) -> None:
-        """The clock goes on."""
-        self.scheduler.note(f"{span} pass")
-        self.world.clock.now += span
-
-    def _side(self, process: Process) -> Side:
-        return next(side for side in Side if process.name.startswith(side.value))
-
-
-# --- commands -------------------------------------------------------------------------------------------------------
-
-
-def match(digest: str) -> Callable[[Peer], object]:
-    """``mutuals match``."""
-    return lambda peer: driving.match(
-        peer, digest, operator="anna", patience=patience.Patience(), showing=_nobody
-    )
-
-
-def permit_reveal(simulation: Simulation, side: Side, run_id: str) -> Callable[[Peer], object]:
-    """An operator permits the reveal, where nobody has; the side that started the run calls."""
-
-    def act(peer: Peer) -> None:
-        def permit(run: Run, active: Any) -> None:
-            if driving.reveal_authorised(peer, run, active) is None:
-                authorise_reveal(peer, run, simulation.world.keys[side]["anna"])
-
-        run = simulation.run(side, run_id)
-        if run is not None:
-            driving.reveal(peer, run, permit, patience=patience.Patience(), showing=_nobody)
-
-    return act
-
-
-def permit_exchange(simulation: Simulation, side: Side, run_id: str) -> Callable[[Peer], object]:
-    """An operator looks at the preview and permits it, where the run is revealed; whoever started the run calls."""
-
-    def act(peer: Peer) -> None:
-        run = simulation.run(side, run_id)
-        if run is None:
-            return
-        if run.state is RunState.REVEALED:
-            preview = preview_exchange(peer, run_id)
-            names = [item.shared.name for item in preview.outgoing.fields]
-            keys = simulation.world.keys[side]["anna"]
-            authorise_exchange(peer, preview.run, names, preview.digest, keys)
-        if run.role is Role.INITIATOR:
-            driving.exchange(peer, run, patience=patience.Patience(), showing=_nobody)
-
-    return act
-
-
-def sync(peer: Peer) -> None:
-    """``mutuals sync``."""
-    with peer.store.transaction() as tx:
-        (partner,) = tx.partners.list()
-    delivery.try_sync(peer, partner)
-
-
-def tidy(peer: Peer) -> None:
-    """What the server does from time to time."""
-    expire_runs(peer)
-    keep_retention(peer)
-
-
-def clear(simulation: Simulation, side: Side) -> Callable[[Peer], object]:
-    """``mutuals runs clear``, of whatever is half revealed."""
-
-    def act(peer: Peer) -> None:
-        with peer.store.transaction() as tx:
-            runs = tx.runs.list()
-        for run in runs:
-            if run.state is RunState.HALF_REVEALED:
-                end_run(peer, run, RunState.FAILED, reason="Cleared.")
-
-    return act
-
-
-def _nobody() -> Any:
-    return nullcontext(None)
-
-
-# --- a seed ---------------------------------------------------------------------------------------------------------
-
-
 class Play:
     """What people do in one seed."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._chance = simulation.chance
+        self._tried: Counter[str] = Counter()
         self._refused: set[str] = set()
         """Runs that the partner will not go on with, as it has answered in fair weather."""
         (self._digest,) = simulation.world.truth.deals
@@ -368,9 +107,7 @@ class Play:
         """What was begun is ended; then so much time passes that nothing may wait any longer."""
         simulation = self._simulation
         for number in range(ROUNDS):
-            for side in Side:
-                simulation.do(side, "sync", sync)
-                simulation.do(side, "clear", clear(simulation, side))
+            self._deliver_and_clear()
             if self._advance():
                 pass
             elif any(run.state is RunState.DONE for side in Side for run in simulation.world.runs(side)):
@@ -381,23 +118,50 @@ class Play:
                 simulation.pass_time(timedelta(days=2))
         else:
             simulation.violations.append(f"something did not end in {ROUNDS} rounds of fair weather")
+        if simulation.chance.random() < 0.3:
+            side = simulation.chance.choice(tuple(Side))
+            simulation.do(side, "terminate", end(simulation, side, self._digest))
+            self._deliver_and_clear()
         simulation.pass_time(timedelta(days=45))
-        for _ in range(3):
+        for _ in range(2):
             for side in Side:
                 simulation.do(side, "tidy", tidy)
-                simulation.do(side, "clear", clear(simulation, side))
+            self._deliver_and_clear()
+        simulation.scheduler.finish()
+
+    def _deliver_and_clear(self) -> None:
+        """Carry what waits in an outbox; look at runs that are half revealed."""
+        simulation = self._simulation
+        for side in Side:
+            if simulation.halts(side):
+                simulation.do(side, "lift", lift(simulation, side, self._digest))
+            if simulation.proposals(side):
+                simulation.do(side, "accept", accept(simulation, side))
+        for side in Side:
+            with simulation.store(side).transaction() as tx:
+                waiting = tx.outbox.pending()
+            if waiting:
                 simulation.do(side, "sync", sync)
-        simulation.scheduler.wait(lambda: len(simulation.scheduler._tasks) == 1)
+            if any(run.state is RunState.HALF_REVEALED for run in simulation.world.runs(side)):
+                simulation.do(side, "clear", clear)
 
     def _start(self, roll: float) -> Task:
         simulation, side = self._simulation, self._chance.choice(tuple(Side))
         if roll < 0.7:
             return self._next()
-        if roll < 0.85:
+        if roll < 0.78:
             return simulation.begin(side, "sync", sync)
-        if roll < 0.92:
+        if roll < 0.84:
             return simulation.begin(side, "tidy", tidy)
-        return simulation.begin(side, "match", match(self._digest))
+        if roll < 0.90:
+            return simulation.begin(side, "match", match(self._digest))
+        if roll < 0.93:
+            return simulation.begin(side, "suspend", halt(simulation, side, self._digest))
+        if roll < 0.95:
+            return simulation.begin(side, "lift", lift(simulation, side, self._digest))
+        if roll < 0.98:
+            return simulation.begin(side, "propose", propose(simulation, side))
+        return simulation.begin(side, "accept", accept(simulation, side))
 
     def _next(self) -> Task:
         """What comes next in the latest run that has not ended, or another match."""
@@ -433,6 +197,12 @@ class Play:
                 before = self._simulation.answers
                 if run.state is RunState.MATCHING:
                     simulation.do(side, "match", match(run.agreement))
+                    after = simulation.run(side, run.run_id)
+                    self._tried[run.run_id] += after is not None and after.state is RunState.MATCHING
+                    if self._tried[run.run_id] == TRIES:
+                        simulation.violations.append(
+                            f"the match of run {run.run_id} does not go on in fair weather"
+                        )
                 elif run.state in {RunState.COUNTED, RunState.REVEALING}:
                     for each in (side.other, side):
                         simulation.do(each, "reveal", permit_reveal(simulation, each, run.run_id))
@@ -444,14 +214,20 @@ class Play:
         return waited
 
 
-def simulate(seed: int, *, verbose: bool = False) -> Found:
-    """Play ``seed`` and check what it came to. Raises Violation, with the tail of its trace."""
+def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None = None) -> Found:
+    """Play ``seed`` and check what it came to, in its own weather or that of ``style``.
+
+    Raises Violation, with the tail of its trace.
+    """
+    dice.prepare()
     with (
         dice.loaded(seed) as privates,
         patch.object(lifecycle_world, "MemoryStore", SimStore),
         World.begin("active") as world,
     ):
         simulation = Simulation(seed, world, privates)
+        if style is not None:
+            simulation.weather.style = style
         try:
             with _replaced(simulation):
                 play = Play(simulation)
@@ -488,6 +264,15 @@ def simulate(seed: int, *, verbose: bool = False) -> Found:
     return found
 
 
+_PURE = ((audit_tree, "parse_note"), (heads, "parse_note"), (peers, "parse_card"), (partners, "parse_card"))
+"""What follows from its arguments alone and takes long, by module and name."""
+
+
+@cache
+def _remembered(module: Any, name: str) -> Any:
+    return lru_cache(4096)(getattr(module, name))
+
+
 @contextmanager
 def _replaced(simulation: Simulation) -> Iterator[None]:
     """What the product uses of the world outside, by what the simulation has in its place."""
@@ -507,6 +292,10 @@ def _replaced(simulation: Simulation) -> Iterator[None]:
         enter(patch.object(patience, "sleep", simulation.sleep))
         enter(patch.object(patience, "monotonic", clock.monotonic))
         enter(patch.object(patience, "random", simulation.chance))
+        for user in (match_run, reveal_run):
+            enter(patch.object(user, "read_own_set", simulation.own_set(user.read_own_set)))
+        for module, name in _PURE:
+            enter(patch.object(module, name, _remembered(module, name)))
         enter(patch.object(lists, "WORK_SIZE", 3))
         enter(patch.object(matching, "TAGS_PER_MESSAGE", 4))
         enter(patch.object(exchanging, "MAX_RECORDS_PER_ENVELOPE", 3))

@@ -52,6 +52,7 @@ class Task:
         self.wakes_at: float | None = None
         self.finished = False
         self.inside = False
+        self.quiet = False
         self.on_commit: list[Callable[[], None]] = []
         self.error: BaseException | None = None
         self.baton = threading.Semaphore(0)
@@ -142,6 +143,10 @@ class Scheduler:
             call()
         self._require_alive(self.current)
 
+    def finish(self) -> None:
+        """Wait until nobody has anything left to do."""
+        self.wait(lambda: len(self._tasks) == 1)
+
     def close(self) -> None:
         """End whatever still runs."""
         for task in self._tasks:
@@ -165,7 +170,7 @@ class Scheduler:
         if self.steps > STEPS_AT_MOST:
             return self._stuck("It never ends.")
         while True:
-            ready = [task for task in self._tasks if task.ready()]
+            ready = [task for task in self._tasks if task.ready is _always or task.ready()]
             if ready:
                 return ready[0] if len(ready) == 1 else self._chance.choice(ready)
             if not self._pass_time() and not any(call() for call in self.when_idle):
