@@ -58,7 +58,7 @@ from storage.sites import SIDES
 SHARED = 4
 LEFT = [contact(f"L{i}", f"person{i}@example.com") for i in range(6)]
 RIGHT = [contact(f"R{i}", f"person{i}@example.com", score=str(i)) for i in range(2, 8)]
-_FIELDS = {
+_FIELDS: dict[str, Any] = {
     "proposer_sends": ({"name": "city", "departments": ("marketing",), "retention_days": 10},),
     "partner_sends": (
         {"name": "score", "type": "integer", "departments": ("marketing",), "retention_days": 10},
@@ -158,7 +158,8 @@ class World:
         self, look: Callable[[tuple[MemoryStream, ...]], None] = lambda _: None
     ) -> dict[str, BaseException]:
         """Do it; what each side raised. The threads carry the names of the sides; ``look`` is shown the streams."""
-        return self._run(*getattr(self, f"_{self.name}")(), look=look)
+        left, right = getattr(self, f"_{self.name}")()
+        return self._run(left, right, look)
 
     def reopen(self) -> None:
         """Both processes end and begin anew."""

@@ -71,16 +71,16 @@ class Cut:
         real_sync, real_send = os.fsync, MemoryStream.send
         cut = self
 
-        def fsync(descriptor: Any) -> None:
+        def fsync(fd: Any) -> None:
             if threading.current_thread().name == cut._side:
                 cut._point()
                 with cut._guard:
                     if cut.done:
                         raise PowerCut
-                    real_sync(descriptor)
-                    cut._plain.synced(descriptor)
+                    real_sync(fd)
+                    cut._plain.synced(fd)
             else:
-                real_sync(descriptor)
+                real_sync(fd)
 
         def send(stream: MemoryStream, message: Any) -> None:
             real_send(stream, message)
@@ -88,11 +88,13 @@ class Cut:
                 cut.tags_left |= isinstance(message, Tags)
                 cut._point()
 
-        os.fsync, MemoryStream.send = fsync, send  # type: ignore[method-assign]
+        os.fsync = fsync
+        MemoryStream.send = send  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
-            os.fsync, MemoryStream.send = real_sync, real_send  # type: ignore[method-assign]
+            os.fsync = real_sync
+            MemoryStream.send = real_send  # type: ignore[method-assign]
 
     def follow(self, stream: MemoryStream) -> None:
         """This is the side's line."""

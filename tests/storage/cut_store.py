@@ -55,8 +55,9 @@ def acknowledging(disks: Mapping[Path, StoreDisk]) -> Iterator[None]:
     def transaction(self: Store) -> Iterator[Transaction]:
         with real(self) as tx:
             yield tx
-        if self.path in disks:
-            disks[self.path].acknowledge()
+        disk = None if self.path is None else disks.get(self.path)
+        if disk is not None:
+            disk.acknowledge()
 
     Store.transaction = transaction  # type: ignore[method-assign]
     try:
@@ -105,7 +106,7 @@ def lost(
     chance = random.Random(seed)
     commits = disk.committed()
     dumps: dict[int, str] = {}
-    found = []
+    found: list[str] = []
     cuts = 0
 
     def state(commit: int) -> str:

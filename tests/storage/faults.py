@@ -37,11 +37,11 @@ class Figures:
 def small_messages() -> Iterator[None]:
     """So that even short lists take several messages and journal entries."""
     before = lists.WORK_SIZE, match.TAGS_PER_MESSAGE
-    lists.WORK_SIZE, match.TAGS_PER_MESSAGE = 3, 4  # type: ignore[misc]  # constants of the product
+    lists.WORK_SIZE, match.TAGS_PER_MESSAGE = 3, 4
     try:
         yield
     finally:
-        lists.WORK_SIZE, match.TAGS_PER_MESSAGE = before  # type: ignore[misc]
+        lists.WORK_SIZE, match.TAGS_PER_MESSAGE = before
 
 
 def sites_of(scenes: Scenes, act: str, tap: Tap, place: Path) -> list[Site]:

@@ -15,10 +15,9 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from storage.vfs import Operation
 
@@ -108,10 +107,9 @@ class StoreDisk:
             return {name: file.whole() for name, file in names.items()}
         found = {}
         for name in sorted({*names, *durable}):
-            choices = [side.get(name) for side in (durable, names)]
-            file = chance.choice(choices)
-            if file is not None:
-                found[name] = file.torn(chance)
+            chosen = chance.choice([side.get(name) for side in (durable, names)])
+            if chosen is not None:
+                found[name] = chosen.torn(chance)
         return found
 
     def cuts(self) -> Iterator[tuple[int, int, int]]:
@@ -140,7 +138,7 @@ class StoreDisk:
 class HomeDisk:
     """The plain files in one home, from now on; the present state is what lies in the folder.
 
-    Its ``syncing`` stands in for ``os.fsync``, by which alone anything becomes durable.
+    ``synced`` must be called after every ``os.fsync``, by which alone anything becomes durable.
     """
 
     def __init__(self, root: Path, skip: frozenset[str]) -> None:
@@ -152,21 +150,6 @@ class HomeDisk:
             self._names[str(path.relative_to(root))] = path.stat().st_ino
             if path.is_file():
                 self._contents[path.stat().st_ino] = path.read_bytes()
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Hear of every ``os.fsync`` in the block."""
-        real = os.fsync
-
-        def fsync(descriptor: Any) -> None:
-            real(descriptor)
-            self.synced(descriptor if isinstance(descriptor, int) else descriptor.fileno())
-
-        os.fsync = fsync
-        try:
-            yield
-        finally:
-            os.fsync = real
 
     def synced(self, descriptor: int) -> None:
         """A file, or the names in a folder, are on the platter now."""

@@ -8,9 +8,10 @@ import pytest
 from support import postgres
 
 from storage.acts import Scenes
-from storage.cut_match import GUARDS, SIDES, cut_at
+from storage.cut_match import GUARDS, cut_at
 from storage.cut_store import lost, recorded, small_life, synchronous
 from storage.faults import small_messages
+from storage.sites import SIDES
 from storage.vfs import available
 
 pytestmark = [

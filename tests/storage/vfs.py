@@ -142,7 +142,7 @@ class _Layer:
 
     def _asked(self, operation: Operation) -> int:
         observer = self.observer
-        return OK if observer is None else observer(operation) or OK
+        return OK if observer is None else (observer(operation) or OK)
 
     def _on_open(self, vfs: int, name: int | None, file: int, flags: int, out: int | None) -> int:
         path = None if name is None else Path(ctypes.string_at(name).decode())
@@ -158,7 +158,7 @@ class _Layer:
             with self._guard:
                 self._paths[file] = path
                 methods[0] = ctypes.addressof(self._table(methods[0])[1])
-        return code
+        return int(code)
 
     def _table(self, address: int) -> tuple[_Methods, _Methods]:
         if address not in self._tables:
