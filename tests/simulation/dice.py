@@ -30,7 +30,7 @@ _KEYWORDS = (MatchSession.__init__, RevealSession.__init__)
 
 
 @cache
-def prepare() -> None:
+def make_worlds() -> None:
     """Make the worlds from which simulations begin, with keys and so with names that are the same in every process."""
     chance = random.Random("keys")
     with loaded(0), patch.object(SigningKey, "generate", lambda: SigningKey(chance.randbytes(32))):

@@ -112,7 +112,7 @@ class Files:
         """Something may happen here; only in a process that lives."""
         self._meet(site, what)
 
-    def of(self, file: Any) -> WatchedFile:
+    def of(self, file: Any) -> Any:
         """A file of the process that has opened it, which closes it when it dies."""
         return WatchedFile(file, self, self._scheduler.current.process, self._chance)
 
@@ -170,7 +170,7 @@ class WatchedFile:
     """A file whose next write may fail in the middle."""
 
     def __init__(self, file: Any, watched: Files, process: Process, chance: random.Random) -> None:
-        self._file = file._file if isinstance(file, WatchedFile) else file
+        self._file: Any = file._file if isinstance(file, WatchedFile) else file
         self._files = watched
         self._chance = chance
         process.at_death.append(self._file.close)

@@ -17,7 +17,9 @@ from mutuals.protocol import resume as resuming
 from mutuals.protocol.messages import Resume
 from mutuals.protocol.resume import ResumedSession
 from mutuals.runs import exchange, match_end, resume
+from mutuals.runs.incoming import keep_incoming
 from mutuals.runs.journal import MatchJournal
+from mutuals.runs.spool import destroy_journal, save_matched
 from mutuals.store.outbox import Inbox, Outbox
 
 Removal = Callable[[ExitStack], None]
@@ -80,7 +82,7 @@ def _found_again(stack: ExitStack) -> None:
 
 def _kept_before_counted(stack: ExitStack) -> None:
     """The count is told before what the reveal needs is kept."""
-    save, destroy = match_end.save_matched, match_end.destroy_journal
+    save, destroy = save_matched, destroy_journal
     later: dict[str, Any] = {}
 
     def put_off(peer: Any, run: Any, matched: Any) -> None:
@@ -98,7 +100,7 @@ def _kept_before_counted(stack: ExitStack) -> None:
 
 def _stored_before_acknowledged(stack: ExitStack) -> None:
     """An envelope is acknowledged before it is stored."""
-    keep, expect, finish = exchange.keep_incoming, exchange._Exchange.expect, exchange._Exchange.finish
+    keep, expect, finish = keep_incoming, exchange._Exchange.expect, exchange._Exchange.finish
     later: dict[int, Any] = {}
 
     def put_off(peer: Any, *args: Any) -> None:
@@ -123,7 +125,7 @@ def _stored_before_acknowledged(stack: ExitStack) -> None:
 
 def _stored_once(stack: ExitStack) -> None:
     """An envelope that comes again is stored again."""
-    keep = exchange.keep_incoming
+    keep = keep_incoming
 
     def again(peer: Any, run: Any, envelope: Any, accepted: Any) -> None:
         keep(peer, run, envelope, replace(accepted, new=True))
@@ -170,7 +172,7 @@ GUARDS: dict[str, Guard] = {
     "charged once": Guard(_charged_once, BREAK, "charged"),
     "position accepted once": Guard(_position, BREAK, "accused"),
     "interrupted matches are found": Guard(_found_again, BREAK, "does not go on"),
-    "kept before it is counted": Guard(_kept_before_counted, {"committed: kill": 25.0}, "gone or damaged"),
+    "kept before it is counted": Guard(_kept_before_counted, {"committed: kill": 12.0}, "gone or damaged"),
     "stored before acknowledged": Guard(_stored_before_acknowledged, KILL, "lost|accused|did not end"),
     "stored once": Guard(_stored_once, BREAK, "IntegrityError|INTERNAL|too many|broke a rule"),
     "taken once": Guard(_taken_once, CALLS, "done [2-9] times"),

@@ -52,8 +52,12 @@ from simulation.commands import (
     tidy,
 )
 from simulation.disk import SimStore
+from simulation.faults import Weather
 from simulation.schedule import Stuck, Task, Threads
 from simulation.simulated import Simulation
+
+FAULTS = 12
+"""How many come where the weather is given."""
 
 TAIL = 60
 """Lines of the trace that a failure shows."""
@@ -219,7 +223,7 @@ def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None
 
     Raises Violation, with the tail of its trace.
     """
-    dice.prepare()
+    dice.make_worlds()
     with (
         dice.loaded(seed) as privates,
         patch.object(lifecycle_world, "MemoryStore", SimStore),
@@ -227,7 +231,7 @@ def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None
     ):
         simulation = Simulation(seed, world, privates)
         if style is not None:
-            simulation.weather.style = style
+            simulation.weather = Weather(simulation.weather.chance, style, left=FAULTS)
         try:
             with _replaced(simulation):
                 play = Play(simulation)
