@@ -10,7 +10,7 @@ import pytest
 from support import postgres
 
 from storage.acts import Scenes
-from storage.faults import Figures, every, let_fail, sites_of, small_messages, tapped
+from storage.faults import Figures, every, let_fail, sites_of, tapped
 from storage.sites import Site, Tap
 from storage.vfs import available
 
@@ -18,12 +18,6 @@ pytestmark = [
     pytest.mark.skipif(not available(), reason="this Python's SQLite is linked in without its names"),
     pytest.mark.skipif(postgres.everywhere(), reason="is about SQLite's file"),
 ]
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
-    with small_messages():
-        return Scenes.build(tmp_path_factory.mktemp("storage") / "scenes")
 
 
 @pytest.fixture
@@ -38,10 +32,10 @@ def _only(one: int, sites: Sequence[Site]) -> Sequence[Site]:
 
 def test_a_failing_disk_is_told_and_nothing_is_lost(scenes: Scenes, tap: Tap, tmp_path: Path) -> None:
     figures = Figures()
-    for act, one in (("match", 198), ("exchange", 350), ("accept", 53)):
+    for act, one in (("match", 198), ("accept", 53)):
         every(scenes, [act], tap, tmp_path / "world", figures, partial(_only, one))
     assert figures.faults == []
-    assert figures.injected == 3
+    assert figures.injected == 2
     assert figures.consistent == figures.retried == figures.injected
 
 

@@ -8,16 +8,9 @@ import pytest
 from support import postgres
 
 from storage.acts import Scenes
-from storage.faults import small_messages
 from storage.real import disk_full, locked, small_disk
 
 pytestmark = pytest.mark.skipif(postgres.everywhere(), reason="is about SQLite's file")
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
-    with small_messages():
-        return Scenes.build(tmp_path_factory.mktemp("real") / "scenes")
 
 
 def test_a_full_disk_is_told_and_the_match_works_once_there_is_room(scenes: Scenes, tmp_path: Path) -> None:
