@@ -35,4 +35,4 @@ def test_a_match_goes_on_after_a_power_cut(scenes: Scenes, tmp_path: Path) -> No
 def test_a_cut_that_loses_the_name_of_the_journal_is_found(scenes: Scenes, tmp_path: Path) -> None:
     (guard,) = [guard for guard in GUARDS if guard.name == "so is the journal's name"]
     with guard.without():
-        assert any(cut_at(scenes, "left", at, seed=0, place=tmp_path / "world") for at in (5, 4, 6, 7, 3))
+        assert any(cut_at(scenes, "left", at, seed=0, place=tmp_path / "world") for at in (6, 5, 7, 4, 8))
