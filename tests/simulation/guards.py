@@ -25,7 +25,6 @@ from mutuals.store.outbox import Inbox, Outbox
 Removal = Callable[[ExitStack], None]
 
 POWER = {"power": 6.0, "kill": 1.0}
-KILL = {"kill": 5.0}
 BREAK = {"break": 6.0, "kill": 2.0}
 CALLS = {"answer lost": 15.0, "twice": 15.0, "late": 15.0}
 
@@ -170,10 +169,10 @@ GUARDS: dict[str, Guard] = {
     "settled before it matters": Guard(_settled, POWER, "gone or damaged|accused"),
     "points in the journal": Guard(_journalled, BREAK, "gone or damaged|accused|does not go on"),
     "charged once": Guard(_charged_once, BREAK, "charged"),
-    "position accepted once": Guard(_position, BREAK, "accused"),
+    "position accepted once": Guard(_position, {"break": 2.5}, "accused"),
     "interrupted matches are found": Guard(_found_again, BREAK, "does not go on"),
     "kept before it is counted": Guard(_kept_before_counted, {"committed: kill": 12.0}, "gone or damaged"),
-    "stored before acknowledged": Guard(_stored_before_acknowledged, KILL, "lost|accused|did not end"),
+    "stored before acknowledged": Guard(_stored_before_acknowledged, {"send: kill": 1.5}, "lost|accused|did not end"),
     "stored once": Guard(_stored_once, BREAK, "IntegrityError|INTERNAL|too many|broke a rule"),
     "taken once": Guard(_taken_once, CALLS, "done [2-9] times"),
     "offered until there is a receipt": Guard(_offered_again, CALLS, "never delivered"),

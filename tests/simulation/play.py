@@ -301,6 +301,6 @@ def _replaced(simulation: Simulation) -> Iterator[None]:
         for module, name in _PURE:
             enter(patch.object(module, name, _remembered(module, name)))
         enter(patch.object(lists, "WORK_SIZE", 3))
-        enter(patch.object(matching, "TAGS_PER_MESSAGE", 4))
+        enter(patch.object(matching, "TAGS_PER_MESSAGE", 2))
         enter(patch.object(exchanging, "MAX_RECORDS_PER_ENVELOPE", 3))
         yield
