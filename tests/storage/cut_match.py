@@ -11,7 +11,7 @@ import random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Cut:
 
         def fsync(fd: Any) -> None:
             if threading.current_thread().name == cut._side:
-                cut._point()
+                cut.point()
                 with cut._guard:
                     if cut.done:
                         raise PowerCut
@@ -86,7 +86,7 @@ class Cut:
             real_send(stream, message)
             if stream in cut._lines:
                 cut.tags_left |= isinstance(message, Tags)
-                cut._point()
+                cut.point()
 
         os.fsync = fsync
         MemoryStream.send = send  # type: ignore[method-assign, assignment]
@@ -100,7 +100,8 @@ class Cut:
         """This is the side's line."""
         self._lines.append(stream)
 
-    def _point(self) -> None:
+    def point(self) -> None:
+        """Here the power may go. Raises PowerCut where it has."""
         with self._guard:
             if self.done:
                 raise PowerCut
@@ -140,6 +141,8 @@ def _cut_once(scenes: Scenes, side: str, at: int | None, seed: int, place: Path)
             cut = Cut(place, side, at, seed)
             with watching(cut.observe), cut.armed():
                 world.act(lambda streams: cut.follow(streams[SIDES.index(side)]))
+                with suppress(PowerCut):
+                    cut.point()  # once all is said and done
             if not cut.done:
                 return cut.reached, []
             world.close()
