@@ -8,7 +8,7 @@ ARGS   ?=
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle audit crashes interrupted check lint format bench bench-compare docs proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted check lint format bench bench-compare docs proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -32,6 +32,9 @@ hostile: $(STAMP) ## A partner that cheats: a table of attacks and what they got
 audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes
 	@PYTHONPATH=tests $(BIN)/python -m audit $(ARGS)
 
+simulate: $(STAMP) ## Both sides in one process, with a network, disks and power that fail, by seed, SEEDS=10000: a failure prints its seed
+	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(or $(SEEDS),10000) $(ARGS)
+
 lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not
 	@PYTHONPATH=tests $(BIN)/python -m lifecycle --histories $(or $(HISTORIES),10000) $(ARGS)
 
@@ -40,6 +43,9 @@ crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times: nothing acknow
 
 interrupted: $(STAMP) ## Cut the line of a match of a million a side five times, and compare what is sent
 	@PYTHONPATH=tests $(BIN)/python -m crashes interrupted $(ARGS)
+
+storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: an hour; ARGS="--part 1/8 --acts match" for less
+	@PYTHONPATH=tests $(BIN)/python -m storage $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

@@ -183,6 +183,9 @@ class Line:
 MATCHES = 150
 
 
+MATCHES = 150
+
+
 def names(numbers: range) -> Iterator[str]:
     return (f"email:user{number}@example.com" for number in numbers)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.files import write_private
+from mutuals.identity.files import writable, write_private
 from mutuals.identity.home import SUPPRESSION_KEY_BYTES, Home
 from mutuals.normalisation import get_profile
 from mutuals.peer import Peer
@@ -123,7 +123,8 @@ def open_suppressor(peer: Peer) -> Suppressor:
         with peer.store.transaction() as tx:
             if tx.suppressions.list():
                 raise _lost() from None
-        write_private(peer.home.suppression_key, secrets.token_bytes(SUPPRESSION_KEY_BYTES))
+        with writable(peer.home.root):
+            write_private(peer.home.suppression_key, secrets.token_bytes(SUPPRESSION_KEY_BYTES))
         return read_suppressor(peer.home)
 
 

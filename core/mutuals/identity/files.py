@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mutuals.errors import ErrorCode, MutualsError
 
+_logger = logging.getLogger(__name__)
+
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Around whatever writes in ``folder``: MutualsError (LOCAL) in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{folder} cannot be written: {os.strerror(error.errno or 0)}.",
+            hint="Check that the folder is yours and the disk not full.",
+        ) from error
 
 
 def make_private_directory(path: Path) -> None:
@@ -42,6 +60,14 @@ def is_there(path: Path) -> bool:
     False where it cannot be told, in a folder of somebody else or under a name too long: writing there says why.
     """
     return os.path.lexists(path)
+
+
+def remove_if_possible(path: Path) -> None:
+    """Remove a file that nothing needs any more; where that fails it is logged, and somebody's later sweep's."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _logger.warning("%s could not be removed: %s.", path, os.strerror(error.errno or 0))
 
 
 def check_private(path: Path) -> None:

@@ -23,7 +23,7 @@ from mutuals.identity.accountability import wrap_accountability
 from mutuals.identity.appointment import INITIALISED, appointment_facts
 from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.config_text import config_toml
-from mutuals.identity.files import make_private_directory, write_private
+from mutuals.identity.files import make_private_directory, writable, write_private
 from mutuals.identity.home import SUPPRESSION_KEY_BYTES, Config, Home
 from mutuals.identity.operators import FIRST_OPERATOR_ROLES, create_operator
 from mutuals.models.card import SignedCard
@@ -103,7 +103,7 @@ def renew_card(
     certificate = issue_certificate(key, signing_key.public.fingerprint, now)
     log_key = VerifyKey(bytes.fromhex(previous.card.log_key))
     signed = issue_card(config, signing_key, log_key, certificate, previous.card.serial + 1, now)
-    with _explained(home.root):
+    with writable(home.root):
         write_private(home.next_tls_key, key)
         write_private(home.card, card_bytes(signed))
         with suppress(FileNotFoundError):  # a server that opened the home just now has finished it
@@ -155,7 +155,7 @@ def _staging(home: Home) -> Iterator[Home]:
     """A folder to build the home in; whatever happens, nothing is left of it, or of a home that failed."""
     made = not home.root.exists()
     staged = Home(home.root / _STAGING)
-    with _explained(home.root):
+    with writable(home.root):
         make_private_directory(home.root)
         staged.root.mkdir(mode=0o700)
         try:
@@ -174,15 +174,3 @@ def _clear(root: Path, made: bool) -> None:
             entry.unlink(missing_ok=True)
     if made:
         root.rmdir()
-
-
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MutualsError(
-            ErrorCode.LOCAL,
-            f"{root} cannot be written: {error.strerror}.",
-            hint="Check that the folder is yours and the disk not full.",
-        ) from error

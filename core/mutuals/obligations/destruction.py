@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from mutuals.identity.files import make_private_directory
+from mutuals.identity.files import remove_if_possible
 from mutuals.models.run import Role, Run, RunState
 from mutuals.obligations.traces import Traces
 from mutuals.peer import Peer
@@ -110,7 +110,6 @@ def destroy_ended(peer: Peer, chain: Iterable[AgreementRow]) -> tuple[list[Destr
     traces = Traces.load(path)
     if len(found):
         traces.update(found)
-        make_private_directory(path.parent)
         traces.save(path)
     destroyed = []
     with peer.store.transaction() as tx:
@@ -148,7 +147,7 @@ def forget_traces(peer: Peer, keep: Iterable[str] = ()) -> None:
     kept = {_trace_file(peer, digest) for digest in keep}
     for path in peer.home.spool.glob(_TRACES.format("*")):
         if path not in kept:
-            path.unlink(missing_ok=True)
+            remove_if_possible(path)
 
 
 def _may_be_asked_for(run: Run, now: datetime) -> bool:

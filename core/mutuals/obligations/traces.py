@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mutuals.identity.files import write_private
+from mutuals.identity.files import make_private_directory, writable, write_private
 
 SLICE_BYTES = 16
 MAX_BLOBS = 200_000
@@ -60,7 +60,9 @@ class Traces:
 
     def save(self, path: Path) -> None:
         """Keep the slices on disk, durably, each byte inverted so that the search does not find them there."""
-        write_private(path, b"".join(self).translate(_MASK))
+        with writable(path.parent):
+            make_private_directory(path.parent)
+            write_private(path, b"".join(self).translate(_MASK))
 
     @classmethod
     def load(cls, path: Path) -> Traces:

@@ -143,8 +143,7 @@ class MatchSession:
         if self.role is Role.RESPONDER and self._hello is not None:
             events.append(Send(self._hello))
         self._nonce = self._randbytes(NONCE_SIZE)
-        self._journal.add(Began(self._nonce))
-        self._journal.settle()
+        self._journal.add(Began(self._nonce))  # binds nothing before the commitment, which settles it
         own, _ = self._begin()
         return [*events, *own.works(), *self._blinding_done()]
 

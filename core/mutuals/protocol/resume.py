@@ -18,6 +18,7 @@ from collections.abc import Iterable
 
 from mutuals.engines.base import Operation
 from mutuals.protocol.events import Event, Send, SendAll, State
+from mutuals.protocol.hello import NONCE_SIZE
 from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.journal import Began, Computed, Entry, Journal
 from mutuals.protocol.lists import Held, OwnList
@@ -30,6 +31,7 @@ class ResumedSession(MatchSession):
     """A session given items and key of the interrupted one; where that key was destroyed, any other."""
 
     _restoring = False
+    _anew: Began | None = None
     _own_tags: Rows = as_rows(b"", TAG_SIZE)
 
     def restore(self, sid: bytes, partner_size: int, entries: Iterable[Entry], *, has_key: bool) -> None:
@@ -44,6 +46,10 @@ class ResumedSession(MatchSession):
         self._restoring = True
         for entry in entries:
             self._replay(entry)
+        if self.state is State.IDLE and has_key:
+            # No nonce is on the disk, so none is bound: any other will do.
+            self._anew = Began(self._randbytes(NONCE_SIZE))
+            self._replay(self._anew)
         self._restoring = False
         if self.state is State.IDLE or (self.state is State.BLINDING and not has_key):
             raise ValueError("the entries end before the match can go on")
@@ -70,6 +76,8 @@ class ResumedSession(MatchSession):
         try:
             if theirs.sid != self.sid:
                 raise fault("The partner would go on with another run.")
+            if self._anew is not None:
+                journal.add(self._anew)
             journal.settle()
             if self.state is not State.BLINDING:
                 journal.forget_key()

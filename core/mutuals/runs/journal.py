@@ -30,14 +30,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mutuals.engines.base import ITEM_SIZE, Operation
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.files import PRIVATE_FILE
+from mutuals.identity.files import PRIVATE_FILE, sync_directory
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.journal import Began, Computed, Entry
 from mutuals.protocol.lists import Work
 from mutuals.protocol.messages import Blinded, TagCommit, Tags
-from mutuals.runs.spool import journal_path, lock
+from mutuals.runs.spool import destroy_journal, journal_path, lock, make_spool
 
 RESUMED_AT_MOST = 100
 """How often one match is taken up again: each time costs reading the journal."""
@@ -89,11 +89,12 @@ class MatchJournal:
         """Begin the journal of a run that is about to enter the store."""
         path = journal_path(peer, run)
         try:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+            make_spool(path.parent)
+            file = _created(path)
         except OSError as error:
+            destroy_journal(peer, run)
             raise _cannot(path, error) from error
-        journal = cls(peer, run, os.fdopen(descriptor, "r+b", buffering=0), opening)
+        journal = cls(peer, run, file, opening)
         try:
             lock(journal._file)
             dummies = opening.dummies.astype("<u4").tobytes()
@@ -103,9 +104,10 @@ class MatchJournal:
             for data in (dummies, opening.items.data.cast("B") if opening.items.size else b""):
                 for start in range(0, len(data), _PIECE_BYTES):
                     journal._put(bytes(data[start : start + _PIECE_BYTES]))
+            journal.settle()  # with the order of the items, a run that is charged can go on
         except BaseException:
             journal.close()
-            path.unlink(missing_ok=True)
+            destroy_journal(peer, run)
             raise
         return journal
 
@@ -125,8 +127,10 @@ class MatchJournal:
             raise gone
         try:
             file = path.open("r+b", buffering=0)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise gone from error
+        except OSError as error:  # it may be there and whole, and the disk or the rights be put in order
+            raise _cannot(path, error) from error
         try:
             if not lock(file):
                 raise MutualsError(
@@ -144,10 +148,13 @@ class MatchJournal:
     @classmethod
     def count_only(cls, peer: Peer, run: Run) -> bool | None:
         """Whether ``run`` was to end with the count; nothing where it cannot go on, or somebody is at it."""
+        path = journal_path(peer, run)
         try:
-            file = journal_path(peer, run).open("r+b", buffering=0)
-        except OSError:
+            file = path.open("r+b", buffering=0)
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _cannot(path, error) from error
         with file:
             if run.spool_key is None or not lock(file):
                 return None
@@ -215,6 +222,12 @@ class MatchJournal:
 
     def _next(self) -> bytes | None:
         """The next record, or nothing at the end, where the file then ends."""
+        try:
+            return self._read()
+        except OSError as error:
+            raise _cannot(journal_path(self._peer, self._run), error) from error
+
+    def _read(self) -> bytes | None:
         start = self._file.tell()
         head = self._file.read(_LENGTH.size)
         size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
@@ -292,6 +305,17 @@ def _decode(data: bytes) -> Entry | None:
     if kind == _TAGS:
         return Tags(start, rest[extra:], rest[:extra])
     return Computed(Work(Operation.BLIND if kind == _POINTS else Operation.REBLIND, start, stop), rest)
+
+
+def _created(path: Path) -> BinaryIO:
+    """A new file whose name outlives a power cut: without the name, what ``settle`` keeps would be lost with it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        sync_directory(path.parent)
+        return os.fdopen(descriptor, "r+b", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _cannot(path: Path, error: OSError) -> MutualsError:

@@ -16,7 +16,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from mutuals.identity.files import make_private_directory, sync_directory, write_private
+from mutuals.identity.files import make_private_directory, sync_directory, writable, write_private
 from mutuals.peer import Peer
 from mutuals.runs.keys import fitting_share, new_share, rewrap, runs_with_keys
 from mutuals.store.database import Transaction
@@ -29,10 +29,11 @@ def create_share(peer: Peer, run_id: str) -> bytes:
     """A fresh share for the run, 32 bytes, durably in its file; inside of the transaction that opens the run."""
     share = new_share()
     folder = peer.home.run_keys
-    if not folder.is_dir():
-        make_private_directory(folder)
-        sync_directory(folder.parent)
-    write_private(_current(peer, run_id), share)
+    with writable(folder):
+        if not folder.is_dir():
+            make_private_directory(folder)
+            sync_directory(folder.parent)
+        write_private(_current(peer, run_id), share)
     return share
 
 
@@ -50,9 +51,13 @@ def load_shares(peer: Peer, run_id: str) -> tuple[bytes, ...]:
 
 
 def destroy_share(peer: Peer, run_id: str) -> None:
-    """Overwrite and remove the run's share, so that no copy of the store opens what the run received; idempotent."""
-    for path in (_current(peer, run_id), _next(peer, run_id)):
-        _destroy(path)
+    """Overwrite and remove the run's share, so that no copy of the store opens what the run received; idempotent.
+
+    Raises MutualsError (LOCAL) where that fails; ``settle_shares`` makes up for it.
+    """
+    with writable(peer.home.run_keys):
+        for path in (_current(peer, run_id), _next(peer, run_id)):
+            _destroy(path)
 
 
 def rotate_shares(tx: Transaction, peer: Peer, readers: Collection[str]) -> dict[str, int]:
@@ -69,7 +74,8 @@ def rotate_shares(tx: Transaction, peer: Peer, readers: Collection[str]) -> dict
             continue
         share = new_share()
         held = load_shares(peer, run_id)
-        write_private(_next(peer, run_id), share)
+        with writable(peer.home.run_keys):
+            write_private(_next(peer, run_id), share)
         left[run_id] = rewrap(tx, run_id, run.own_receiving_key, held, share, readers)
     return left
 
@@ -82,7 +88,7 @@ def settle_shares(peer: Peer) -> int:
     if not peer.home.run_keys.is_dir():
         return 0
     gone = set()
-    with peer.store.transaction() as tx:
+    with writable(peer.home.run_keys), peer.store.transaction() as tx:
         alive = runs_with_keys(tx)
         for path in sorted(peer.home.run_keys.iterdir()):
             run_id = path.name.removesuffix(_SUFFIX).removesuffix(_NEXT)

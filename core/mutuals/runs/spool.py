@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
+from mutuals.identity.files import make_private_directory, remove_if_possible, sync_directory, writable
 from mutuals.models.run import Run
 from mutuals.peer import Peer
 from mutuals.protocol.outcome import MatchOutcome
@@ -74,14 +75,24 @@ def load_overlap(peer: Peer, run: Run) -> Overlap:
 
 
 def destroy_spool(peer: Peer, run: Run) -> None:
-    """Remove the files; the caller clears ``Run.spool_key`` in the store, which alone already ends it."""
-    _path(peer, run).unlink(missing_ok=True)
+    """Remove the files; the caller clears ``Run.spool_key`` in the store, which alone already ends it.
+
+    What cannot be removed is logged and left to ``sweep_spools``: what the caller did is done.
+    """
+    remove_if_possible(_path(peer, run))
     destroy_journal(peer, run)
 
 
 def destroy_journal(peer: Peer, run: Run) -> None:
     """Remove what only a match in flight needs."""
-    journal_path(peer, run).unlink(missing_ok=True)
+    remove_if_possible(journal_path(peer, run))
+
+
+def make_spool(folder: Path) -> None:
+    """Make the folder durably, unless it is there. Raises OSError."""
+    if not folder.is_dir():
+        make_private_directory(folder)
+        sync_directory(folder.parent)
 
 
 def spool_files(peer: Peer) -> list[Path]:
@@ -97,7 +108,7 @@ def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
     """
     for path in files:
         if path.stem not in alive and not in_use(path):
-            path.unlink(missing_ok=True)
+            remove_if_possible(path)
 
 
 def in_use(path: Path) -> bool:
@@ -138,16 +149,22 @@ def _write(peer: Peer, run: Run, part: str, data: Iterable[bytes | memoryview]) 
         raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} has ended; nothing is kept of it.")
     cipher = AESGCM(run.spool_key)
     path = _path(peer, run)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     partial = path.with_suffix(".part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        for number, (piece, last) in enumerate(_cut(data)):
-            nonce = os.urandom(_NONCE_BYTES)
-            stream.write(nonce + cipher.encrypt(nonce, piece, _associated(run, part, number, last)))
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with writable(path.parent):
+            make_spool(path.parent)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                for number, (piece, last) in enumerate(_cut(data)):
+                    nonce = os.urandom(_NONCE_BYTES)
+                    stream.write(nonce + cipher.encrypt(nonce, piece, _associated(run, part, number, last)))
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+            sync_directory(path.parent)  # the store is about to say that it is there
+    except BaseException:
+        remove_if_possible(partial)
+        raise
 
 
 def _cut(data: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes, bool]]:

@@ -12,8 +12,11 @@ import errno
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
+
+from mutuals.identity.files import sync_directory
 
 Written = TypeVar("Written")
 
@@ -47,8 +50,11 @@ def write_whole(
             os.replace(partial, path)
         elif not nameless:
             _move(partial, path)
+        with suppress(OSError):  # the file is there and recorded; a disk so broken will say so soon enough
+            sync_directory(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return written
 
 

@@ -1,0 +1,189 @@
+"""The product without one of the things that keep it from losing anything, to show that a simulation finds that.
+
+Each is a context in which one thing is not done, or too late; ``style`` is the weather in which it matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from mutuals.protocol import resume as resuming
+from mutuals.protocol.messages import Resume
+from mutuals.protocol.resume import ResumedSession
+from mutuals.runs import exchange, match_end, resume
+from mutuals.runs.incoming import keep_incoming
+from mutuals.runs.journal import MatchJournal
+from mutuals.runs.spool import destroy_journal, save_matched
+from mutuals.store.outbox import Inbox, Outbox
+
+Removal = Callable[[ExitStack], None]
+
+POWER = {"power": 6.0, "kill": 1.0}
+BREAK = {"break": 6.0, "kill": 2.0}
+CALLS = {"answer lost": 15.0, "twice": 15.0, "late": 15.0}
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _settled(stack: ExitStack) -> None:
+    """What was accepted is not on the disk when something follows from it."""
+    stack.enter_context(patch.object(MatchJournal, "settle", _nothing))
+
+
+def _journalled(stack: ExitStack) -> None:
+    """The partner's points are not written down."""
+    add = MatchJournal.add
+
+    def most(journal: MatchJournal, entry: Any) -> None:
+        if type(entry).__name__ != "Blinded":
+            add(journal, entry)
+
+    stack.enter_context(patch.object(MatchJournal, "add", most))
+
+
+def _charged_once(stack: ExitStack) -> None:
+    """Going on with a match is charged like another one."""
+    standing = resume._Resumption.carry_out
+
+    def charged(self: Any, *args: Any, **options: Any) -> Any:
+        with self.peer.store.transaction() as tx:
+            sid = hashlib.sha256(self.run.sid + bytes([self.journal.resumed])).digest()
+            tx.budgets.charge(
+                self.run.partner, self.run.agreement, sid, self.run.partner_size, self.peer.clock()
+            )
+        return standing(self, *args, **options)
+
+    stack.enter_context(patch.object(resume._Resumption, "carry_out", charged))
+
+
+def _position(stack: ExitStack) -> None:
+    """Whoever goes on sends again what the partner has."""
+    own = resuming.ResumedSession.resume
+
+    def from_the_start(session: ResumedSession, theirs: Resume, journal: Any) -> Any:
+        return own(session, replace(theirs, tags=0, tags_digest=b""), journal)
+
+    stack.enter_context(patch.object(ResumedSession, "resume", from_the_start))
+
+
+def _found_again(stack: ExitStack) -> None:
+    """A match that broke off is not found again."""
+    stack.enter_context(patch.object(resume, "interrupted_match", _nothing))
+
+
+def _kept_before_counted(stack: ExitStack) -> None:
+    """The count is told before what the reveal needs is kept."""
+    save, destroy = save_matched, destroy_journal
+    later: dict[str, Any] = {}
+
+    def put_off(peer: Any, run: Any, matched: Any) -> None:
+        later[peer.name + run.run_id] = matched
+
+    def then(peer: Any, run: Any) -> None:
+        matched = later.pop(peer.name + run.run_id, None)
+        if matched is not None:
+            save(peer, run, matched)
+        destroy(peer, run)
+
+    stack.enter_context(patch.object(match_end, "save_matched", put_off))
+    stack.enter_context(patch.object(match_end, "destroy_journal", then))
+
+
+def _stored_before_acknowledged(stack: ExitStack) -> None:
+    """An envelope is acknowledged before it is stored."""
+    keep, expect, finish = keep_incoming, exchange._Exchange.expect, exchange._Exchange.finish
+    later: dict[int, Any] = {}
+
+    def put_off(peer: Any, *args: Any) -> None:
+        later[id(peer)] = (peer, *args)
+
+    def catch_up(self: Any) -> None:
+        if args := later.pop(id(self._peer), None):
+            keep(*args)
+
+    def expected(self: Any, kind: Any) -> Any:
+        catch_up(self)
+        return expect(self, kind)
+
+    def finished(self: Any) -> None:
+        catch_up(self)
+        finish(self)
+
+    stack.enter_context(patch.object(exchange, "keep_incoming", put_off))
+    stack.enter_context(patch.object(exchange._Exchange, "expect", expected))
+    stack.enter_context(patch.object(exchange._Exchange, "finish", finished))
+
+
+def _stored_once(stack: ExitStack) -> None:
+    """An envelope that comes again is stored again."""
+    keep = keep_incoming
+
+    def again(peer: Any, run: Any, envelope: Any, accepted: Any) -> None:
+        keep(peer, run, envelope, replace(accepted, new=True))
+
+    stack.enter_context(patch.object(exchange, "keep_incoming", again))
+
+
+def _taken_once(stack: ExitStack) -> None:
+    """The receipt that was given is not remembered."""
+    stack.enter_context(patch.object(Inbox, "seen", _nothing))
+    stack.enter_context(patch.object(Inbox, "record", _nothing))
+
+
+def _offered_again(stack: ExitStack) -> None:
+    """What was offered once does not wait in the outbox any more, receipt or not."""
+    pending = Outbox.pending
+    offered: set[str] = set()
+
+    def first_time(box: Outbox, partner: str | None = None) -> Any:
+        rows = [row for row in pending(box, partner) if partner is None or row.document_id not in offered]
+        if partner is not None:
+            offered.update(row.document_id for row in rows)
+        return rows
+
+    stack.enter_context(patch.object(Outbox, "pending", first_time))
+
+
+@dataclass(frozen=True)
+class Guard:
+    """How to take it out, the weather in which it matters, and what is then found."""
+
+    remove: Removal
+    style: dict[str, float]
+    objection: str
+
+    def found(self, violation: str) -> bool:
+        """Whether what was found is what the guard holds back."""
+        return re.search(self.objection, violation.partition("\nfaults: ")[0]) is not None
+
+
+GUARDS: dict[str, Guard] = {
+    "settled before it matters": Guard(_settled, POWER, "gone or damaged|accused"),
+    "points in the journal": Guard(_journalled, BREAK, "gone or damaged|accused|does not go on"),
+    "charged once": Guard(_charged_once, BREAK, "charged"),
+    "position accepted once": Guard(_position, {"break": 2.5}, "accused"),
+    "interrupted matches are found": Guard(_found_again, BREAK, "does not go on"),
+    "kept before it is counted": Guard(_kept_before_counted, {"committed: kill": 12.0}, "gone or damaged"),
+    "stored before acknowledged": Guard(
+        _stored_before_acknowledged, {"send: kill": 1.5}, "lost|accused|did not end"
+    ),
+    "stored once": Guard(_stored_once, BREAK, "IntegrityError|INTERNAL|too many|broke a rule"),
+    "taken once": Guard(_taken_once, CALLS, "done [2-9] times"),
+    "offered until there is a receipt": Guard(_offered_again, CALLS, "never delivered"),
+}
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """The product without this guard."""
+    with ExitStack() as stack:
+        GUARDS[name].remove(stack)
+        yield

@@ -1,0 +1,306 @@
+"""One seed: two companies, a network, faults, and people who go on with what was broken off.
+
+    found = simulate(seed)          # raises Violation where something is not as it must be
+
+First everything goes wrong that the seed's weather has in store, then it clears up, time passes, and whoever has
+begun something ends it. Then ``check`` looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache, lru_cache
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import lifecycle.world as lifecycle_world
+from lifecycle.world import World
+
+from mutuals import documents
+from mutuals import peer as peers
+from mutuals.audit import heads
+from mutuals.audit import tree as audit_tree
+from mutuals.identity import partners
+from mutuals.models.agreement import Side
+from mutuals.models.run import Role, Run, RunState
+from mutuals.peer import Peer
+from mutuals.protocol import exchange as exchanging
+from mutuals.protocol import lists
+from mutuals.protocol import match as matching
+from mutuals.runs import drive_match
+from mutuals.runs import match as match_run
+from mutuals.runs import reveal as reveal_run
+from mutuals_client import delivery, driving, patience
+from simulation import dice
+from simulation.check import Violation, check_seed
+from simulation.commands import (
+    accept,
+    clear,
+    end,
+    halt,
+    lift,
+    match,
+    permit_exchange,
+    permit_reveal,
+    propose,
+    sync,
+    tidy,
+)
+from simulation.disk import SimStore
+from simulation.faults import Weather
+from simulation.schedule import Stuck, Task, Threads
+from simulation.simulated import Simulation
+
+FAULTS = 12
+"""How many come where the weather is given."""
+
+TAIL = 60
+"""Lines of the trace that a failure shows."""
+
+TRIES = 4
+"""How often a match is called in fair weather before it must go on."""
+
+ROUNDS = 14
+"""How often a person tries again in fair weather before something counts as stuck."""
+
+
+@dataclass
+class Found:
+    """What a seed came to."""
+
+    seed: int
+    steps: int
+    digest: str
+    faults: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+    documents: int = 0
+    said: Counter[str] = field(default_factory=Counter)
+
+
+class Play:
+    """What people do in one seed."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._chance = simulation.chance
+        self._tried: Counter[str] = Counter()
+        self._refused: set[str] = set()
+        """Runs that the partner will not go on with, as it has answered in fair weather."""
+        (self._digest,) = simulation.world.truth.deals
+
+    def storm(self) -> None:
+        """While everything goes wrong."""
+        simulation, chance = self._simulation, self._chance
+        simulation.weather.calm = False
+        for _ in range(chance.randint(3, 8)):
+            tasks = [self._start(chance.random())]
+            if chance.random() < 0.3:
+                tasks.append(self._start(chance.random()))
+            simulation.finish(*tasks)
+            if chance.random() < 0.15:
+                simulation.pass_time(timedelta(minutes=chance.choice((1, 20, 300, 2000, 12_000))))
+        simulation.weather.calm = True
+
+    def calm(self) -> None:
+        """What was begun is ended; then so much time passes that nothing may wait any longer."""
+        simulation = self._simulation
+        for number in range(ROUNDS):
+            self._deliver_and_clear()
+            if self._advance():
+                pass
+            elif any(run.state is RunState.DONE for side in Side for run in simulation.world.runs(side)):
+                break
+            else:  # in fair weather a run is possible, whatever was before
+                simulation.do(Side.PROPOSER, "match", match(self._digest))
+            if number == ROUNDS // 2:
+                simulation.pass_time(timedelta(days=2))
+        else:
+            simulation.violations.append(f"something did not end in {ROUNDS} rounds of fair weather")
+        if simulation.chance.random() < 0.3:
+            side = simulation.chance.choice(tuple(Side))
+            simulation.do(side, "terminate", end(simulation, side, self._digest))
+            self._deliver_and_clear()
+        simulation.pass_time(timedelta(days=45))
+        for _ in range(2):
+            for side in Side:
+                simulation.do(side, "tidy", tidy)
+            self._deliver_and_clear()
+        simulation.scheduler.finish()
+
+    def _deliver_and_clear(self) -> None:
+        """Carry what waits in an outbox; look at runs that are half revealed."""
+        simulation = self._simulation
+        for side in Side:
+            if simulation.halts(side):
+                simulation.do(side, "lift", lift(simulation, side, self._digest))
+            if simulation.proposals(side):
+                simulation.do(side, "accept", accept(simulation, side))
+        for side in Side:
+            with simulation.store(side).transaction() as tx:
+                waiting = tx.outbox.pending()
+            if waiting:
+                simulation.do(side, "sync", sync)
+            if any(run.state is RunState.HALF_REVEALED for run in simulation.world.runs(side)):
+                simulation.do(side, "clear", clear)
+
+    def _start(self, roll: float) -> Task:
+        simulation, side = self._simulation, self._chance.choice(tuple(Side))
+        if roll < 0.7:
+            return self._next()
+        if roll < 0.78:
+            return simulation.begin(side, "sync", sync)
+        if roll < 0.84:
+            return simulation.begin(side, "tidy", tidy)
+        if roll < 0.90:
+            return simulation.begin(side, "match", match(self._digest))
+        if roll < 0.93:
+            return simulation.begin(side, "suspend", halt(simulation, side, self._digest))
+        if roll < 0.95:
+            return simulation.begin(side, "lift", lift(simulation, side, self._digest))
+        if roll < 0.98:
+            return simulation.begin(side, "propose", propose(simulation, side))
+        return simulation.begin(side, "accept", accept(simulation, side))
+
+    def _next(self) -> Task:
+        """What comes next in the latest run that has not ended, or another match."""
+        simulation, chance = self._simulation, self._chance
+        initiator = Side.PROPOSER if chance.random() < 0.8 else Side.PARTNER
+        run = self._latest()
+        if run is None or run[1].state is RunState.MATCHING:
+            return simulation.begin(initiator if run is None else run[0], "match", match(self._digest))
+        side, state, run_id = run[0], run[1].state, run[1].run_id
+        permit = permit_reveal if state in {RunState.COUNTED, RunState.REVEALING} else permit_exchange
+        name = "reveal" if permit is permit_reveal else "exchange"
+        simulation.do(side.other, f"permit {name}", permit(simulation, side.other, run_id))
+        return simulation.begin(side, name, permit(simulation, side, run_id))
+
+    def _latest(self) -> tuple[Side, Run] | None:
+        """The latest run that has not ended on the side that started it."""
+        waiting = [
+            (side, run)
+            for side in Side
+            for run in self._simulation.world.runs(side)
+            if run.role is Role.INITIATOR and not run.state.final and run.state is not RunState.HALF_REVEALED
+        ]
+        return max(waiting, key=lambda one: one[1].opened_at, default=None)
+
+    def _advance(self) -> bool:
+        """Go on with every run that waits, as the side that started it; whether there was one."""
+        simulation, waited = self._simulation, False
+        for side in Side:
+            for run in simulation.world.runs(side):
+                if run.role is not Role.INITIATOR or run.state.final or run.run_id in self._refused:
+                    continue
+                waited = True
+                before = self._simulation.answers
+                if run.state is RunState.MATCHING:
+                    simulation.do(side, "match", match(run.agreement))
+                    after = simulation.run(side, run.run_id)
+                    self._tried[run.run_id] += after is not None and after.state is RunState.MATCHING
+                    if self._tried[run.run_id] == TRIES:
+                        simulation.violations.append(
+                            f"the match of run {run.run_id} does not go on in fair weather"
+                        )
+                elif run.state in {RunState.COUNTED, RunState.REVEALING}:
+                    for each in (side.other, side):
+                        simulation.do(each, "reveal", permit_reveal(simulation, each, run.run_id))
+                else:
+                    for each in (side.other, side):
+                        simulation.do(each, "exchange", permit_exchange(simulation, each, run.run_id))
+                if simulation.answers > before:
+                    self._refused.add(run.run_id)
+        return waited
+
+
+def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None = None) -> Found:
+    """Play ``seed`` and check what it came to, in its own weather or that of ``style``.
+
+    Raises Violation, with the tail of its trace.
+    """
+    dice.make_worlds()
+    with (
+        dice.loaded(seed) as privates,
+        patch.object(lifecycle_world, "MemoryStore", SimStore),
+        World.begin("active") as world,
+    ):
+        simulation = Simulation(seed, world, privates)
+        if style is not None:
+            simulation.weather = Weather(simulation.weather.chance, style, left=FAULTS)
+        try:
+            with _replaced(simulation):
+                play = Play(simulation)
+                try:
+                    play.storm()
+                    play.calm()
+                except Stuck as stuck:
+                    simulation.violations.append(str(stuck))
+                finally:
+                    simulation.weather.calm = True
+                    with suppress(Stuck):
+                        simulation.scheduler.close()
+                found = Found(
+                    seed,
+                    simulation.scheduler.steps,
+                    simulation.scheduler.digest(),
+                    simulation.weather.came,
+                    records=simulation.records,
+                    said=simulation.said,
+                )
+                check_seed(simulation, found)
+        finally:
+            if verbose:
+                print("\n".join(simulation.scheduler.trace))
+    if simulation.violations:
+        told = [line for line in simulation.scheduler.trace if not line.endswith("begins a transaction")]
+        tail = "\n".join(told[-TAIL:])
+        what = "\n".join(simulation.violations)
+        raise Violation(
+            f"Seed {seed}, step {simulation.scheduler.steps}:\n{what}\n"
+            f"faults: {dict(simulation.weather.came)}\n{tail}\n"
+            f"Again: python -m simulation --replay {seed} -v"
+        )
+    return found
+
+
+_PURE = ((audit_tree, "parse_note"), (heads, "parse_note"), (peers, "parse_card"), (partners, "parse_card"))
+"""What follows from its arguments alone and takes long, by module and name."""
+
+
+@cache
+def _remembered(module: Any, name: str) -> Any:
+    return lru_cache(4096)(getattr(module, name))
+
+
+@contextmanager
+def _replaced(simulation: Simulation) -> Iterator[None]:
+    """What the product uses of the world outside, by what the simulation has in its place."""
+    threads = Threads(simulation.scheduler)
+    clock = SimpleNamespace(sleep=simulation.sleep, monotonic=lambda: simulation.scheduler.now)
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        enter(simulation.files.watched())
+        counted = {kind: simulation.counted(kind, handler) for kind, handler in documents.HANDLERS.items()}
+        enter(patch.dict(documents.HANDLERS, counted))
+        enter(patch.object(drive_match, "threading", threads))
+        enter(patch.object(drive_match, "queue", threads))
+        enter(patch("mutuals.transport.connection.connect", simulation.connect))
+        enter(patch.object(Peer, "open_pool", lambda *_: nullcontext(simulation.pool)))
+        enter(patch.object(delivery, "can_be_called", lambda _: True))
+        enter(patch.object(driving, "time", clock))
+        enter(patch.object(patience, "sleep", simulation.sleep))
+        enter(patch.object(patience, "monotonic", clock.monotonic))
+        enter(patch.object(patience, "random", simulation.chance))
+        for user in (match_run, reveal_run):
+            enter(patch.object(user, "read_own_set", simulation.own_set(user.read_own_set)))
+        for module, name in _PURE:
+            enter(patch.object(module, name, _remembered(module, name)))
+        enter(patch.object(lists, "WORK_SIZE", 3))
+        enter(patch.object(matching, "TAGS_PER_MESSAGE", 2))
+        enter(patch.object(exchanging, "MAX_RECORDS_PER_ENVELOPE", 3))
+        yield
