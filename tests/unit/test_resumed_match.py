@@ -108,7 +108,7 @@ def files(pair: Pair) -> list[str]:
 def test_a_match_goes_on_wherever_the_line_broke(tmp_path: Path, side: Side) -> None:
     taken_up = 0
     with paired(tmp_path, ROWS) as pair:
-        for cut in range(1, 15):
+        for cut in range(1 + (side is Side.PARTNER), 15, 2):
             pair.left.clock.now += timedelta(seconds=1)
             run = begin(pair, cut, side)
             if newest(pair.right).run_id != run.run_id:
@@ -129,7 +129,7 @@ def test_a_match_goes_on_wherever_the_line_broke(tmp_path: Path, side: Side) -> 
                 assert (
                     events(company, run).count("run.opened") == events(company, run).count("run.counted") == 1
                 )
-        assert taken_up > 8
+        assert taken_up > 3
         assert set(files(pair)) == {".spool"}
         for company in pair.sides.values():
             partner = company.partner().fingerprint
