@@ -120,6 +120,8 @@ class Play:
                 simulation.do(Side.PROPOSER, "match", match(self._digest))
             if number == ROUNDS // 2:
                 simulation.pass_time(timedelta(days=2))
+                for side in Side:  # whoever was killed in a reveal is looked at after an hour
+                    simulation.do(side, "tidy", tidy)
         else:
             simulation.violations.append(f"something did not end in {ROUNDS} rounds of fair weather")
         if simulation.chance.random() < 0.3:
