@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 
 import click
@@ -85,6 +86,15 @@ def build_app() -> typer.Typer:
     return app
 
 
+@cache
+def _command(_modules: tuple[str, ...]) -> click.Command:
+    """What runs a command line; for programs that run several, made once for these modules.
+
+    Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
+    """
+    return typer.main.get_command(build_app())
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"mutuals {__version__}")
@@ -123,8 +133,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
-    command = typer.main.get_command(build_app())
+    command = _command(tuple(COMMAND_MODULES))
     try:
         code = command.main(arguments, prog_name="mutuals", standalone_mode=False)
     except MutualsError as error:

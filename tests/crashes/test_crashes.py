@@ -10,14 +10,14 @@ import pytest
 from crashes.world import World, world
 from mutuals.models.run import RunState
 
-ITEMS = 6000
-BEGUN = 100_000
+ITEMS = 4000
+BEGUN = 70_000
 """Bytes after which both sides have begun the run, and are far from its end."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("crashes"), ITEMS, 600) as built:
+    with world(tmp_path_factory.mktemp("crashes"), ITEMS, 400) as built:
         yield built
 
 
@@ -33,10 +33,10 @@ def test_a_match_cut_off_and_killed_on_both_sides_goes_on_and_is_charged_once(pl
     (waiting,) = place.runs(place.left)
     assert waiting.state is RunState.MATCHING
     said = place.answer(place.call("match", place.agreement))
-    assert (said["exit"], said["overlap"], said["resumed"], said["run"]) == (0, 600, True, waiting.run_id)
+    assert (said["exit"], said["overlap"], said["resumed"], said["run"]) == (0, 400, True, waiting.run_id)
     for company in (place.left, place.right):
         (run,) = place.runs(company)
-        assert (run.state, run.count) == (RunState.COUNTED, 600)
+        assert (run.state, run.count) == (RunState.COUNTED, 400)
         assert place.charged(company) == 1
         assert [path.suffix for path in company.peer.home.spool.iterdir()] == [".spool"]
 

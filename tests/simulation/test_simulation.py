@@ -16,10 +16,9 @@ from simulation.play import simulate
 pytestmark = pytest.mark.skipif(everywhere(), reason="the stores of a simulation are in memory")
 
 
-@pytest.mark.parametrize("first", [1, 201])
-def test_nothing_is_lost_whatever_breaks(first: int) -> None:
+def test_nothing_is_lost_whatever_breaks() -> None:
     with rarely_collecting():
-        for seed in range(first, first + 2):
+        for seed in (1, 2, 201):
             simulate(seed)
 
 
