@@ -25,7 +25,7 @@ _WORDS = (
     *("kitten", "ladder", "meadow", "needle", "orange", "pencil", "quarry", "rabbit", "silver", "tunnel"),
     *("umbrella", "velvet", "window", "yellow"),
 )
-_WORD_ROW = re.compile(r"^(?: +\d+ {2}[a-z]+){4} *$", re.MULTILINE)
+_WORD_ROWS = re.compile(r"^(?:(?: +\d+ {2}[a-z]+){4} *(?:\n|\Z)){3}", re.MULTILINE)
 _SAMPLES = re.compile(r"^( {2}Field +Record 1 +Record 2 +Record 3)\n {2}(\w+) .*$", re.MULTILINE)
 _SPOKEN = re.compile(r"(?<=^Fingerprint: )(?:[a-z]+ ?){12}$", re.MULTILINE)
 _MACHINE = (
@@ -87,7 +87,7 @@ class Stable:
         self._plain = {**told.folders, str(told.port): str(PORT)}
         self._known: dict[str, str] = {}
         self._count: dict[str, int] = {}
-        self._words: dict[str, str] = {}
+        self._spoken_before: list[tuple[str, ...]] = []
 
     def __call__(self, text: str) -> str:
         """``text`` as it would have been with the examples."""
@@ -95,7 +95,7 @@ class Stable:
             text = text.replace(old, new)
         for pattern, example in _MACHINE:
             text = re.sub(pattern, example, text, flags=re.MULTILINE)
-        text = _WORD_ROW.sub(lambda row: self._row(row[0]), text)
+        text = _WORD_ROWS.sub(lambda rows: self._rows(rows[0]), text)
         text = _SAMPLES.sub(_samples, text)
         text = _SPOKEN.sub(lambda row: self._spoken(row[0]), text)
         text = re.sub(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{16}(?=…)", self._named("digest", _digest), text)
@@ -117,17 +117,22 @@ class Stable:
     def _day(self, found: re.Match[str]) -> str:
         return (date.fromisoformat(found[0]) + self._shift).isoformat()
 
-    def _row(self, row: str) -> str:
-        number = iter(re.findall(r"\d+", row))
-        return "".join(
-            f"{next(number):>3}  {self._word(word):<8}  " for word in re.findall(r"[a-z]+", row)
-        ).rstrip()
+    def _rows(self, rows: str) -> str:
+        number, word = iter(re.findall(r"\d+", rows)), iter(self._words(re.findall(r"[a-z]+", rows)))
+        lines = (
+            "".join(f"{next(number):>3}  {next(word):<8}  " for _ in range(4)).rstrip() for _ in range(3)
+        )
+        return "\n".join(lines) + "\n" * rows.endswith("\n")
 
     def _spoken(self, row: str) -> str:
-        return " ".join(self._word(word) for word in row.split())
+        return " ".join(self._words(row.split()))
 
-    def _word(self, word: str) -> str:
-        return self._words.setdefault(word, _WORDS[len(self._words) % len(_WORDS)])
+    def _words(self, words: list[str]) -> tuple[str, ...]:
+        """The twelve words that stand for those of a fingerprint; one word may occur in it twice, or in two of them."""
+        if tuple(words) not in self._spoken_before:
+            self._spoken_before.append(tuple(words))
+        first = 12 * self._spoken_before.index(tuple(words)) % len(_WORDS)
+        return _WORDS[first : first + 12]
 
 
 def _samples(found: re.Match[str]) -> str:
