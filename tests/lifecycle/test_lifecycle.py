@@ -16,12 +16,12 @@ from lifecycle.machine import SETTINGS, Lifecycle, OnDisk, Short, take_figures
 from lifecycle.world import prepare_stages
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(5))
 def test_no_record_leaves_that_must_not(number: int) -> None:
-    """A hundred short histories, shared over the cores; a few with stores in files, or all few on PostgreSQL."""
+    """Seventy short histories, shared over the cores; a few with stores in files, or all few on PostgreSQL."""
     prepare_stages()
     take_figures()
-    machine, histories = (OnDisk, 4) if number == 6 or everywhere() else (Short, 17)
+    machine, histories = (OnDisk, 4) if number == 4 or everywhere() else (Short, 17)
     short = settings(SETTINGS, max_examples=histories, stateful_step_count=5)
     with rarely_collecting():
         run_state_machine_as_test(seed(number)(machine), settings=short)
