@@ -88,7 +88,7 @@ class _Layout(logging.Formatter):
         self._layout = layout
 
     def format(self, record: logging.LogRecord) -> str:
-        line: str = self._layout(*record.mutuals)  # type: ignore[attr-defined]  # set in ServerLog.event
+        line: str = self._layout(*vars(record)["mutuals"])  # set in ServerLog.event
         return line
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from mutuals.clock import utc_now
 from mutuals.crypto.tls import generate_tls_key, issue_certificate
@@ -20,6 +21,7 @@ from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.partners import add_partner, review_card
 from mutuals.protocol.messages import Approve, ExchangeStart, TagCommit
 from mutuals.transport.connection import PartnerConnection
+from mutuals.transport.streams import ClientStream
 from mutuals.transport.wire import SyncMessage
 from strangers.certificates import Pair, authority, issued
 from strangers.house import House
@@ -102,8 +104,8 @@ def calls(connection: PartnerConnection) -> list[MutualsError | None]:
     ]
 
 
-def _stream(call: object, message: object) -> None:
-    with call as stream:  # type: ignore[attr-defined]  # one of three kinds of ClientStream
+def _stream(call: ClientStream[Any, Any], message: object) -> None:
+    with call as stream:
         stream.send(message)
         stream.receive()
 

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import grpc
 
@@ -265,12 +266,11 @@ def _trusting(house: House, root: Pair, pair: Pair) -> list[Heard]:
     def wider(self: credentials.PartnerTrust) -> bytes:
         return honest(self) + b"\n" + root[1]
 
-    credentials.PartnerTrust._roots = wider  # type: ignore[method-assign]  # put back below
     try:
-        time.sleep(REFRESH_SECONDS)
-        return _with(house, pair, "friend")
+        with mock.patch.object(credentials.PartnerTrust, "_roots", wider):
+            time.sleep(REFRESH_SECONDS)
+            return _with(house, pair, "friend")
     finally:
-        credentials.PartnerTrust._roots = honest  # type: ignore[method-assign]  # as it was
         time.sleep(REFRESH_SECONDS)
 
 

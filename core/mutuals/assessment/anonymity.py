@@ -87,7 +87,7 @@ def _alone(name: str, codes: pl.Series) -> FieldGroup:
 
 
 def _least(sizes: pl.Series) -> int:
-    return int(sizes.min()) if len(sizes) else 0  # type: ignore[arg-type]  # counts, never None
+    return min(sizes.to_list(), default=0)
 
 
 def birth_column(headings: Sequence[str]) -> str | None:

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from mutuals.errors import ErrorCode, MutualsError
 
 _logger = logging.getLogger(__name__)
+
+CAN_LOCK = sys.platform != "win32"
+"""Whether ``lock`` keeps anybody out: on Windows it does not."""
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -29,6 +33,21 @@ def writable(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written: {os.strerror(error.errno or 0)}.",
             hint="Check that the folder is yours and the disk not full.",
         ) from error
+
+
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Hold an open file, with others where ``shared``, until it is closed or the process ends; False where it is held.
+
+    flock(2): two descriptors of one process are in each other's way, too.
+    """
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def make_private_directory(path: Path) -> None:

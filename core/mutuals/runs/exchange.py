@@ -32,6 +32,7 @@ from mutuals.peer import Peer
 from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.exchange import EnvelopeReceiver, verify_ack
 from mutuals.protocol.messages import Envelope, EnvelopeAck, ExchangeDone, ExchangeMessage, ExchangeStart
+from mutuals.runs.found import started_here
 from mutuals.runs.incoming import keep_incoming, open_receiver
 from mutuals.runs.lifecycle import close_run, describe, end_run, log_run
 from mutuals.runs.log_faults import check_logs_accepted
@@ -73,12 +74,7 @@ def initiate_exchange(
     MutualsError: RUN_UNKNOWN, RUN_STATE, AGREEMENT_NOT_ACTIVE, NOT_AUTHORISED_YET (also where the partner has not
     authorised), PREVIEW_CHANGED, STALE, INPUT_QUALITY, UNREACHABLE (nothing lost), PartnerFault (run failed).
     """
-    with peer.store.transaction() as tx:
-        run = tx.runs.get(run_id)
-    if run is None or run.role is not Role.INITIATOR:
-        raise MutualsError(
-            ErrorCode.RUN_UNKNOWN, f"This side started no run {run_id}.", hint="List them: mutuals runs"
-        )
+    run = started_here(peer, run_id)
     if run.state not in {RunState.REVEALED, RunState.EXCHANGING}:
         raise wrong_state(run)
     meter = Meter(progress)

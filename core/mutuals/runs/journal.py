@@ -30,14 +30,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mutuals.engines.base import ITEM_SIZE, Operation
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.files import PRIVATE_FILE, sync_directory
+from mutuals.identity.files import PRIVATE_FILE, lock, sync_directory
 from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.journal import Began, Computed, Entry
 from mutuals.protocol.lists import Work
 from mutuals.protocol.messages import Blinded, TagCommit, Tags
-from mutuals.runs.spool import destroy_journal, journal_path, lock, make_spool
+from mutuals.runs.spool import destroy_journal, journal_path, make_spool
 
 RESUMED_AT_MOST = 100
 """How often one match is taken up again: each time costs reading the journal."""
@@ -96,7 +96,7 @@ class MatchJournal:
             raise _cannot(path, error) from error
         journal = cls(peer, run, file, opening)
         try:
-            lock(journal._file)
+            lock(journal._file.fileno())
             dummies = opening.dummies.astype("<u4").tobytes()
             journal._put(
                 _OPENING.pack(opening.count_only, opening.withdrawals, len(opening.items), len(dummies))
@@ -132,7 +132,7 @@ class MatchJournal:
         except OSError as error:  # it may be there and whole, and the disk or the rights be put in order
             raise _cannot(path, error) from error
         try:
-            if not lock(file):
+            if not lock(file.fileno()):
                 raise MutualsError(
                     ErrorCode.BUSY,
                     f"Run {run.run_id} is under way.",
@@ -156,7 +156,7 @@ class MatchJournal:
         except OSError as error:
             raise _cannot(path, error) from error
         with file:
-            if run.spool_key is None or not lock(file):
+            if run.spool_key is None or not lock(file.fileno()):
                 return None
             first = cls(peer, run, file, _UNREAD)._next()
         return None if first is None or len(first) != _OPENING.size else bool(_OPENING.unpack(first)[0])

@@ -15,15 +15,10 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.identity.files import PRIVATE_FILE, make_private_directory
+from mutuals.identity.files import CAN_LOCK, PRIVATE_FILE, lock, make_private_directory
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
 from mutuals.store.database import Transaction
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # as typeshed knows it, the module is there or it is not
 
 _WITHOUT_RESULT = frozenset({RunState.FAILED, RunState.STALE, RunState.EXPIRED, RunState.HALF_REVEALED})
 
@@ -35,16 +30,14 @@ def matching(peer: Peer, digest: str, *, alone: bool) -> Iterator[bool]:
     Gives whether that is certain: on Windows it is not. Raises MutualsError (BUSY) where one is under way that is in
     the way.
     """
-    if fcntl is None:
+    if not CAN_LOCK:
         yield False
         return
     make_private_directory(peer.home.locks)
     descriptor = os.open(peer.home.locks / f"{digest}.match", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except OSError as error:
-            raise under_way() from error
+        if not lock(descriptor, shared=not alone):
+            raise under_way()
         yield alone
     finally:
         os.close(descriptor)

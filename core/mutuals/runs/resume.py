@@ -25,6 +25,7 @@ from mutuals.protocol.messages import Counted, MatchMessage, Resume
 from mutuals.protocol.resume import ResumedSession
 from mutuals.protocol.transcript import counted_bytes
 from mutuals.runs.drive_match import drive_match
+from mutuals.runs.found import started_by, started_here
 from mutuals.runs.guards import check_not_blocked
 from mutuals.runs.journal import MatchJournal
 from mutuals.runs.lifecycle import end_run, fail_run, interrupt_run, log_run
@@ -74,14 +75,7 @@ def resume_match(
     RUN_STATE (the run has failed) where either side no longer has what it needs to go on, STALE where a contact was
     withdrawn meanwhile, BUSY where another process is at it.
     """
-    with peer.store.transaction() as tx:
-        run = tx.runs.get(run_id)
-    if run is None or run.role is not Role.INITIATOR:
-        raise MutualsError(
-            ErrorCode.RUN_UNKNOWN,
-            f"This side started no run {run_id}.",
-            hint="See which it did: mutuals runs",
-        )
+    run = started_here(peer, run_id)
     if run.state is not RunState.MATCHING:
         return _finish(peer, run, stream)
     with _Resumption.prepare(peer, run, progress) as resumption:
@@ -100,10 +94,7 @@ def respond_resume(
     began: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Answer a partner that goes on with a run it started; the run as it ended. Raises as ``resume_match`` does."""
-    with peer.store.transaction() as tx:
-        run = tx.runs.by_sid(resume.sid)
-    if run is None or run.partner != partner.fingerprint or run.role is not Role.RESPONDER:
-        raise PartnerFault(ErrorCode.RUN_UNKNOWN, "The partner asked for a run that it did not start here.")
+    run = started_by(peer, partner, resume.sid)
     began(run)
     if run.state is not RunState.MATCHING:
         return _finish(peer, run, stream, resume)

@@ -23,13 +23,14 @@ from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
 from mutuals.identity.partners import partner_key
-from mutuals.models.run import Role, Run, RunState
+from mutuals.models.run import Run, RunState
 from mutuals.models.statistics import RunStatistics
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Approve, RevealMessage
 from mutuals.protocol.reveal import RevealSession
 from mutuals.runs.authorisation import require_authorisation
 from mutuals.runs.drive_reveal import RevealHooks, drive_reveal
+from mutuals.runs.found import started_by, started_here
 from mutuals.runs.guards import check_not_blocked
 from mutuals.runs.lifecycle import REVEAL_LASTS_AT_MOST, describe, end_run, expire_runs, log_run
 from mutuals.runs.overlap import Overlap
@@ -56,14 +57,7 @@ def initiate_reveal(
     Raises MutualsError: NOT_AUTHORISED_YET (this side's, or as PartnerRefused the other's; the run waits on), STALE
     (the run is destroyed), RUN_STATE, AGREEMENT_NOT_ACTIVE, BLOCKED, BELOW_THRESHOLD, CONFIRMATION_FAILED, UNREACHABLE.
     """
-    with peer.store.transaction() as tx:
-        run = tx.runs.get(run_id)
-    if run is None or run.role is not Role.INITIATOR:
-        raise MutualsError(
-            ErrorCode.RUN_UNKNOWN,
-            f"This side started no run {run_id}.",
-            hint="See which it did: mutuals runs",
-        )
+    run = started_here(peer, run_id)
     meter = Meter(progress)
     with measured(peer, lambda: run, "reveal", meter):
         meter.stage(STAGE_READ, 0)
@@ -83,10 +77,7 @@ def respond_reveal(
     approve = stream.receive()
     if not isinstance(approve, Approve):
         raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Approve.")
-    with peer.store.transaction() as tx:
-        run = tx.runs.by_sid(approve.sid)
-    if run is None or run.partner != partner.fingerprint or run.role is not Role.RESPONDER:
-        raise PartnerFault(ErrorCode.RUN_UNKNOWN, "The partner asked for a run that it did not start here.")
+    run = started_by(peer, partner, approve.sid)
     meter = Meter(progress)
     with measured(peer, lambda: run, "reveal", meter):
         meter.stage(STAGE_READ, 0)

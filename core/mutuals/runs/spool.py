@@ -11,7 +11,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -19,16 +18,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.files import make_private_directory, remove_if_possible, sync_directory, writable
+from mutuals.identity.files import lock, make_private_directory, remove_if_possible, sync_directory, writable
 from mutuals.models.run import Run
 from mutuals.peer import Peer
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.overlap import Overlap
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # as typeshed knows it, the module is there or it is not
 
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -112,23 +106,12 @@ def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
 
 
 def in_use(path: Path) -> bool:
-    """Whether a process holds the file (``lock``)."""
+    """Whether a process holds the file (``mutuals.identity.files.lock``)."""
     try:
         with path.open("rb") as file:
-            return not lock(file)
+            return not lock(file.fileno())
     except OSError:
         return False
-
-
-def lock(file: IO[bytes]) -> bool:
-    """Hold ``file`` until it is closed or the process ends; False where somebody else does."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def journal_path(peer: Peer, run: Run) -> Path:

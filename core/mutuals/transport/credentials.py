@@ -42,8 +42,7 @@ def server_credentials(peer: Peer) -> grpc.ServerCredentials:
     trust = PartnerTrust(peer)
     return grpc.dynamic_ssl_server_credentials(
         trust.load(),
-        # The stubs do not know that nothing means “as before”.
-        trust.fetch,  # type: ignore[arg-type]
+        trust.fetch,  # type: ignore[arg-type]  # the stubs do not know that None means “as before”
         require_client_authentication=True,
     )
 

@@ -48,7 +48,7 @@ def refuse_unsound(path: Path) -> None:
                 if _SHEET.fullmatch(part.filename):
                     _refuse(path.name, _pieces(archive, part))
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
-        return
+        return  # damaged, or packed or encrypted in a way zipfile lacks: the reader says so in its own sentence
 
 
 def _refuse(name: str, pieces: Iterator[bytes]) -> None:
