@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+from support.homes import make_peer
 
 HEAVY = (
     "alembic",
@@ -17,23 +20,34 @@ HEAVY = (
     "sqlalchemy",
 )
 
-MODULES_AFTER_HELP = """
+MODULES_AFTER = """
 import json, sys
 from mutuals_client.main import run
-code = run(["--help"])
+code = run(sys.argv[1:])
 print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stderr)
 """
 
 
-def test_help_loads_no_heavy_library() -> None:
+def heavy_libraries_after(*words: str) -> tuple[str, set[str]]:
+    """What this command line prints, and which of the libraries that are slow to load it needed."""
     done = subprocess.run(
-        [sys.executable, "-c", MODULES_AFTER_HELP], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MODULES_AFTER, *words], capture_output=True, text=True, check=True
     )
     told = json.loads(done.stderr.splitlines()[-1])
     assert told["code"] == 0
-    assert "Find the contacts you share" in done.stdout
-    loaded = {name for name in told["modules"] if name.split(".")[0] in HEAVY}
+    return done.stdout, {name.partition(".")[0] for name in told["modules"]} & set(HEAVY)
+
+
+def test_help_loads_no_heavy_library() -> None:
+    page, loaded = heavy_libraries_after("--help")
+    assert "Find the contacts you share" in page
     assert loaded == set()
+
+
+def test_a_list_of_runs_needs_neither_frames_nor_the_network(tmp_path: Path) -> None:
+    home = make_peer(tmp_path / "home")
+    _, loaded = heavy_libraries_after("runs", "--home", str(home), "--json")
+    assert loaded == {"cryptography", "pydantic", "sqlalchemy"}
 
 
 def test_every_command_answers_help_and_says_what_it_is_for() -> None:

@@ -23,8 +23,8 @@ from mutuals.unhandled import keep_texts_quiet
 from mutuals_client.console import SETTINGS, reset_settings, result, stderr
 from mutuals_client.next_steps import with_home
 
-COMMAND_MODULES = (
-    "initialise",
+COMMANDS = (
+    "init",
     "card",
     "partner",
     "operator",
@@ -51,6 +51,7 @@ COMMAND_MODULES = (
     "demo",
     "completion",
 )
+"""In the order of the help; each is made by the module of its name in ``commands``."""
 
 STOPPED = 130
 """The exit code after Ctrl-C, as of any program that a shell sees stopped; it is Typer's as well."""
@@ -61,8 +62,8 @@ _SPEAKERS = frozenset(
 """The modules that write to standard output."""
 
 
-def build_app() -> typer.Typer:
-    """The whole command line."""
+def build_app(names: tuple[str, ...] = COMMANDS) -> typer.Typer:
+    """The command line, with the commands of these names."""
     app = typer.Typer(
         name="mutuals",
         help="Find the contacts you share with a partner. Reveal nothing else.",
@@ -81,18 +82,23 @@ def build_app() -> typer.Typer:
     ) -> None:
         pass
 
-    for name in COMMAND_MODULES:
+    for name in names:
         import_module(f"mutuals_client.commands.{name}").register(app)
     return app
 
 
 @cache
-def _command(_modules: tuple[str, ...]) -> click.Command:
-    """What runs a command line; for programs that run several, made once for these modules.
+def _command(names: tuple[str, ...]) -> click.Command:
+    """What runs a command line; for programs that run several, made once for these names.
 
     Not by calling the app: Typer would take over sys.excepthook, and print tracebacks again.
     """
-    return typer.main.get_command(build_app())
+    return typer.main.get_command(build_app(names))
+
+
+def _needed(arguments: list[str]) -> tuple[str, ...]:
+    """Which commands these arguments need: all where none is named, or a wrong one. All take a tenth of a second."""
+    return (arguments[0],) if arguments and arguments[0] in COMMANDS else COMMANDS
 
 
 def _version(wanted: bool) -> None:
@@ -133,11 +139,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    command = _command(tuple(COMMAND_MODULES))
     try:
-        code = command.main(arguments, prog_name="mutuals", standalone_mode=False)
+        code = _command(_needed(arguments)).main(arguments, prog_name="mutuals", standalone_mode=False)
     except MutualsError as error:
-        _report(error.code, error.message, error.hint, command)
+        _report(error.code, error.message, error.hint, own=True)
         return error.exit_code
     except click.ClickException as error:
         SETTINGS.json |= _asks_for_json(arguments)  # it may stand behind the argument that is wrong
@@ -210,12 +215,14 @@ def _cannot_speak(error: OSError) -> int:
     return 1
 
 
-def _report(code: ErrorCode, message: str, hint: str | None, commands: click.Command | None = None) -> None:
+def _report(code: ErrorCode, message: str, hint: str | None, *, own: bool = False) -> None:
+    """Tell a person or a program; ``own``: the sentences are ours, and may propose commands."""
     result(error={"code": code.value, "message": message, "hint": hint})
     if not SETTINGS.json:
         from rich.text import Text
 
-        if commands is not None:  # to a person, who pastes them
+        if own and SETTINGS.home_named:  # people paste them
+            commands = _command(COMMANDS)
             message, hint = with_home(message, commands), hint and with_home(hint, commands)
         console = stderr()
         console.print(Text.assemble(("mutuals: ", "bold red"), message))

@@ -88,7 +88,6 @@ def agreement(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Shell:
-    monkeypatch.setattr(main, "COMMAND_MODULES", ("agreement",))
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.delenv("MUTUALS_HOME", raising=False)
     monkeypatch.delenv("MUTUALS_OPERATOR", raising=False)

@@ -42,7 +42,6 @@ def homes(made: Made, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(homes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(main, "COMMAND_MODULES", ("agreement",))
     for name in ("MUTUALS_HOME", "MUTUALS_OPERATOR"):
         monkeypatch.delenv(name, raising=False)
 

@@ -91,7 +91,7 @@ def test_a_reader_who_left_is_left_in_peace(arguments: str) -> None:
 def test_ctrl_c_is_one_word_wherever_it_comes(
     where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     hook = sys.excepthook

@@ -15,7 +15,7 @@ import pytest
 from support.homes import PASSPHRASE, make_peer, open_peer
 
 from mutuals_client import console, main
-from mutuals_client.commands import initialise, partner
+from mutuals_client.commands import init, partner
 
 
 @dataclass
@@ -49,7 +49,6 @@ class Shell:
 
 @pytest.fixture
 def mutuals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    monkeypatch.setattr(main, "COMMAND_MODULES", ("initialise", "card", "partner", "operator"))
     monkeypatch.delenv("MUTUALS_HOME", raising=False)
     monkeypatch.delenv("MUTUALS_OPERATOR", raising=False)
     shell = Shell(capsys)
@@ -85,7 +84,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Answering:
             asked.append(question)
             return waiting.pop(0)
 
-        for module in (console, initialise, partner):
+        for module in (console, init, partner):
             monkeypatch.setattr(module, "interactive", lambda: True)
         monkeypatch.setattr(click, "confirm", answer)
         monkeypatch.setattr(click, "prompt", answer)

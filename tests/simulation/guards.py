@@ -19,7 +19,8 @@ from mutuals.protocol.resume import ResumedSession
 from mutuals.runs import exchange, match_end, resume
 from mutuals.runs.incoming import keep_incoming
 from mutuals.runs.journal import MatchJournal
-from mutuals.runs.spool import destroy_journal, save_matched
+from mutuals.runs.spool import save_matched
+from mutuals.runs.spool_files import destroy_journal
 from mutuals.store.outbox import Inbox, Outbox
 
 Removal = Callable[[ExitStack], None]

@@ -26,7 +26,8 @@ from mutuals.runs.journal import MatchJournal, Opening
 from mutuals.runs.lifecycle import ABANDONED_AFTER, expire_runs
 from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.resume import resume_match
-from mutuals.runs.spool import journal_path, load_matched
+from mutuals.runs.spool import load_matched
+from mutuals.runs.spool_files import journal_path
 from mutuals.store.rows import SuppressionRow
 
 LEFT = [contact(f"L{i}", f"person{i}@example.com") for i in range(20)]

@@ -20,7 +20,7 @@ from mutuals.protocol.envelopes import EnvelopeHeader, decode_records
 from mutuals.runs.keys import subject
 from mutuals.runs.lifecycle import log_run
 from mutuals.runs.shares import destroy_share
-from mutuals.runs.spool import destroy_spool
+from mutuals.runs.spool_files import destroy_spool
 from mutuals.store.database import Transaction
 from mutuals.store.rows import AgreementRow
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from mutuals.identity.files import make_private_directory, writable, write_private
+
+if TYPE_CHECKING:
+    import numpy as np  # slow to load, and needed only where something was destroyed
 
 SLICE_BYTES = 16
 MAX_BLOBS = 200_000
@@ -93,6 +94,8 @@ class Readable(Protocol):
 
 def search(files: Iterable[tuple[str, Readable]], traces: Traces) -> Scan:
     """Look for ``traces`` at every position of ``files`` (a name and a stream each, read to the end)."""
+    import numpy as np
+
     prefixes = np.zeros(_PREFIX_VALUES, dtype=np.bool_)
     for piece in traces:
         prefixes[int.from_bytes(piece[:3], "big")] = True
@@ -120,6 +123,8 @@ def _chunks(stream: Readable) -> Iterator[tuple[int, bytes]]:
 def _holds(chunk: bytes, prefixes: np.ndarray, traces: Traces) -> bool:
     if len(chunk) < SLICE_BYTES or not len(traces):
         return False
+    import numpy as np
+
     view = np.frombuffer(chunk, dtype=np.uint8)
     # The first three bytes at each position as a number: few positions are left to be looked at one by one.
     first = view[:-2].astype(np.uint32) << 16

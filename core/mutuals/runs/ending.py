@@ -21,7 +21,7 @@ from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.lifecycle import close_run
 from mutuals.runs.shares import destroy_share
-from mutuals.runs.spool import destroy_spool
+from mutuals.runs.spool_files import destroy_spool
 from mutuals.store.database import Transaction
 from mutuals.store.rows import AgreementRow, PartnerRow
 

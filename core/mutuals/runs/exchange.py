@@ -49,7 +49,7 @@ from mutuals.runs.outgoing import (
 )
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.preview import wrong_state
-from mutuals.runs.spool import destroy_spool
+from mutuals.runs.spool_files import destroy_spool
 from mutuals.runs.statistics import Meter, measured
 from mutuals.store.rows import OutgoingRow, PartnerRow
 

@@ -37,7 +37,7 @@ from mutuals.protocol.items import Rows, as_rows
 from mutuals.protocol.journal import Began, Computed, Entry
 from mutuals.protocol.lists import Work
 from mutuals.protocol.messages import Blinded, TagCommit, Tags
-from mutuals.runs.spool import destroy_journal, journal_path, make_spool
+from mutuals.runs.spool_files import destroy_journal, journal_path, make_spool
 
 RESUMED_AT_MOST = 100
 """How often one match is taken up again: each time costs reading the journal."""

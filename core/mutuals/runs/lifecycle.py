@@ -15,7 +15,7 @@ from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
 from mutuals.runs.shares import destroy_share, settle_shares
-from mutuals.runs.spool import destroy_spool, spool_files, sweep_spools
+from mutuals.runs.spool_files import destroy_spool, spool_files, sweep_spools
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.database import Transaction
 

@@ -39,7 +39,8 @@ from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, 
 from mutuals.runs.resume import respond_resume
 from mutuals.runs.shares import create_share
 from mutuals.runs.spill import spilling
-from mutuals.runs.spool import destroy_spool, new_spool_key
+from mutuals.runs.spool import new_spool_key
+from mutuals.runs.spool_files import destroy_spool
 from mutuals.runs.statistics import Meter, match_statistics, measured
 from mutuals.runs.terms import match_terms
 from mutuals.shortid import short_id

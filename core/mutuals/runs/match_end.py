@@ -13,7 +13,8 @@ from mutuals.models.run import Run, RunState
 from mutuals.peer import Peer
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.lifecycle import end_run, log_run
-from mutuals.runs.spool import Matched, destroy_journal, save_matched
+from mutuals.runs.spool import Matched, save_matched
+from mutuals.runs.spool_files import destroy_journal
 
 
 def conclude_match(

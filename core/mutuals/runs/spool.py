@@ -8,9 +8,8 @@ padding) until the reveal, then ``overlap`` (own contact ids by rank) until the 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -18,11 +17,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.framing import Context, frame
-from mutuals.identity.files import lock, make_private_directory, remove_if_possible, sync_directory, writable
+from mutuals.identity.files import remove_if_possible, sync_directory, writable
 from mutuals.models.run import Run
 from mutuals.peer import Peer
 from mutuals.protocol.outcome import MatchOutcome
 from mutuals.runs.overlap import Overlap
+from mutuals.runs.spool_files import make_spool, spool_path
 
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -68,61 +68,6 @@ def load_overlap(peer: Peer, run: Run) -> Overlap:
     return Overlap.from_bytes(_read(peer, run, _OVERLAP))
 
 
-def destroy_spool(peer: Peer, run: Run) -> None:
-    """Remove the files; the caller clears ``Run.spool_key`` in the store, which alone already ends it.
-
-    What cannot be removed is logged and left to ``sweep_spools``: what the caller did is done.
-    """
-    remove_if_possible(_path(peer, run))
-    destroy_journal(peer, run)
-
-
-def destroy_journal(peer: Peer, run: Run) -> None:
-    """Remove what only a match in flight needs."""
-    remove_if_possible(journal_path(peer, run))
-
-
-def make_spool(folder: Path) -> None:
-    """Make the folder durably, unless it is there. Raises OSError."""
-    if not folder.is_dir():
-        make_private_directory(folder)
-        sync_directory(folder.parent)
-
-
-def spool_files(peer: Peer) -> list[Path]:
-    """The files there are now."""
-    return list(peer.home.spool.glob("R-*"))
-
-
-def sweep_spools(files: Iterable[Path], alive: Collection[str]) -> None:
-    """Remove those of ``files`` whose run is not named; without their keys they are noise, but noise takes room.
-
-    ``alive`` must have been read after ``files``, since a run enters the store before its file is written; a match in
-    flight, whose journal is written a moment before, holds that.
-    """
-    for path in files:
-        if path.stem not in alive and not in_use(path):
-            remove_if_possible(path)
-
-
-def in_use(path: Path) -> bool:
-    """Whether a process holds the file (``mutuals.identity.files.lock``)."""
-    try:
-        with path.open("rb") as file:
-            return not lock(file.fileno())
-    except OSError:
-        return False
-
-
-def journal_path(peer: Peer, run: Run) -> Path:
-    """Where a match in flight is written down (``mutuals.runs.journal``)."""
-    return peer.home.spool / f"{run.run_id}.journal"
-
-
-def _path(peer: Peer, run: Run) -> Path:
-    return peer.home.spool / f"{run.run_id}.spool"
-
-
 def _associated(run: Run, part: str, number: int, last: bool) -> bytes:
     return frame(Context.SPOOL, run.sid, part, number, int(last))
 
@@ -131,7 +76,7 @@ def _write(peer: Peer, run: Run, part: str, data: Iterable[bytes | memoryview]) 
     if run.spool_key is None:
         raise MutualsError(ErrorCode.RUN_STATE, f"Run {run.run_id} has ended; nothing is kept of it.")
     cipher = AESGCM(run.spool_key)
-    path = _path(peer, run)
+    path = spool_path(peer, run)
     partial = path.with_suffix(".part")
     try:
         with writable(path.parent):
@@ -175,7 +120,7 @@ def _read(peer: Peer, run: Run, part: str) -> bytearray:
     cipher = AESGCM(run.spool_key)
     sealed_bytes = _NONCE_BYTES + _PIECE_BYTES + _TAG_BYTES
     try:
-        with _path(peer, run).open("rb") as stream:
+        with spool_path(peer, run).open("rb") as stream:
             data = bytearray()
             number, last = 0, False
             while not last:
