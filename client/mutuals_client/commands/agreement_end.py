@@ -9,7 +9,7 @@ import typer
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.wording import counted
 from mutuals_client.commands.agreement_show import agreement_facts, partner_name
-from mutuals_client.commands.agreement_sign import partner_of
+from mutuals_client.commands.agreement_signed import partner_of
 from mutuals_client.commands.retention import report_facts, tell_report
 from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
 from mutuals_client.rehearsal import about, rehearse

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals_client.commands.agreement_sign import ID, finish, partner_of, proposal_of
+from mutuals_client.commands.agreement_sign import ID
+from mutuals_client.commands.agreement_signed import finish, partner_of, proposal_of
 from mutuals_client.console import OperatorCommand, confirm, open_peer
 from mutuals_client.rehearsal import about, rehearse
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.commands.agreement_diff import say_changes
-from mutuals_client.commands.agreement_show import agreement_facts, read_draft, say_about_card
-from mutuals_client.console import OperatorCommand, confirm, open_peer, result, say
-from mutuals_client.next_steps import naming, say_next
+from mutuals_client.commands.agreement_show import read_draft, say_about_card
+from mutuals_client.commands.agreement_signed import Then, finish, partner_of, proposal_of
+from mutuals_client.console import OperatorCommand, confirm, open_peer, say
+from mutuals_client.next_steps import naming
 from mutuals_client.rehearsal import rehearse_signing
 
 if TYPE_CHECKING:
@@ -220,28 +220,6 @@ def sign(reference: str = ID, dry_run: bool = DRY_RUN) -> None:
         finish(peer, made, partner, "is {state} with", following)
 
 
-def proposal_of(peer: Peer, reference: str) -> tuple[AgreementRow, Agreement, PartnerRow]:
-    """A proposal to this peer that can still be decided on, verified, with who made it."""
-    from mutuals.agreement.lifecycle import open_proposal
-
-    with peer.store.transaction() as tx:
-        row, agreement = open_proposal(tx, reference)
-    return row, agreement, partner_of(peer, row)
-
-
-def partner_of(peer: Peer, row: AgreementRow) -> PartnerRow:
-    """The other party. Raises MutualsError (PEER_IDENTITY) where it was removed."""
-    with peer.store.transaction() as tx:
-        partner = tx.partners.get(row.partner)
-    if partner is None or partner.removed_at is not None:
-        raise MutualsError(
-            ErrorCode.PEER_IDENTITY,
-            f"The other party of {row.agreement_id} was removed.",
-            hint="Add its card again: mutuals partner add FILE",
-        )
-    return partner
-
-
 def _drafted(peer: Peer, partner: PartnerRow, file: Path) -> Agreement:
     from mutuals.agreement.draft import parse_draft
     from mutuals.identity.partners import partner_card
@@ -360,69 +338,6 @@ def _question(start: str, partner: str, agreement: Agreement) -> str:
     acts = mandated_acts(agreement)
     mandate = f", and permit every {' and '.join(acts)} under it in advance" if acts else ""
     return f"{start} {partner}{mandate}?"
-
-
-class Then(Enum):
-    """What follows on a signature."""
-
-    NOTHING = auto()
-    ANSWER = auto()  # the partner's
-    MATCH = auto()  # by whoever can call
-
-
-def finish(
-    peer: Peer,
-    made: AgreementRow,
-    partner: PartnerRow,
-    what: str,
-    following: Then = Then.NOTHING,
-    *,
-    note: str = "",
-) -> None:
-    """Try to deliver, and tell how it stands. Raises NOT_AUTHORISED_YET where a second operator has to sign."""
-    from rich.text import Text
-
-    from mutuals.agreement.signing import waiting_for_second
-    from mutuals_client.delivery import try_sync
-
-    with peer.store.transaction() as tx:
-        waiting = waiting_for_second(tx, made)
-    if waiting is not None:
-        raise waiting
-    delivery = try_sync(peer, partner)
-    with peer.store.transaction() as tx:
-        row = tx.agreements.get(made.digest)
-    if row is None:
-        raise MutualsError(ErrorCode.INTERNAL, "The agreement is gone from the store.")
-    what = what.format(state=row.state.value)
-    say(Text(f"Agreement {row.agreement_id} {what} {partner.name}."), Text(delivery))
-    if note:
-        say(Text(note.format(id=row.agreement_id)))
-    _say_what_follows(peer, row, partner, following)
-    result(**agreement_facts(row, partner.name), delivery=delivery)
-
-
-def _say_what_follows(peer: Peer, row: AgreementRow, partner: PartnerRow, following: Then) -> None:
-    from rich.text import Text
-
-    from mutuals_client.delivery import can_be_called
-
-    if following is Then.NOTHING:
-        return
-    calls_us = not can_be_called(partner)
-    what = (
-        f"mutuals agreement show {row.agreement_id}"
-        if following is Then.ANSWER
-        else f"mutuals match {row.agreement_id}"
-    )
-    if following is Then.ANSWER:
-        say(Text(f"They fetch it with mutuals sync, and read it with: {what}"))
-    elif calls_us:
-        say(Text(f"They start the match, since they call you: {what}"))
-    if calls_us and peer.card.card.endpoint is not None:
-        say_next(("mutuals serve", f"answer {partner.name} when it calls; keep it running"))
-    elif following is Then.MATCH:
-        say_next((what, "count how many contacts you share; see first what would take part: --dry-run"))
 
 
 def _names(reference: str, source: str | None, pairs: list[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from mutuals.models.run import RunState
 from mutuals.monitoring.duties import open_breaches
 from mutuals.monitoring.peer_rules import UNDELIVERED_OVERDUE
-from mutuals.monitoring.rules import GRACE
+from mutuals.monitoring.rule import GRACE
 from mutuals.obligations.certificates_due import overdue_certificates
 from mutuals.obligations.revocation import overdue_revocations
 from mutuals.runs.log_faults import open_faults
