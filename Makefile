@@ -10,7 +10,7 @@ JOBS   := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 RIVAL  := .venv-secretflow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted check lint format bench bench-compare docs proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -45,6 +45,9 @@ crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times: nothing acknow
 
 interrupted: $(STAMP) ## Cut the line of a match of a million a side five times, and compare what is sent
 	@PYTHONPATH=tests $(BIN)/python -m crashes interrupted $(ARGS)
+
+fuzz: $(STAMP) ## Every parser, given what nobody would write: a million wire messages, 100,000 for each other; COUNT=1000 ARGS="--target wire" for less
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
 storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: an hour; ARGS="--part 1/8 --acts match" for less
 	@PYTHONPATH=tests $(BIN)/python -m storage $(ARGS)

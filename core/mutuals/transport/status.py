@@ -112,13 +112,14 @@ def from_rpc_error(error: grpc.RpcError, partner: str) -> MutualsError:
 
 
 def _code_of(error: grpc.Call) -> ErrorCode | None:
-    """The code the partner gave, INTERNAL for one we do not know, nothing where it gave none."""
+    """The code the partner gave, INTERNAL for one that we do not know or no peer tells, nothing where it gave none."""
     for key, value in error.trailing_metadata() or ():
         if key == ERROR_METADATA and isinstance(value, bytes):
             try:
-                return ErrorCode(error_pb2.ErrorDetail.FromString(value).code)
+                code = ErrorCode(error_pb2.ErrorDetail.FromString(value).code)
             except (DecodeError, ValueError):
                 return ErrorCode.INTERNAL
+            return ErrorCode.INTERNAL if code in _KEPT_PRIVATE else code
     return None
 
 

@@ -1,0 +1,10 @@
+"""Every target there is."""
+
+from __future__ import annotations
+
+from fuzz import targets_wire
+from fuzz.target import Target
+
+TARGETS: tuple[Target, ...] = (*targets_wire.TARGETS,)
+BY_NAME = {target.name: target for target in TARGETS}
+assert len(BY_NAME) == len(TARGETS)
