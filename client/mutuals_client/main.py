@@ -19,6 +19,7 @@ import typer
 
 from mutuals import __version__
 from mutuals.errors import ErrorCode, MutualsError, place_of
+from mutuals.hardening import protect_process
 from mutuals.unhandled import keep_texts_quiet
 from mutuals_client.console import SETTINGS, reset_settings, result, stderr
 from mutuals_client.next_steps import with_home
@@ -110,6 +111,7 @@ def _version(wanted: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command line and exit with its code (docs/cli.md)."""
     keep_texts_quiet("mutuals")
+    protect_process()
     reset_settings()
     _print_anywhere()
     sys.exit(run(arguments))

@@ -6,6 +6,7 @@ with Peer.open(path) as peer:
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.cards import fingerprint_of, parse_card, tls_pin
 from mutuals.identity.files import check_private
 from mutuals.identity.home import Config, Home, load_config
+from mutuals.identity.modes import Mended, examine
 from mutuals.models.card import SignedCard
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
     from mutuals.engines.pools import OpenPool
     from mutuals.store.database import Store
 
+_logger = logging.getLogger(__name__)
+
 
 class Peer:
     """One company's installation, open. ``fingerprint`` is 32 bytes; TLS key and certificate are PEM bytes.
 
-    The store is opened when it is first asked for. Close a peer after use, or use it as a context manager.
+    ``mended`` are the files that were too open and are closed now; the operator was told. The store is opened when it
+    is first asked for. Close a peer after use, or use it as a context manager.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Peer:
         card: SignedCard,
         tls_key: bytes,
         clock: Clock,
+        mended: tuple[Mended, ...] = (),
     ) -> None:
         self.home = home
         self.config = config
@@ -52,6 +58,7 @@ class Peer:
         self.card = card
         self.tls_key = tls_key
         self.clock = clock
+        self.mended = mended
         self.fingerprint = signing_key.public.fingerprint
         self._store: Store | None = None
         self._lock = threading.Lock()
@@ -61,7 +68,9 @@ class Peer:
         """The peer in ``home_path``. Raises LOCAL where there is none or it cannot be trusted."""
         home = Home(home_path.expanduser().absolute())
         config = load_config(home)
-        home.check_permissions()
+        mended = examine(home, config)
+        for one in mended:
+            _logger.warning("%s", one.sentence)
         signing_key, log_key = _ed25519(home.signing_key), _ed25519(home.log_key)
         try:
             card = parse_card(_read(home.card))
@@ -79,6 +88,7 @@ class Peer:
             card=card,
             tls_key=_tls_key(home, card),
             clock=clock,
+            mended=mended,
         )
 
     @property

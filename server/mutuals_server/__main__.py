@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mutuals.errors import MutualsError
+from mutuals.hardening import protect_process
+from mutuals.identity.modes import examine
 from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
 from mutuals.transport.options import DEFAULT_LIMITS
@@ -28,6 +30,7 @@ from mutuals_server.serve import PeerServer
 def main() -> None:
     """Run the server of the command line until a signal."""
     keep_texts_quiet("mutuals server")
+    protect_process()
     sys.exit(run(_arguments()))
 
 
@@ -52,6 +55,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     with Peer.open(arguments.home) as peer:
         log = ServerLog(peer.clock, peer.home.log / "server.log")
         log.watch_threads()
+        for mended in (*peer.mended, *examine(peer.home, peer.config, thorough=True)):
+            log.event("made_private", path=str(mended.path), was=f"{mended.was:04o}", now=f"{mended.now:04o}")
         # Workers first: processes may not be made once gRPC has threads (DESIGN §11).
         with peer.open_pool(arguments.workers) as pool:
             listen = arguments.listen or peer.config.listen

@@ -26,6 +26,8 @@ from mutuals_client.doctor import Verdict
 CHECKED = {
     "versions",
     "home",
+    "files",
+    "memory",
     "engines",
     "x25519",
     "workers",

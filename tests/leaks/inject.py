@@ -34,6 +34,7 @@ OUTERMOST = frozenset(
         "mutuals_client.main.main",
         "mutuals_client.main.run",
         "mutuals.unhandled.keep_texts_quiet",
+        "mutuals.hardening.protect_process",
         # gRPC calls these, and they do nothing but enter the guard's own try.
         "mutuals_server.guard.Guard.intercept_service",
         "mutuals_server.guard.Guard.intercept_service.<locals>.stream",

@@ -75,19 +75,6 @@ def test_everything_in_a_new_home_is_private_whatever_the_umask(tmp_path: Path) 
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "keys", "keys/signing.pem", "keys/log.pem", "keys/tls.pem", "config.toml", "store.sqlite"]
-)
-def test_a_home_that_others_can_read_is_refused(tmp_path: Path, name: str) -> None:
-    root = make_peer(tmp_path / "acme")
-    path = root / name
-    path.chmod(path.stat().st_mode | 0o040)
-    error = refused(root)
-    assert f"{path} can be read or changed by other users" in error.message
-    assert error.hint is not None
-    assert f"chmod {'700' if path.is_dir() else '600'} {path}" in error.hint
-
-
 def test_where_there_is_no_peer_the_hint_says_how_to_set_one_up(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert "There is no peer in" in error.message

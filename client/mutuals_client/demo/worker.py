@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from typing import TextIO
 
+from mutuals.hardening import protect_process
 from mutuals.unhandled import keep_texts_quiet
 from mutuals_client.console import reset_settings
 from mutuals_client.main import run
@@ -24,6 +25,7 @@ from mutuals_client.main import run
 def main() -> None:
     """Answer until nobody asks any more."""
     keep_texts_quiet("mutuals demo")
+    protect_process()
     asked, answers = _channel()
     with suppress(KeyboardInterrupt, BrokenPipeError):
         for line in asked:

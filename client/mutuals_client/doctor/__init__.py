@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mutuals.errors import MutualsError, place_of
 from mutuals.identity.home import Home
-from mutuals_client.doctor import machine, peer
+from mutuals_client.doctor import machine, peer, privacy
 from mutuals_client.doctor import partner as partner_checks
 from mutuals_client.doctor.finding import Check, Finding, Patient, Verdict
 
@@ -20,6 +20,8 @@ __all__ = ["CHECKS", "Finding", "Verdict", "examine"]
 CHECKS: dict[str, Check] = {
     "versions": machine.versions,
     "home": peer.home,
+    "files": privacy.files,
+    "memory": privacy.memory,
     "engines": machine.engines,
     "x25519": machine.x25519,
     "workers": machine.workers,

@@ -30,6 +30,7 @@ from typing import Any, Protocol, Self, TypeVar
 from mutuals.engines import engine_names, get_engine
 from mutuals.engines.base import ITEM_SIZE, Engine, Operation
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.hardening import protect_process
 from mutuals.unhandled import keep_texts_quiet
 
 START_SECONDS = 120
@@ -410,6 +411,7 @@ def _silent_process() -> SpawnProcess:
 
 def _prepare_worker(barrier: Any) -> None:
     keep_texts_quiet("mutuals worker")
+    protect_process()
     global _barrier  # noqa: PLW0603 - the executor gives an initialiser no other place
     _barrier = barrier
     signal.signal(signal.SIGINT, signal.SIG_IGN)

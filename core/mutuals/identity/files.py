@@ -95,12 +95,17 @@ def check_private(path: Path) -> None:
         return
     mode = path.stat().st_mode
     if stat.S_IMODE(mode) & 0o077:
-        wanted = PRIVATE_DIRECTORY if stat.S_ISDIR(mode) else PRIVATE_FILE
-        raise MutualsError(
-            ErrorCode.LOCAL,
-            f"{path} can be read or changed by other users of this machine.",
-            hint=f"Make it private: chmod {wanted:o} {path}",
-        )
+        raise too_open(path, folder=stat.S_ISDIR(mode))
+
+
+def too_open(path: Path, *, folder: bool) -> MutualsError:
+    """The refusal of what others could read or change."""
+    return MutualsError(
+        ErrorCode.LOCAL,
+        f"{path} can be read or changed by other users of this machine.",
+        hint=f"Make it private: chmod {PRIVATE_DIRECTORY if folder else PRIVATE_FILE:o} {path} "
+        "(and see docs/operations.md, Files that others could read)",
+    )
 
 
 def sync_directory(path: Path) -> None:

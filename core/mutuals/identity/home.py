@@ -3,8 +3,8 @@
     home = Home(default_home())
     config = load_config(home)
 
-Directories are 0700 and files 0600. ``config.toml`` is for a person to edit; what it says about the company
-reaches partners with the next ``mutuals card --renew``.
+Directories are 0700 and files 0600, which ``mutuals.identity.modes`` sees to. ``config.toml`` is for a person to
+edit; what it says about the company reaches partners with the next ``mutuals card --renew``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.identity.files import check_private
 from mutuals.identity.text import deceptive_character, valid_endpoint
 from mutuals.models.card import ContactPerson, Line, Paragraph
 
@@ -197,15 +196,17 @@ class Home:
 
         return config.store or sqlite_url(self.store)
 
+    def store_file(self, config: Config) -> Path | None:
+        """The file of the store, which may lie elsewhere; nothing where another database keeps it."""
+        if config.store is None:
+            return self.store
+        from mutuals.store.urls import sqlite_file
+
+        return sqlite_file(config.store)
+
     def exists(self) -> bool:
         """Whether a peer was set up here."""
         return self.config.is_file()
-
-    def check_permissions(self) -> None:
-        """Refuse a home or keys that other users can read. Raises MutualsError (LOCAL) naming the file."""
-        own = (self.signing_key, self.log_key, self.tls_key, self.next_tls_key, self.suppression_key)
-        for path in (self.root, self.keys, self.run_keys, *own, self.config, self.store):
-            check_private(path)
 
 
 def default_home() -> Path:
