@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.pairing import PASSPHRASE, Pair, contact, deliver
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, reveal_once
 
 from mutuals.peer import Peer
 from mutuals_client import main
@@ -26,10 +26,7 @@ _UNSIGNED = {"list", "show", "notices"}
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     root = tmp_path_factory.mktemp("breach")
     revealed = reveal_once(root / "revealed", LEFT, RIGHT)
-    with revealed.copy(root / "done") as pair:
-        authorise_both(pair, revealed.run_id)
-        assert not exchange(pair, revealed.run_id).errors
-    return Snapshot(root / "done", revealed.run_id, revealed.digest, revealed.now)
+    return revealed.exchanged(root / "done")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.pairing import Company, Pair, contact
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, exchange_both, reveal_once
 
 from mutuals.models.run import RunState
 from mutuals_client import main
@@ -51,8 +52,7 @@ def report(
 def test_the_numbers_are_those_of_the_contacts(
     pair: Pair, snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    authorise_both(pair, snapshot.run_id)
-    assert not exchange(pair, snapshot.run_id).errors
+    exchange_both(pair, snapshot.run_id)
     out = tmp_path / "page.html"
     code, told = report(pair.left, capsys, snapshot.run_id.lower(), "--out", str(out))
     assert code == 0
@@ -83,7 +83,8 @@ def test_the_numbers_are_those_of_the_contacts(
     assert theirs["log"]["transcript"] == told["log"]["transcript"]
     assert theirs["statistics"]["pairs"] == {"email": 4, "phone": 4}
     for text in (out.read_text(encoding="utf-8"), json.dumps(told | {"file": ""})):
-        assert not [planted for planted in PLANTED if planted in text]
+        # As a word of its own: a run's name may well have the letters of an id in it.
+        assert not [planted for planted in PLANTED if re.search(rf"(?<![\w-]){planted}(?![\w-])", text)]
 
 
 def test_a_file_that_is_there_stays_unless_forced(

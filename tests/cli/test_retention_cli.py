@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.audit import change
 from support.pairing import Company, Pair, contact, deliver
-from support.revealed import authorise_both, exchange, reveal_once
+from support.revealed import exchange_both, reveal_once
 
 from mutuals.agreement.document import agreement_id
 from mutuals.agreement.ending import terminate
@@ -27,8 +27,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     monkeypatch.setenv("COLUMNS", "200")
     made = reveal_once(tmp_path / "before", LEFT, RIGHT)
     with made.copy(tmp_path / "after") as pair:
-        authorise_both(pair, made.run_id)
-        assert not exchange(pair, made.run_id).errors
+        exchange_both(pair, made.run_id)
         received = open_received(pair.right.peer, made.run_id, pair.right.keys)
         write_export(pair.right.peer, received, tmp_path / "campaign.csv", pair.right.keys)
         for company in pair.sides.values():

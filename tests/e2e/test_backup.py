@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.pairing import Pair, contact
-from support.revealed import authorise, exchange, reveal_once
+from support.revealed import exchange_both, reveal_once
 
 from mutuals.errors import MutualsError
 from mutuals.models.agreement import Side
@@ -26,9 +26,7 @@ RIGHT = [contact(f"R{i}", f"p{i}@example.com", score=str(i)) for i in range(3)]
 def test_a_restored_home_goes_on_without_what_it_received(tmp_path: Path) -> None:
     snapshot = reveal_once(tmp_path / "made", LEFT, RIGHT)
     with snapshot.copy(tmp_path / "now") as pair:
-        authorise(pair.left, snapshot.run_id)
-        authorise(pair.right, snapshot.run_id)
-        assert not exchange(pair, snapshot.run_id).errors
+        exchange_both(pair, snapshot.run_id)
         old = pair.left
         assert open_received(old.peer, snapshot.run_id, old.keys)
         archive = subprocess.run(

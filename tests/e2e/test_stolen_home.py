@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.companies import QUICK, free_port
 from support.pairing import PASSPHRASE, Pair, contact, deliver
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, reveal_once
 
 from mutuals.agreement.ending import terminate
 from mutuals.engines.workers import InlinePool
@@ -41,10 +41,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     right = [contact(f"R{i}", f"p{i}@example.com", score=str(i)) for i in range(COUNT)]
     root = tmp_path_factory.mktemp("planted")
     made = reveal_once(root / "before", left, right, endpoint=f"127.0.0.1:{free_port()}")
-    with made.copy(root / "after") as pair:
-        authorise_both(pair, made.run_id)
-        assert not exchange(pair, made.run_id).errors
-    return Snapshot(root / "after", made.run_id, made.digest, made.now)
+    return made.exchanged(root / "after")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,12 @@ class Snapshot:
             for side in sides.values():
                 side.peer.close()
 
+    def exchanged(self, root: Path) -> Snapshot:
+        """The same after the exchange, in homes under ``root``."""
+        with self.copy(root) as pair:
+            exchange_both(pair, self.run_id)
+        return replace(self, root=root)
+
 
 def reveal_once(root: Path, left: Sequence[Row], right: Sequence[Row], **changes: Any) -> Snapshot:
     """Match and reveal; the left side starts. ``changes`` are to the agreement."""
@@ -74,6 +80,12 @@ def authorise_both(pair: Pair, run_id: str) -> None:
     """Authorise on both sides."""
     for company in pair.sides.values():
         authorise(company, run_id)
+
+
+def exchange_both(pair: Pair, run_id: str) -> None:
+    """Authorise on both sides, and exchange."""
+    authorise_both(pair, run_id)
+    assert not exchange(pair, run_id).errors
 
 
 def exchange(pair: Pair, run_id: str, alter: dict[Role, Alter] | None = None, **options: Any) -> Ends:

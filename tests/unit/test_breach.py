@@ -47,10 +47,7 @@ PLANTED = [b"planted", b"Planted", *(f"{side}{i}".encode() for side in "LR" for 
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     root = tmp_path_factory.mktemp("breach")
     revealed = reveal_once(root / "revealed", LEFT, RIGHT)
-    with revealed.copy(root / "done") as pair:
-        authorise_both(pair, revealed.run_id)
-        assert not exchange(pair, revealed.run_id).errors
-    return Snapshot(root / "done", revealed.run_id, revealed.digest, revealed.now)
+    return revealed.exchanged(root / "done")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pairing import PASSPHRASE, PURPOSE, Company, Pair, contact
 from support.policies import approve, category
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, reveal_once
 
 from mutuals.consent.decision import decide
 from mutuals.errors import ErrorCode, MutualsError
@@ -89,10 +88,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     sends = ({"name": "city", "departments": ("marketing",), "retention_days": 60},)
     root = tmp_path_factory.mktemp("pair")
     made = reveal_once(root / "revealed", left, right, partner_sends=sends)
-    with made.copy(root / "done") as pair:
-        authorise_both(pair, made.run_id)
-        assert not exchange(pair, made.run_id).errors
-    return replace(made, root=root / "done")
+    return made.exchanged(root / "done")
 
 
 @pytest.fixture

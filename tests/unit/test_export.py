@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support.pairing import PASSPHRASE, Company, Pair, contact
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, authorise_both, exchange, exchange_both, reveal_once
 
 from mutuals.canonical import canonical_json
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
@@ -52,8 +52,7 @@ def revealed(snapshot: Snapshot, tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def pair(revealed: Pair, snapshot: Snapshot) -> Pair:
-    authorise_both(revealed, snapshot.run_id)
-    assert not exchange(revealed, snapshot.run_id).errors
+    exchange_both(revealed, snapshot.run_id)
     return revealed
 
 
@@ -274,8 +273,7 @@ def test_content_that_was_not_agreed_is_refused_and_logged(
         return change(outgoing) if outgoing.fields[0].shared.name == "city" else outgoing
 
     monkeypatch.setattr(preview, "build_records", cheat)
-    authorise_both(revealed, snapshot.run_id)
-    assert not exchange(revealed, snapshot.run_id).errors
+    exchange_both(revealed, snapshot.run_id)
     with pytest.raises(PartnerFault) as caught:
         received(revealed.right, snapshot.run_id)
     assert "90000" not in caught.value.message

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.pairing import PASSPHRASE, Company, Pair, contact
 from support.policies import approve, category, policy
-from support.revealed import Snapshot, authorise, exchange, reveal_once
+from support.revealed import Snapshot, authorise, exchange, exchange_both, reveal_once
 
 from mutuals.agreement.active import load_active
 from mutuals.errors import ErrorCode, MutualsError
@@ -69,9 +69,7 @@ def pair(snapshot: Snapshot, tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def done(pair: Pair, snapshot: Snapshot) -> Pair:
-    for company in pair.sides.values():
-        authorise(company, snapshot.run_id)
-    assert not exchange(pair, snapshot.run_id).errors
+    exchange_both(pair, snapshot.run_id)
     return pair
 
 
@@ -100,9 +98,7 @@ def test_a_field_kept_back_is_named_and_not_sent(pair: Pair, snapshot: Snapshot,
     (kept,) = preview.kept_back
     assert "share of category place in version 1 of the policy names nobody" in kept.rule
     assert not any(b"Planted" in record.plaintext for record in preview.outgoing.records)
-    for company in pair.sides.values():
-        authorise(company, snapshot.run_id)
-    assert not exchange(pair, snapshot.run_id).errors
+    exchange_both(pair, snapshot.run_id)
     found = open_received(pair.right.peer, snapshot.run_id, pair.right.keys)
     assert all(values.keys() == {"score"} for _, values in found.rows)
 

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from support.pairing import PASSPHRASE, Company, Pair, contact
 from support.policies import approve, category
-from support.revealed import Snapshot, authorise, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, authorise, exchange, reveal_once
 
 import mutuals_client as mutuals
 from mutuals.identity.acts import verify_act
@@ -49,10 +49,7 @@ def revealed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 @pytest.fixture(scope="module")
 def done(revealed: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     root = tmp_path_factory.mktemp("done")
-    with revealed.copy(root) as pair:
-        authorise_both(pair, revealed.run_id)
-        assert not exchange(pair, revealed.run_id).errors
-    return replace(revealed, root=root)
+    return revealed.exchanged(root)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.pairing import Company, Pair, TestClock, contact, deliver
-from support.revealed import Snapshot, authorise_both, exchange, reveal_once
+from support.revealed import Snapshot, reveal_once
 
 from mutuals.agreement.ending import terminate
 from mutuals.canonical import canonical_json
@@ -45,10 +45,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """The run is revealed and its records exchanged, once for all tests here."""
     root = tmp_path_factory.mktemp("pair")
     made = reveal_once(root / "before", LEFT, RIGHT, **FIELDS)
-    with made.copy(root / "after") as pair:
-        authorise_both(pair, made.run_id)
-        assert not exchange(pair, made.run_id).errors
-    return Snapshot(root / "after", made.run_id, made.digest, made.now)
+    return made.exchanged(root / "after")
 
 
 @pytest.fixture

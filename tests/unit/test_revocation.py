@@ -66,10 +66,7 @@ def revealed(made: Snapshot, tmp_path: Path) -> Iterator[Pair]:
 @pytest.fixture(scope="module")
 def exchanged(made: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     root = tmp_path_factory.mktemp("exchanged")
-    with made.copy(root) as pair:
-        authorise_both(pair, made.run_id)
-        assert not exchange(pair, made.run_id).errors
-    return replace(made, root=root)
+    return made.exchanged(root)
 
 
 @pytest.fixture
