@@ -125,7 +125,7 @@ def _write_field(chance: random.Random, field: _Field) -> bytes:
         return key + varint(value if isinstance(value, int) else len(value))
     content = _write(chance, value) if isinstance(value, list) else value
     if isinstance(content, int):
-        content = content.to_bytes(8, "little")
+        content = (content & 2**64 - 1).to_bytes(8, "little")
     if field.kind == _FIXED64:
         return key + content[:8].ljust(8, b"\0")
     if field.kind == _FIXED32:

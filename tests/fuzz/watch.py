@@ -79,8 +79,8 @@ class _Share:
             self._died(state, code)
         self._total.add(state)
         self._file.close()
-        if code != 0 and self._deaths < MOST_DEATHS and state.seed + 1 < self._stop and state.trying:
-            self._next = state.seed + 1
+        if code != 0 and self._deaths < MOST_DEATHS and state.seed + 1 < self._stop:
+            self._next = max(self._next, state.seed) + 1
             self._start()
             return False
         for left in self._folder.iterdir():

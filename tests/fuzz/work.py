@@ -94,7 +94,10 @@ def main() -> int:
     seen: Counter[str] = Counter()
     for seed in range(options.first, options.first + options.count):
         state.seed, state.trying = seed, 0
-        data = input_of(target, ready, seed)
+        try:
+            data = input_of(target, ready, seed)
+        except Exception as error:
+            raise RuntimeError(f"{target.name}, seed {seed}: the mutation itself failed") from error
         state.trying, state.data = 1, data
         state.write(file)
         signal.setitimer(signal.ITIMER_PROF, 1.5 * CPU_SECONDS)
