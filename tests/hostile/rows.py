@@ -10,6 +10,7 @@ from hostile.rows_exchange import EXCHANGE_ATTACKS
 from hostile.rows_greeting import GREETING_ATTACKS
 from hostile.rows_points import POINT_ATTACKS
 from hostile.rows_relay import RELAY_ATTACKS
+from hostile.rows_resume import RESUME_ATTACKS
 from hostile.rows_reveal import REVEAL_ATTACKS
 from hostile.rows_tags import TAG_ATTACKS
 
@@ -18,6 +19,7 @@ ATTACKS: tuple[Attack, ...] = (
     *POINT_ATTACKS,
     *TAG_ATTACKS,
     *RELAY_ATTACKS,
+    *RESUME_ATTACKS,
     *REVEAL_ATTACKS,
     *EXCHANGE_ATTACKS,
     *AGREEMENT_ATTACKS,

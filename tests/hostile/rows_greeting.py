@@ -237,7 +237,7 @@ BYTES = (
     _raw(
         "points before a greeting",
         "It sends points first.",
-        By("was not an Open", "sent Blinded where it was not due"),
+        By("neither an Open nor a Resume", "sent Blinded where it was not due"),
         lambda cheat: Blinded(0, next(cheat.curve.fresh(2))),
         "1",
     ),
