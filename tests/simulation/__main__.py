@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 BATCH = 25
@@ -54,11 +53,10 @@ def _many(options: argparse.Namespace) -> int:
     total, started = Total(), time.monotonic()
     last = options.first + options.seeds
     batches = [range(start, min(start + BATCH, last)) for start in range(options.first, last, BATCH)]
-    with ProcessPoolExecutor(
-        options.workers, mp_context=get_context("spawn"), max_tasks_per_child=20
-    ) as pool:
-        for done in as_completed([pool.submit(run_batch, batch) for batch in batches]):
-            batch, before = done.result(), total.seeds
+    # Not concurrent.futures, whose workers that are to end after so many tasks may never be followed by others.
+    with get_context("spawn").Pool(options.workers, maxtasksperchild=20) as pool:
+        for batch in pool.imap_unordered(run_batch, batches):
+            before = total.seeds
             total.add(batch)
             for failure in batch.failures:
                 print(failure, flush=True)
