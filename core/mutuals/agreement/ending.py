@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import Field, field_validator
 
 from mutuals.agreement.active import verify_stored
 from mutuals.agreement.acts import (
@@ -30,6 +30,7 @@ from mutuals.agreement.signing import signing_role
 from mutuals.agreement.suspension import living
 from mutuals.agreement.telling import CONCERNED, notify
 from mutuals.identity.acts import sign_act
+from mutuals.models.moment import Moment
 from mutuals.policy.four_eyes import co_sign
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import AgreementRow, PartnerRow
@@ -47,7 +48,7 @@ class Termination(Note):
 
     reason: str = Field(min_length=1, max_length=MAX_REASON)
     cause: bool
-    ends_at: AwareDatetime
+    ends_at: Moment
 
     @field_validator("ends_at")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from mutuals.agreement.acts import MAX_REASON, plain_reason
 from mutuals.agreement.statements import BadStatement, OperatorSignature
@@ -13,6 +13,7 @@ from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
 from mutuals.framing import Context, frame
 from mutuals.identity.text import deceptive_character
 from mutuals.models.card import Hex32
+from mutuals.models.moment import Moment
 
 
 class Rejection(BaseModel):
@@ -23,7 +24,7 @@ class Rejection(BaseModel):
     digest: Hex32
     reason: str = Field(min_length=1, max_length=MAX_REASON)
     operator: OperatorSignature
-    rejected_at: AwareDatetime
+    rejected_at: Moment
 
 
 def make_rejection(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, SigningKey, VerifyKey
@@ -23,6 +23,7 @@ from mutuals.framing import Context, frame
 from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import Agreement, Side
 from mutuals.models.card import Hex32, Line
+from mutuals.models.moment import Moment
 
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
@@ -54,7 +55,7 @@ class Statement(BaseModel):
     public_key: Hex32
     assessment: Hex32 | None = None
     operators: tuple[OperatorSignature, ...] = Field(min_length=1, max_length=20)
-    signed_at: AwareDatetime
+    signed_at: Moment
 
 
 class BadStatement(ValueError):

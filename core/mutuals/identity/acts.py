@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.signing import BadSignature, VerifyKey
 from mutuals.framing import Context, frame
 from mutuals.identity.operators import OperatorKeys
 from mutuals.models.card import Hex32, Line
+from mutuals.models.moment import Moment
 
 
 class Act(BaseModel):
@@ -37,7 +38,7 @@ class Act(BaseModel):
     roles: tuple[Line, ...]
     department: str
     public_key: Hex32
-    at: AwareDatetime
+    at: Moment
 
 
 @dataclass(frozen=True)

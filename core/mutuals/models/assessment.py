@@ -10,10 +10,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mutuals.models.agreement import Side, Slug
 from mutuals.models.card import Hex32, Line, Paragraph
+from mutuals.models.moment import Moment
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -160,7 +161,7 @@ class Assessment(_Part):
     risks: tuple[Risk, ...] = ()
     measures: tuple[Paragraph, ...] = ()
     findings: tuple[Finding, ...] = ()
-    made_at: AwareDatetime
+    made_at: Moment
 
     @property
     def open(self) -> tuple[Finding, ...]:

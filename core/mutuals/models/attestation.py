@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mutuals.models.agreement import Slug
 from mutuals.models.breach import BreachId
 from mutuals.models.card import Hex32
+from mutuals.models.moment import Moment
 
 MAX_STATEMENT = 2000
 
@@ -24,8 +25,8 @@ class Attestation(BaseModel):
 
     format: Literal["mutuals/v1/attestation"] = "mutuals/v1/attestation"
     agreement: Hex32
-    period_from: AwareDatetime
-    period_until: AwareDatetime
+    period_from: Moment
+    period_until: Moment
     used_as_agreed: Literal[True] = True
     departments: tuple[Slug, ...] = Field(default=(), max_length=100)
     exports: int = Field(ge=0, le=2**31)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mutuals.models.card import Hex32, Line
+from mutuals.models.moment import Moment
 
 MAX_TEXT = 2000
 MAX_UPDATES = 100
@@ -59,8 +60,8 @@ class BreachFacts(_Part):
     breach_id: BreachId
     what: Said
     kinds: tuple[BreachKind, ...] = Field(min_length=1, max_length=3)
-    aware_at: AwareDatetime
-    began_at: AwareDatetime | None = None
+    aware_at: Moment
+    began_at: Moment | None = None
     whose: tuple[Whose, ...] = Field(min_length=1, max_length=2)
     agreements: tuple[Hex32, ...] = Field(min_length=1, max_length=MAX_AGREEMENTS)
     runs: tuple[RunId, ...] = Field(default=(), max_length=MAX_RUNS)
@@ -86,7 +87,7 @@ class BreachUpdate(_Part):
     """Something that became known or was done, in the words of an operator."""
 
     revision: int = Field(ge=1, le=MAX_UPDATES + 1)
-    at: AwareDatetime
+    at: Moment
     operator: Line
     text: Said
 
@@ -97,7 +98,7 @@ class Told(_Part):
     partner: Hex32
     kind: Literal["breach-notice", "breach-update", "breach-closed"]
     document: Hex32
-    due_at: AwareDatetime
+    due_at: Moment
 
 
 class Halt(_Part):
@@ -119,7 +120,7 @@ class RunCount(_Part):
 class Duty(_Part):
     """Whether people were told: when, or why not. Both are empty while that is undecided."""
 
-    told_at: AwareDatetime | None = None
+    told_at: Moment | None = None
     why_not: Text = ""
 
     @property
@@ -137,7 +138,7 @@ class Breach(BreachFacts):
 
     format: Literal["mutuals/v1/breach"] = "mutuals/v1/breach"
     operator: Line
-    recorded_at: AwareDatetime
+    recorded_at: Moment
     revision: int = Field(default=0, ge=0, le=MAX_UPDATES + 1)
     state: BreachState = BreachState.OPEN
     updates: tuple[BreachUpdate, ...] = Field(default=(), max_length=MAX_UPDATES + 1)

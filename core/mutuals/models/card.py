@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from mutuals.models.moment import within_calendar
 
 Line = Annotated[
     str,
@@ -46,7 +48,7 @@ class Card(BaseModel):
     log_key: Hex32
     tls_certificate: Annotated[str, StringConstraints(max_length=8000)]
     serial: int = Field(ge=1, le=2**31)
-    issued_at: datetime
+    issued_at: Annotated[datetime, AfterValidator(within_calendar)]
 
 
 class SignedCard(BaseModel):

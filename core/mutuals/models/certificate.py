@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mutuals.models.agreement import Side
 from mutuals.models.card import Hex32, Line, Paragraph
+from mutuals.models.moment import Moment
 
 MAX_EXPORTS = 500
 """So many exports are named in a certificate; all are counted."""
@@ -39,7 +40,7 @@ class ExportedFile(_Part):
     operator: Line
     rows: Count
     fields: tuple[Line, ...] = Field(max_length=100)
-    at: AwareDatetime
+    at: Moment
 
 
 class Certificate(_Part):
@@ -58,7 +59,7 @@ class Certificate(_Part):
     side: Side
     organisation: Line
     fingerprint: Hex32
-    ended_at: AwareDatetime
+    ended_at: Moment
     ended_by: Literal["expiry", "own termination", "partner's termination"]
     operator: Line | None
     triggered_by: Literal["server", "command"]
@@ -71,7 +72,7 @@ class Certificate(_Part):
     exports: tuple[ExportedFile, ...] = Field(max_length=MAX_EXPORTS)
     exports_in_all: Count
     statement: Paragraph
-    certified_at: AwareDatetime
+    certified_at: Moment
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

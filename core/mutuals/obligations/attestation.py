@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mutuals.agreement.active import find_agreement, verify_stored
 from mutuals.agreement.acts import fault, partners_agreement
@@ -30,6 +30,7 @@ from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import Agreement, AgreementState, Side
 from mutuals.models.attestation import Attestation
 from mutuals.models.breach import Breach
+from mutuals.models.moment import Moment
 from mutuals.obligations.breach_record import parse_breach, require_operator
 from mutuals.obligations.breach_text import names_somebody, plain_text
 from mutuals.signed_documents import enqueue, sign_document
@@ -285,7 +286,7 @@ def _start(tx: Transaction, chain: list[AgreementRow]) -> datetime:
 
 
 class _SignedAt(BaseModel):
-    signed_at: AwareDatetime
+    signed_at: Moment
 
 
 def _signed_at(statement: bytes) -> datetime:

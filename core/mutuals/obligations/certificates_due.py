@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from mutuals.agreement.active import verify_stored
 from mutuals.agreement.acts import fault, partners_agreement
@@ -21,6 +21,7 @@ from mutuals.agreement.telling import CONCERNED, notify
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import MutualsError
 from mutuals.models.card import Hex32
+from mutuals.models.moment import Moment
 from mutuals.obligations.certificates import certificate_of, check_over, ended_chains, whole_seconds
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import AgreementRow, PartnerRow
@@ -53,8 +54,8 @@ class Reminder(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: Hex32
-    due_at: AwareDatetime
-    asked_at: AwareDatetime
+    due_at: Moment
+    asked_at: Moment
 
 
 def overdue_certificates(tx: Transaction, now: datetime) -> list[OverdueCertificate]:

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Literal, Self, TypeVar, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.errors import ErrorCode, PartnerFault
 from mutuals.framing import Context, digest
 from mutuals.models.card import Hex32
+from mutuals.models.moment import Moment
 
 REVOCATION = "revocation"
 REVOCATION_DONE = "revocation-done"
@@ -41,7 +42,7 @@ class Revocation(BaseModel):
     sid: Hex32
     ranks: tuple[_Rank, ...] = Field(min_length=1, max_length=MAX_RANKS)
     reason: Reason
-    at: AwareDatetime
+    at: Moment
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
