@@ -38,6 +38,7 @@ from mutuals.obligations.revocation import (
     receive_revocation_done,
 )
 from mutuals.protocol.messages import Document, Receipt
+from mutuals.rotation import CARD, receive_card
 from mutuals.runs.ended import RUN_ENDED, receive_run_ended
 from mutuals.runs.ending import take_termination
 from mutuals.runs.signing import take_acceptance
@@ -80,6 +81,7 @@ HANDLERS: dict[str, Handler] = {
     REVOCATION_DONE: receive_revocation_done,
     CERTIFICATE: receive_certificate,
     REMINDER: receive_reminder,
+    CARD: receive_card,
 }
 """What is done with each kind of document. A handler raises PartnerFault where the document must be refused."""
 

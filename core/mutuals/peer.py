@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,7 @@ from mutuals.crypto.signing import SigningKey
 from mutuals.crypto.tls import key_pin
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.cards import fingerprint_of, parse_card, tls_pin
+from mutuals.identity.earlier import EarlierPair, load_earlier
 from mutuals.identity.files import check_private
 from mutuals.identity.home import Config, Home, load_config
 from mutuals.identity.modes import Mended, examine
@@ -30,13 +32,15 @@ if TYPE_CHECKING:
     from mutuals.store.database import Store
 
 _logger = logging.getLogger(__name__)
+_ATTEMPTS = 3
 
 
 class Peer:
     """One company's installation, open. ``fingerprint`` is 32 bytes; TLS key and certificate are PEM bytes.
 
     ``mended`` are the files that were too open and are closed now; the operator was told. The store is opened when it
-    is first asked for. Close a peer after use, or use it as a context manager.
+    is first asked for. ``earlier`` are the TLS keys that are still good besides, while a rotation is under way. Close a
+    peer after use, or use it as a context manager.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Peer:
         log_key: SigningKey,
         card: SignedCard,
         tls_key: bytes,
+        earlier: tuple[EarlierPair, ...] = (),
         clock: Clock,
         mended: tuple[Mended, ...] = (),
     ) -> None:
@@ -57,6 +62,7 @@ class Peer:
         self.log_key = log_key
         self.card = card
         self.tls_key = tls_key
+        self.earlier = earlier
         self.clock = clock
         self.mended = mended
         self.fingerprint = signing_key.public.fingerprint
@@ -72,21 +78,15 @@ class Peer:
         for one in mended:
             _logger.warning("%s", one.sentence)
         signing_key, log_key = _ed25519(home.signing_key), _ed25519(home.log_key)
-        try:
-            card = parse_card(_read(home.card))
-        except MutualsError as error:
-            raise _damaged(home.card, "is not this peer's card any more") from error
-        if fingerprint_of(card.card) != signing_key.public.fingerprint:
-            raise _damaged(home.card, "was made with another signing key")
-        if card.card.log_key != log_key.public.raw.hex():
-            raise _damaged(home.card, "was made with another log key")
+        card, tls_key = _card_and_key(home, signing_key, log_key)
         return cls(
             home,
             config=config,
             signing_key=signing_key,
             log_key=log_key,
             card=card,
-            tls_key=_tls_key(home, card),
+            tls_key=tls_key,
+            earlier=load_earlier(home, card.card, clock()),
             clock=clock,
             mended=mended,
         )
@@ -182,8 +182,25 @@ def _ed25519(path: Path) -> SigningKey:
         raise _damaged(path, "holds no Ed25519 key") from error
 
 
-def _tls_key(home: Home, card: SignedCard) -> bytes:
-    """The key of the card's certificate; finishes a renewal cut short after the card was replaced."""
+def _card_and_key(home: Home, signing_key: SigningKey, log_key: SigningKey) -> tuple[SignedCard, bytes]:
+    """The card and the TLS key of its certificate, read again where a renewal came in between."""
+    for _ in range(_ATTEMPTS):
+        try:
+            card = parse_card(_read(home.card))
+        except MutualsError as error:
+            raise _damaged(home.card, "is not this peer's card any more") from error
+        if fingerprint_of(card.card) != signing_key.public.fingerprint:
+            raise _damaged(home.card, "was made with another signing key")
+        if card.card.log_key != log_key.public.raw.hex():
+            raise _damaged(home.card, "was made with another log key")
+        key = _tls_key(home, card)
+        if key is not None:
+            return card, key
+    raise _damaged(home.tls_key, "does not hold the key of the certificate on the card")
+
+
+def _tls_key(home: Home, card: SignedCard) -> bytes | None:
+    """The key of the card's certificate, if it is there; finishes a renewal cut short after the card was replaced."""
     wanted = tls_pin(card.card.tls_certificate)
     for path in (home.tls_key, home.next_tls_key):
         try:
@@ -193,9 +210,10 @@ def _tls_key(home: Home, card: SignedCard) -> bytes:
         except (OSError, ValueError):
             continue
         if path == home.next_tls_key:
-            os.replace(path, home.tls_key)
+            with suppress(FileNotFoundError):  # another process has finished it just now
+                os.replace(path, home.tls_key)
         return key
-    raise _damaged(home.tls_key, "does not hold the key of the certificate on the card")
+    return None
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Keeping retention while the server runs, by a timer of its own and without anybody's passphrase.
+"""Keeping retention, and the TLS certificate good, while the server runs: by a timer, without anybody's passphrase.
 
     housekeeping = Housekeeping(peer, log)
     housekeeping.start()       # at once, then every so many minutes as configured
@@ -11,10 +11,12 @@ Whatever fails is logged and tried again; it never takes the server down.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from mutuals.obligations.retention import RetentionReport, keep_retention
 from mutuals.peer import Peer
+from mutuals.rotation import keep_rotation
 from mutuals_server.log import ServerLog, describe
 
 STOP_SECONDS = 5.0
@@ -22,9 +24,18 @@ STOP_SECONDS = 5.0
 
 
 class Housekeeping:
-    """One thread; ``interval`` is the time between two rounds, by default the configured one."""
+    """One thread; ``interval`` is the time between two rounds, by default the configured one. ``after`` is called after
+    every round.
+    """
 
-    def __init__(self, peer: Peer, log: ServerLog, interval: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        log: ServerLog,
+        interval: timedelta | None = None,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._after = after
         self._peer = peer
         self._log = log
         self._seconds = (interval or timedelta(minutes=peer.config.housekeeping_minutes)).total_seconds()
@@ -50,7 +61,8 @@ class Housekeeping:
     def _work(self) -> None:
         while not self._stopping:
             self._round()
-            self._woken.wait(self._seconds)
+            due = self._keep_certificate()
+            self._woken.wait(self._seconds if due is None else min(self._seconds, due))
             self._woken.clear()
 
     def _round(self) -> None:
@@ -60,6 +72,22 @@ class Housekeeping:
             self._log.event("retention_failed", **describe(error))
         else:
             self._tell(report)
+            if not report.problems:
+                self._log.quiet_event("housekeeping")
+
+    def _keep_certificate(self) -> float | None:
+        """What is due of the own and the partners' certificates; in how many seconds the next of it is."""
+        try:
+            kept = keep_rotation(self._peer)
+            self._after()
+        except Exception as error:  # as above
+            self._log.event("card_failed", **describe(error))
+            return None
+        if kept.renewed is not None:
+            self._log.event("card_renewed", serial=kept.renewed.card.serial)
+        if kept.destroyed:
+            self._log.event("card_retired")
+        return None if kept.due is None else max(1.0, (kept.due - self._peer.clock()).total_seconds())
 
     def _tell(self, report: RetentionReport) -> None:
         for gone in report.destroyed:

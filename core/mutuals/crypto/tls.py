@@ -6,8 +6,10 @@
 
 The certificate is its own trust root and nobody else's: it is no CA, so that a partner whose certificate is
 trusted cannot issue others. Its subject is the same for every peer, because a server may send the subjects of
-all roots it trusts to whoever connects, and who a company's partners are is nobody's business. The name a
-client checks is in the subject alternative name and derives from the signing key's fingerprint.
+all roots it trusts to whoever connects, and who a company's partners are is nobody's business. The names are in
+the subject alternative name: one derives from the signing key's fingerprint, the other from the TLS key as well. A
+client asks for the second, so that a server in the middle of a rotation shows everybody the certificate of the card
+that they have (docs/adr/0016-rotation.md).
 """
 
 from __future__ import annotations
@@ -40,6 +42,23 @@ def tls_server_name(fingerprint: bytes) -> str:
     return f"{fingerprint[:16].hex()}.peer.mutuals.invalid"
 
 
+def certificate_name(fingerprint: bytes, pin: bytes) -> str:
+    """The DNS name that one TLS key (its pin, 32 bytes) of that peer has and no other: 128 bits of each, in hex."""
+    if len(pin) != 32:
+        raise ValueError("a pin has 32 bytes")
+    return f"{pin[:16].hex()}.{tls_server_name(fingerprint)}"
+
+
+def name_to_ask_for(certificate_pem: bytes, fingerprint: bytes) -> str:
+    """The name under which a server shows this certificate: the one of its key, where it has one.
+
+    Certificates of before there were rotations have the name of the peer alone. Raises BadCertificate.
+    """
+    certificate = _load_certificate(certificate_pem)
+    own = certificate_name(fingerprint, _pin(certificate.public_key()))
+    return own if x509.DNSName(own) in _names(certificate) else tls_server_name(fingerprint)
+
+
 def generate_tls_key() -> bytes:
     """A fresh P-256 key as unencrypted PKCS#8 PEM, for a file that only its owner can read."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -58,6 +77,7 @@ def issue_certificate(key_pem: bytes, fingerprint: bytes, now: datetime) -> byte
     key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
     start = now.astimezone(UTC).replace(microsecond=0) - BACKDATED_BY
+    names = (tls_server_name(fingerprint), certificate_name(fingerprint, _pin(key.public_key())))
     usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = (
         x509.CertificateBuilder()
@@ -70,9 +90,7 @@ def issue_certificate(key_pem: bytes, fingerprint: bytes, now: datetime) -> byte
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_DIGITAL_SIGNATURE_ONLY, critical=True)
         .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(tls_server_name(fingerprint))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(key_id, critical=False)
         .add_extension(authority, critical=False)
         .sign(key, hashes.SHA256())
@@ -98,8 +116,8 @@ def valid_until(certificate_pem: bytes) -> datetime:
 def check_certificate(certificate_pem: bytes, fingerprint: bytes, now: datetime | None = None) -> None:
     """Check that a stranger's certificate may be trusted as the one of the peer with this fingerprint.
 
-    Exactly one PEM certificate, P-256, signed by its own key, not a CA, its only name the one of
-    ``fingerprint`` and, where ``now`` (aware) is given, valid at that time. Raises BadCertificate.
+    Exactly one PEM certificate, P-256, signed by its own key, not a CA, its names those of ``fingerprint`` and of
+    its key, or the first alone, and, where ``now`` (aware) is given, valid at that time. Raises BadCertificate.
     """
     certificate = _load_certificate(certificate_pem)
     public = certificate.public_key()
@@ -110,13 +128,17 @@ def check_certificate(certificate_pem: bytes, fingerprint: bytes, now: datetime 
     except Exception as error:  # the library raises several kinds for a signature that does not fit
         raise BadCertificate("its TLS certificate is not signed by its own key") from error
     try:
-        names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        names = _names(certificate)
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except Exception as error:  # likewise for extensions that are missing, doubled or malformed
         raise BadCertificate("its TLS certificate lacks a name or basic constraints") from error
     if basic.ca:
         raise BadCertificate("its TLS certificate is a certificate authority's")
-    if names != [x509.DNSName(tls_server_name(fingerprint))]:
+    wanted = [
+        x509.DNSName(name)
+        for name in (tls_server_name(fingerprint), certificate_name(fingerprint, _pin(public)))
+    ]
+    if names not in (wanted, wanted[:1]):
         raise BadCertificate("its TLS certificate was made for another peer")
     if now is not None:
         if now > certificate.not_valid_after_utc:
@@ -159,6 +181,10 @@ def _load_certificate(certificate_pem: bytes) -> x509.Certificate:
         # Another PEM reader may find certificates under labels or in text that this one passes over.
         raise BadCertificate("its TLS certificate has something else around it")
     return certificates[0]
+
+
+def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
 
 
 def _pin(public: object) -> bytes:

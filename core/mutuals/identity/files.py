@@ -89,6 +89,29 @@ def remove_if_possible(path: Path) -> None:
         _logger.warning("%s could not be removed: %s.", path, os.strerror(error.errno or 0))
 
 
+def destroy(path: Path) -> None:
+    """Overwrite a file with random bytes and remove it, which ends it on disks that write in place; idempotent.
+
+    Raises OSError.
+    """
+    if overwrite(path):
+        path.unlink(missing_ok=True)
+        sync_directory(path.parent)
+
+
+def overwrite(path: Path) -> bool:
+    """Put random bytes in place of those of a file; whether there is one. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return False
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(secrets.token_bytes(os.fstat(descriptor).st_size))
+        stream.flush()
+        os.fsync(stream.fileno())
+    return True
+
+
 def check_private(path: Path) -> None:
     """Refuse what other users could read. Raises MutualsError (LOCAL); does nothing off POSIX."""
     if os.name != "posix" or not path.exists():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,7 @@ from mutuals.identity.accountability import wrap_accountability
 from mutuals.identity.appointment import INITIALISED, appointment_facts
 from mutuals.identity.cards import card_bytes, issue_card
 from mutuals.identity.config_text import config_toml
+from mutuals.identity.earlier import EarlierPair, keep_earlier
 from mutuals.identity.files import make_private_directory, writable, write_private
 from mutuals.identity.home import SUPPRESSION_KEY_BYTES, Config, Home
 from mutuals.identity.operators import FIRST_OPERATOR_ROLES, create_operator
@@ -92,12 +93,19 @@ def check_vacant(home: Home) -> None:
 
 
 def renew_card(
-    home: Home, config: Config, *, signing_key: SigningKey, previous: SignedCard, now: datetime
+    home: Home,
+    config: Config,
+    *,
+    signing_key: SigningKey,
+    previous: SignedCard,
+    now: datetime,
+    earlier: Iterable[EarlierPair] = (),
 ) -> SignedCard:
     """A new TLS key, certificate and card with the next serial, saying what ``config`` says; the other keys stay.
 
-    ``card.json`` is replaced in one step and decides which TLS key counts, so that a renewal cut short leaves
-    either the old identity or the new one. Raises MutualsError (LOCAL) where the home cannot be written.
+    ``earlier`` are the TLS keys that stay good for a while. ``card.json`` is replaced in one step and decides which TLS
+    key counts, so that a renewal cut short leaves either the old identity or the new one. Raises MutualsError (LOCAL)
+    where the home cannot be written.
     """
     key = generate_tls_key()
     certificate = issue_certificate(key, signing_key.public.fingerprint, now)
@@ -105,9 +113,25 @@ def renew_card(
     signed = issue_card(config, signing_key, log_key, certificate, previous.card.serial + 1, now)
     with writable(home.root):
         write_private(home.next_tls_key, key)
+        keep_earlier(home, earlier)
         write_private(home.card, card_bytes(signed))
         with suppress(FileNotFoundError):  # a server that opened the home just now has finished it
             os.replace(home.next_tls_key, home.tls_key)
+    return signed
+
+
+def reissue_card(
+    home: Home, config: Config, *, signing_key: SigningKey, previous: SignedCard, now: datetime
+) -> SignedCard:
+    """A card with the next serial and the same certificate, saying what ``config`` says.
+
+    Raises MutualsError (LOCAL) where the home cannot be written.
+    """
+    log_key = VerifyKey(bytes.fromhex(previous.card.log_key))
+    certificate = previous.card.tls_certificate.encode()
+    signed = issue_card(config, signing_key, log_key, certificate, previous.card.serial + 1, now)
+    with writable(home.root):
+        write_private(home.card, card_bytes(signed))
     return signed
 
 

@@ -14,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from mutuals.crypto.signing import VerifyKey
 from mutuals.errors import ErrorCode, MutualsError
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from mutuals.store.database import Transaction
 
 _MIN_FINGERPRINT_PREFIX = 4
+
+
+class _PreviousColumns(TypedDict):
+    previous_certificate: str | None
+    previous_pin: bytes | None
+    previous_until: datetime | None
 
 
 class CardChange(StrEnum):
@@ -110,8 +116,14 @@ def review_card(tx: Transaction, data: bytes, *, own: Card, now: datetime) -> Pa
     return _against_known(review, known)
 
 
-def add_partner(tx: Transaction, review: PartnerReview, now: datetime) -> PartnerRow:
-    """Store the reviewed card and log it; the row. Only after the confirmation that ``review`` needs."""
+def add_partner(
+    tx: Transaction, review: PartnerReview, now: datetime, *, overlap_until: datetime | None = None
+) -> PartnerRow:
+    """Store the reviewed card and log it; the row. Only after the confirmation that ``review`` needs.
+
+    Where the card renews one, the certificate of that one stays good until ``overlap_until`` (aware); without, it is
+    refused from now on.
+    """
     known = tx.partners.get(review.fingerprint)
     keep_date = known is not None and known.removed_at is None
     row = PartnerRow(
@@ -122,6 +134,7 @@ def add_partner(tx: Transaction, review: PartnerReview, now: datetime) -> Partne
         pin=review.pin,
         added_at=known.added_at if known is not None and keep_date else now,
         removed_at=None,
+        **_previous(review, known, overlap_until),
     )
     if review.change is CardChange.UNCHANGED:
         return row
@@ -129,6 +142,24 @@ def add_partner(tx: Transaction, review: PartnerReview, now: datetime) -> Partne
     event = "partner.renewed" if review.change is CardChange.RENEWAL else "partner.added"
     tx.log.append(None, event, {"partner": row.fingerprint, "serial": row.serial}, now)
     return row
+
+
+def good_certificates(row: PartnerRow, now: datetime) -> tuple[str, ...]:
+    """The certificates (PEM) that a partner may show at ``now`` (aware): that of its card, and of the one before.
+
+    Raises PEER_IDENTITY where the stored card was tampered with.
+    """
+    current = partner_card(row).tls_certificate
+    if row.previous_certificate is None or row.previous_until is None or row.previous_until <= now:
+        return (current,)
+    return current, row.previous_certificate
+
+
+def forget_previous(tx: Transaction, now: datetime) -> None:
+    """Drop the certificates of cards before whose time is over at ``now`` (aware); they are refused already."""
+    for row in tx.partners.list(include_removed=True):
+        if row.previous_until is not None and row.previous_until <= now:
+            tx.partners.put(replace(row, previous_certificate=None, previous_pin=None, previous_until=None))
 
 
 def remove_partner(tx: Transaction, row: PartnerRow, now: datetime) -> PartnerRow:
@@ -212,10 +243,31 @@ def _against_known(review: PartnerReview, known: PartnerRow) -> PartnerReview:
     return replace(review, change=change, previous=previous.card)
 
 
+def _previous(
+    review: PartnerReview, known: PartnerRow | None, overlap_until: datetime | None
+) -> _PreviousColumns:
+    """What the row keeps of the card before. A card with the same certificate leaves that as it is."""
+    if known is None or review.change is not CardChange.RENEWAL or review.previous is None:
+        return _PreviousColumns(previous_certificate=None, previous_pin=None, previous_until=None)
+    if review.previous.tls_certificate == review.card.card.tls_certificate:
+        return _PreviousColumns(
+            previous_certificate=known.previous_certificate,
+            previous_pin=known.previous_pin,
+            previous_until=known.previous_until,
+        )
+    if overlap_until is None:
+        return _PreviousColumns(previous_certificate=None, previous_pin=None, previous_until=None)
+    return _PreviousColumns(
+        previous_certificate=review.previous.tls_certificate,
+        previous_pin=known.pin,
+        previous_until=overlap_until,
+    )
+
+
 def _refuse_impostor(card: Card, pin: bytes, others: list[PartnerRow]) -> None:
     """Refuse a card that takes a known partner's name or TLS key under another signing key."""
     for row in others:
-        if row.pin == pin:
+        if pin in (row.pin, row.previous_pin):
             raise MutualsError(
                 ErrorCode.PEER_IDENTITY,
                 f"This card has the TLS key of {row.name} ({row.fingerprint[:8]}), but another signing key.",

@@ -16,7 +16,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from mutuals.identity.files import make_private_directory, sync_directory, writable, write_private
+from mutuals.identity.files import (
+    destroy,
+    make_private_directory,
+    overwrite,
+    sync_directory,
+    writable,
+    write_private,
+)
 from mutuals.peer import Peer
 from mutuals.runs.keys import fitting_share, new_share, rewrap, runs_with_keys
 from mutuals.store.database import Transaction
@@ -57,7 +64,7 @@ def destroy_share(peer: Peer, run_id: str) -> None:
     """
     with writable(peer.home.run_keys):
         for path in (_current(peer, run_id), _next(peer, run_id)):
-            _destroy(path)
+            destroy(path)
 
 
 def rotate_shares(tx: Transaction, peer: Peer, readers: Collection[str]) -> dict[str, int]:
@@ -94,7 +101,7 @@ def settle_shares(peer: Peer) -> int:
             run_id = path.name.removesuffix(_SUFFIX).removesuffix(_NEXT)
             known = path in (_current(peer, run_id), _next(peer, run_id))
             if not known or run_id not in alive:
-                _destroy(path)
+                destroy(path)
                 gone.add(run_id)
             elif path == _next(peer, run_id):
                 _settle(tx, peer, run_id)
@@ -107,30 +114,11 @@ def _settle(tx: Transaction, peer: Peer, run_id: str) -> None:
     current, following = _current(peer, run_id), _next(peer, run_id)
     share = following.read_bytes()
     if run is None or fitting_share(tx, run_id, run.own_receiving_key, (share,)) is None:
-        _destroy(following)
+        destroy(following)
         return
-    _overwrite(current)
+    overwrite(current)
     os.replace(following, current)
     sync_directory(current.parent)
-
-
-def _destroy(path: Path) -> None:
-    if _overwrite(path):
-        path.unlink(missing_ok=True)
-        sync_directory(path.parent)
-
-
-def _overwrite(path: Path) -> bool:
-    """Put random bytes where the share was, which ends it on disks that write in place; whether there was a file."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
-        return False
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(new_share())
-        stream.flush()
-        os.fsync(stream.fileno())
-    return True
 
 
 def _current(peer: Peer, run_id: str) -> Path:

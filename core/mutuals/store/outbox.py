@@ -6,7 +6,7 @@ import builtins
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from mutuals.store.rows import OutboxRow
 from mutuals.store.schema import inbox, outbox
@@ -17,6 +17,7 @@ class Outbox:
     """Documents for partners, by document id (hex)."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._table = RowTable(connection, outbox, OutboxRow)
 
     def enqueue(self, row: OutboxRow) -> None:
@@ -32,6 +33,21 @@ class Outbox:
         """What has not been delivered, to one partner (fingerprint) or to all, in the order it was added."""
         where = () if partner is None else (outbox.c.partner == partner,)
         return self._table.all(*where, outbox.c.delivered_at.is_(None), order=(outbox.c.position,))
+
+    def of_kind(self, kind: str, partner: str) -> builtins.list[OutboxRow]:
+        """All documents of a kind for one partner, delivered or not, in the order they were added."""
+        where = (outbox.c.partner == partner, outbox.c.kind == kind)
+        return self._table.all(*where, order=(outbox.c.position,))
+
+    def waiting(self) -> dict[str, tuple[int, datetime]]:
+        """For each partner (fingerprint) with documents not delivered: how many, and since when the oldest waits."""
+        query = (
+            select(outbox.c.partner, func.count(), func.min(outbox.c.created_at))
+            .where(outbox.c.delivered_at.is_(None))
+            .group_by(outbox.c.partner)
+        )
+        rows = self._connection.execute(query).all()
+        return {partner: (count, oldest) for partner, count, oldest in rows}
 
     def delivered(self, document_id: str, receipt: bytes, at: datetime) -> None:
         """Keep the partner's receipt; the first one stays."""

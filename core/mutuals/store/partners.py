@@ -25,7 +25,7 @@ class Partners:
         Raises PEER_IDENTITY where another partner already uses the TLS key: certificates are public, and a
         copied one must not make two partners indistinguishable on a connection.
         """
-        holder = self.by_pin(row.pin)
+        holder = self.by_pin(row.pin) or self.by_previous_pin(row.pin)
         if row.removed_at is None and holder is not None and holder.fingerprint != row.fingerprint:
             raise MutualsError(
                 ErrorCode.PEER_IDENTITY,
@@ -41,6 +41,10 @@ class Partners:
     def by_pin(self, pin: bytes) -> PartnerRow | None:
         """The partner, unless removed, whose current card carries this TLS public-key pin (32 bytes)."""
         return self._table.one(partners.c.pin == pin, partners.c.removed_at.is_(None))
+
+    def by_previous_pin(self, pin: bytes) -> PartnerRow | None:
+        """The partner, unless removed, whose card before carried this pin; whether that is still good, its row says."""
+        return self._table.one(partners.c.previous_pin == pin, partners.c.removed_at.is_(None))
 
     def find(self, name_or_prefix: str) -> builtins.list[PartnerRow]:
         """Partners meant by what a person typed, by name; several where it is ambiguous.

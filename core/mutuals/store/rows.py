@@ -16,7 +16,10 @@ Act = Literal["reveal", "exchange", "mandate"]
 
 @dataclass(frozen=True)
 class PartnerRow:
-    """A partner; ``signed_card`` as imported, ``pin`` the SHA-256 of the card's TLS public key (32 bytes)."""
+    """A partner; ``signed_card`` as imported, ``pin`` the SHA-256 of the card's TLS public key (32 bytes).
+
+    ``previous_certificate`` (PEM) with its pin is that of the card before, good until ``previous_until`` besides.
+    """
 
     fingerprint: str
     name: str
@@ -25,6 +28,9 @@ class PartnerRow:
     pin: bytes = field(repr=False)
     added_at: datetime
     removed_at: datetime | None = None
+    previous_certificate: str | None = None
+    previous_pin: bytes | None = field(default=None, repr=False)
+    previous_until: datetime | None = None
 
 
 @dataclass(frozen=True)

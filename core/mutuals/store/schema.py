@@ -15,7 +15,7 @@ from mutuals.models.statistics import RunStatistics
 from mutuals.store.columns import Choice, JsonModel, JsonObject, JsonTuple, Moment
 
 # Oldest first, so that opening an up-to-date store needs one look and no Alembic.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 metadata = MetaData(
     naming_convention={
@@ -40,8 +40,8 @@ def _need(name: str, kind: Any = Text, *references: ForeignKey, **options: Any) 
     return Column(name, kind, *references, nullable=False, **options)
 
 
-def _may(name: str, kind: Any = Text) -> Column[Any]:
-    return Column(name, kind, nullable=True)
+def _may(name: str, kind: Any = Text, **options: Any) -> Column[Any]:
+    return Column(name, kind, nullable=True, **options)
 
 
 def _partner() -> ForeignKey:
@@ -72,6 +72,9 @@ partners = Table(
     _need("pin", LargeBinary, index=True),
     _need("added_at", Moment),
     _may("removed_at", Moment),
+    _may("previous_certificate"),
+    _may("previous_pin", LargeBinary, index=True),
+    _may("previous_until", Moment),
 )
 
 operators = Table(

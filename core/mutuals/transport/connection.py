@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -21,10 +22,12 @@ import grpc
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.partners import partner_card
+from mutuals.models.card import Card
 from mutuals.peer import Peer
 from mutuals.protocol.messages import ExchangeMessage, MatchMessage, RevealMessage
+from mutuals.rotation import knows_certificate
 from mutuals.store.rows import PartnerRow
-from mutuals.transport.credentials import channel_credentials, server_name
+from mutuals.transport.credentials import TlsPair, channel_credentials, own_pairs, server_name
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, channel_options
 from mutuals.transport.status import from_rpc_error
 from mutuals.transport.streams import ClientStream
@@ -32,6 +35,9 @@ from mutuals.transport.wire import EXCHANGE, MATCH, PING, REVEAL, SYNC, Method, 
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+PROBE_SECONDS = 10.0
+"""How long a partner may take to say whether it knows a certificate."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,10 @@ class PartnerConnection:
     PEER_IDENTITY where somebody else answers; PartnerFault where what came back is malformed.
     """
 
-    def __init__(self, channel: grpc.Channel, partner: PartnerRow, limits: Limits) -> None:
+    def __init__(self, line: Line, partner: PartnerRow, limits: Limits) -> None:
         self.partner = partner
-        self._channel = channel
+        self._line = line
+        self._channel = line.open()
         self._limits = limits
 
     def ping(self) -> PingReply:
@@ -85,6 +92,13 @@ class PartnerConnection:
     def exchange(self) -> ClientStream[ExchangeMessage, ExchangeMessage]:
         """A stream for the sealed records."""
         return ClientStream(self._channel, EXCHANGE, self.partner.name, self._limits)
+
+    def renew(self) -> None:
+        """Go on under the present certificate where the partner has come to know it; between two calls."""
+        before = self._channel
+        if self._line.changed():
+            self._channel = self._line.open()
+            before.close()
 
     def close(self) -> None:
         """End the connection and whatever still goes over it."""
@@ -130,12 +144,57 @@ def connect(
             f"{partner.name} cannot be called: its card has no endpoint. It has to call you.",
             hint=otherwise or f"Keep “mutuals serve” running, and ask {partner.name} to run: mutuals sync",
         )
-    channel = grpc.secure_channel(
-        card.endpoint,
-        channel_credentials(peer, card),
-        channel_options(server_name(card), local=_is_local(card.endpoint)),
-    )
-    return PartnerConnection(channel, partner, limits)
+    return PartnerConnection(Line(peer, partner, card, card.endpoint), partner, limits)
+
+
+class Line:
+    """How to reach a partner: at which endpoint, and under which of the own certificates."""
+
+    def __init__(self, peer: Peer, partner: PartnerRow, card: Card, endpoint: str) -> None:
+        self._peer = peer
+        self._partner = partner
+        self._card = card
+        self._endpoint = endpoint
+        self._pair: TlsPair | None = None
+
+    def open(self) -> grpc.Channel:
+        """A channel under the certificate that the partner knows.
+
+        During a rotation a partner may have imported the new card by hand, which this side has not heard of: it is
+        asked under the certificate of before, and under the new one where that gets no answer.
+        """
+        with Peer.open(self._peer.home.root, self._peer.clock) as fresh:
+            pairs = own_pairs(fresh)
+            if len(pairs) > 1 and self._known(fresh):
+                pairs = pairs[-1:]
+        answering = (pair for pair in pairs if self._answers(pair)) if len(pairs) > 1 else iter(pairs)
+        self._pair = next(answering, pairs[0])
+        return self._channel(self._pair)
+
+    def changed(self) -> bool:
+        """Whether the partner has come to know the present certificate since the channel was opened."""
+        with Peer.open(self._peer.home.root, self._peer.clock) as fresh:
+            return own_pairs(fresh)[-1] != self._pair and self._known(fresh)
+
+    def _known(self, fresh: Peer) -> bool:
+        with self._peer.store.transaction() as tx:
+            return knows_certificate(tx, fresh, self._partner.fingerprint)
+
+    def _answers(self, pair: TlsPair) -> bool:
+        with closing(self._channel(pair)) as channel:
+            call: Any = channel.unary_unary(PING.path)
+            try:
+                call(PING.request.encode(Ping()), timeout=PROBE_SECONDS)
+            except grpc.RpcError:
+                return False
+            return True
+
+    def _channel(self, pair: TlsPair) -> grpc.Channel:
+        return grpc.secure_channel(
+            self._endpoint,
+            channel_credentials(self._peer, self._card, pair),
+            channel_options(server_name(self._card), local=_is_local(self._endpoint)),
+        )
 
 
 def _is_local(endpoint: str) -> bool:

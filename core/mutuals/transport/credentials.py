@@ -1,21 +1,23 @@
 """Mutual TLS under pinned certificates (DESIGN §4).
 
-Every peer's certificate is its own trust root. A caller trusts the one certificate on the partner's card; the
-server trusts those of all its partners, and looks for changes at each new connection, so that a partner added,
-renewed or removed counts at once. Which partner a call belongs to, and whether it still is one, is decided by
-the server's guard for every call.
+Every peer's certificate is its own trust root. A caller trusts the one certificate on the partner's card, and asks for
+it by name; the server trusts those of all its partners, and looks for changes at each new connection, so that a partner
+added, renewed or removed counts at once. While a rotation is under way, a server shows each caller the certificate that
+it asks for, and a caller shows a partner the one that the partner knows (docs/adr/0016-rotation.md). Which partner a
+call belongs to, and whether it still is one, is decided by the server's guard for every call.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 
 import grpc
 
-from mutuals.crypto.tls import tls_server_name
+from mutuals.crypto.tls import name_to_ask_for
 from mutuals.identity.cards import fingerprint_of
-from mutuals.identity.partners import partner_card
+from mutuals.identity.partners import good_certificates
 from mutuals.models.card import Card
 from mutuals.peer import Peer
 
@@ -23,23 +25,38 @@ REFRESH_SECONDS = 0.2
 """New connections within this time share one look into the store, so that a flood of them costs little."""
 
 
-def channel_credentials(peer: Peer, partner: Card) -> grpc.ChannelCredentials:
-    """Credentials to call ``partner`` and nobody else, as ``peer``."""
+@dataclass(frozen=True)
+class TlsPair:
+    """A TLS key and its certificate (PEM)."""
+
+    key: bytes = field(repr=False)
+    certificate: bytes
+
+
+def own_pairs(peer: Peer) -> tuple[TlsPair, ...]:
+    """What ``peer`` may show: the pairs of before while they are good, oldest first, and last the present one."""
+    earlier = (TlsPair(pair.key.encode(), pair.certificate.encode()) for pair in peer.earlier)
+    return *earlier, TlsPair(peer.tls_key, peer.tls_certificate)
+
+
+def channel_credentials(peer: Peer, partner: Card, pair: TlsPair | None = None) -> grpc.ChannelCredentials:
+    """Credentials to call ``partner`` and nobody else, as ``peer``, who shows ``pair`` or the present one."""
+    shown = pair or own_pairs(peer)[-1]
     return grpc.ssl_channel_credentials(
         root_certificates=partner.tls_certificate.encode(),
-        private_key=peer.tls_key,
-        certificate_chain=peer.tls_certificate,
+        private_key=shown.key,
+        certificate_chain=shown.certificate,
     )
 
 
 def server_name(partner: Card) -> str:
-    """The name in the partner's certificate, whatever host its endpoint has."""
-    return tls_server_name(fingerprint_of(partner))
+    """The name to ask for, which the certificate on the partner's card has, whatever host its endpoint has."""
+    return name_to_ask_for(partner.tls_certificate.encode(), fingerprint_of(partner))
 
 
-def server_credentials(peer: Peer) -> grpc.ServerCredentials:
+def server_credentials(peer: Peer, trust: PartnerTrust | None = None) -> grpc.ServerCredentials:
     """Credentials of the peer's server: its own certificate, and a handshake with its partners alone."""
-    trust = PartnerTrust(peer)
+    trust = trust or PartnerTrust(peer)
     return grpc.dynamic_ssl_server_credentials(
         trust.load(),
         trust.fetch,  # type: ignore[arg-type]  # the stubs do not know that None means “as before”
@@ -54,28 +71,43 @@ class PartnerTrust:
         self._peer = peer
         self._lock = threading.Lock()
         self._loaded_at = 0.0
-        self._loaded: tuple[bytes, bytes, bytes] | None = None
+        self._loaded: tuple[tuple[TlsPair, ...], bytes] | None = None
+        self._card: tuple[int, int] | None = None
+        self._outdated = False
 
     def load(self) -> grpc.ServerCertificateConfiguration:
         """The configuration of this moment. Raises MutualsError where home or store cannot be read."""
         # Before the look, so that a slow one does not stretch the time in which others are spared it.
         self._loaded_at = time.monotonic()
-        key, certificate = self._own()
-        roots = self._roots() or certificate  # gRPC needs one; the guard refuses it, as no partner's
-        self._loaded = (key, certificate, roots)
-        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=roots)
+        self._card = self._card_file()
+        self._outdated = False
+        pairs = self._own()
+        roots = (
+            self._roots() or pairs[-1].certificate
+        )  # gRPC needs one; the guard refuses it, as no partner's
+        self._loaded = (pairs, roots)
+        # gRPC shows the first that has the name which the caller asks for; those of before have only that of their key
+        # and the peer's, by which callers ask whose card has a certificate of before there were rotations.
+        return grpc.ssl_server_certificate_configuration(
+            [(pair.key, pair.certificate) for pair in pairs], root_certificates=roots
+        )
+
+    def look_again(self) -> None:
+        """Have the next connection wait for a look into the store: a card came whose owner may use it at once."""
+        self._outdated = True
 
     def fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """For every new connection: a new configuration, or nothing where it is as before.
 
         Never raises: gRPC would let the handshake go on regardless. Where home or store cannot be read the last
         configuration stays in force; the guard refuses every call then. Connections that come while one is
-        looking do not wait for it.
+        looking do not wait for it, unless a card was renewed: its owner, or who has it, may go by it already.
         """
-        if not self._lock.acquire(blocking=False):
+        renewed = self._outdated or self._card_file() != self._card
+        if not self._lock.acquire(blocking=renewed):
             return None
         try:
-            if time.monotonic() - self._loaded_at < REFRESH_SECONDS:
+            if not renewed and time.monotonic() - self._loaded_at < REFRESH_SECONDS:
                 return None
             before = self._loaded
             configuration = self.load()
@@ -85,12 +117,20 @@ class PartnerTrust:
         finally:
             self._lock.release()
 
-    def _own(self) -> tuple[bytes, bytes]:
-        """The own key and certificate, from the home again: ``mutuals card --renew`` may have replaced them."""
-        now = Peer.open(self._peer.home.root, self._peer.clock)
-        return now.tls_key, now.tls_certificate
+    def _own(self) -> tuple[TlsPair, ...]:
+        """The own keys and certificates, from the home again: ``mutuals card --renew`` may have replaced them."""
+        return own_pairs(Peer.open(self._peer.home.root, self._peer.clock))
+
+    def _card_file(self) -> tuple[int, int] | None:
+        """What changes with every card, and costs next to nothing to ask."""
+        try:
+            found = self._peer.home.card.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _roots(self) -> bytes:
         with self._peer.store.transaction() as tx:
             rows = tx.partners.list()
-        return b"\n".join(partner_card(row).tls_certificate.encode() for row in rows)
+        now = self._peer.clock()
+        return b"\n".join(pem.encode() for row in rows for pem in good_certificates(row, now))

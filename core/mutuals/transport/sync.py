@@ -28,6 +28,7 @@ from mutuals.errors import ErrorCode, MutualsError, PartnerFault
 from mutuals.identity.partners import partner_key
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Document, Receipt
+from mutuals.rotation import CARD
 from mutuals.runs.log_faults import LogFault, open_faults
 from mutuals.store.rows import OutboxRow, PartnerRow
 from mutuals.transport.connection import PartnerConnection
@@ -90,6 +91,8 @@ def sync_partner(peer: Peer, connection: PartnerConnection) -> SyncResult:
         taken.update(document.signature for document in new)
         if heads is not None:
             talk.take(response.heads)
+        if any(row.kind == CARD for row in rows):
+            connection.renew()
         if not receipts and talk.settled and not _next_batch(peer, partner, offered):
             break
     with peer.store.transaction() as tx:
