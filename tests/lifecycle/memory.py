@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from sqlalchemy import BindParameter, ClauseElement, Column, ColumnElement, Connection, Table, create_engine
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import Null
+from sqlalchemy.sql.elements import False_, Null, True_
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.store.database import Store, Transaction
@@ -212,8 +212,8 @@ class _Connection:
                 several: Any = right.value if right.expanding else None
                 shapes.append((id(left), condition.operator, None if several is None else len(several)))
                 given.extend((right.value,) if several is None else several)
-            elif isinstance(right, Null):
-                shapes.append((id(left), condition.operator, "null"))
+            elif isinstance(right, Null | True_ | False_):
+                shapes.append((id(left), condition.operator, type(right)))
             else:
                 return self.execute(build())
         key = (kind, id(what), *shapes, *map(_ordering, order))

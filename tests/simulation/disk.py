@@ -33,6 +33,11 @@ class SimStore(MemoryStore):
     meet: Meet | None = None
     scheduler: Scheduler | None = None
 
+    @property
+    def changes(self) -> int:
+        """How many rows were changed so far."""
+        return self._raw.total_changes
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """As the store's own; it may fail where it begins and where it is committed."""
@@ -44,20 +49,20 @@ class SimStore(MemoryStore):
         task = scheduler.current
         if not task.inside:
             scheduler.wait()
-        before = self._raw.total_changes
+        before = self.changes
         task.inside = True
         task.on_commit.clear()
         try:
             with super().transaction() as tx:
                 meet("begin", "begins a transaction")
                 yield tx
-                if self._raw.total_changes != before:
+                if self.changes != before:
                     meet("commit", "commits")
             for call in task.on_commit:
                 call()
         finally:
             task.inside = False
-        if self._raw.total_changes != before:
+        if self.changes != before:
             meet("committed", "has committed")
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -22,10 +21,6 @@ import lifecycle.world as lifecycle_world
 from lifecycle.world import World
 
 from mutuals import documents
-from mutuals import peer as peers
-from mutuals.audit import heads
-from mutuals.audit import tree as audit_tree
-from mutuals.identity import partners
 from mutuals.models.agreement import Side
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
@@ -53,6 +48,7 @@ from simulation.commands import (
 )
 from simulation.disk import SimStore
 from simulation.faults import Weather
+from simulation.remembered import remembering
 from simulation.schedule import Stuck, Task, Threads
 from simulation.simulated import Simulation
 
@@ -114,7 +110,7 @@ class Play:
             self._deliver_and_clear()
             if self._advance():
                 pass
-            elif any(run.state is RunState.DONE for side in Side for run in simulation.world.runs(side)):
+            elif any(run.state is RunState.DONE for side in Side for run in simulation.runs(side)):
                 break
             else:  # in fair weather a run is possible, whatever was before
                 simulation.do(Side.PROPOSER, "match", match(self._digest))
@@ -148,7 +144,7 @@ class Play:
                 waiting = tx.outbox.pending()
             if waiting:
                 simulation.do(side, "sync", sync)
-            if any(run.state is RunState.HALF_REVEALED for run in simulation.world.runs(side)):
+            if any(run.state is RunState.HALF_REVEALED for run in simulation.runs(side)):
                 simulation.do(side, "clear", clear)
 
     def _start(self, roll: float) -> Task:
@@ -187,7 +183,7 @@ class Play:
         waiting = [
             (side, run)
             for side in Side
-            for run in self._simulation.world.runs(side)
+            for run in self._simulation.runs(side)
             if run.role is Role.INITIATOR and not run.state.final and run.state is not RunState.HALF_REVEALED
         ]
         return max(waiting, key=lambda one: one[1].opened_at, default=None)
@@ -196,7 +192,7 @@ class Play:
         """Go on with every run that waits, as the side that started it; whether there was one."""
         simulation, waited = self._simulation, False
         for side in Side:
-            for run in simulation.world.runs(side):
+            for run in simulation.runs(side):
                 if run.role is not Role.INITIATOR or run.state.final or run.run_id in self._refused:
                     continue
                 waited = True
@@ -270,15 +266,6 @@ def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None
     return found
 
 
-_PURE = ((audit_tree, "parse_note"), (heads, "parse_note"), (peers, "parse_card"), (partners, "parse_card"))
-"""What follows from its arguments alone and takes long, by module and name."""
-
-
-@cache
-def _remembered(module: Any, name: str) -> Any:
-    return lru_cache(4096)(getattr(module, name))
-
-
 @contextmanager
 def _replaced(simulation: Simulation) -> Iterator[None]:
     """What the product uses of the world outside, by what the simulation has in its place."""
@@ -286,6 +273,7 @@ def _replaced(simulation: Simulation) -> Iterator[None]:
     clock = SimpleNamespace(sleep=simulation.sleep, monotonic=lambda: simulation.scheduler.now)
     with ExitStack() as stack:
         enter = stack.enter_context
+        enter(remembering())
         enter(simulation.files.watched())
         counted = {kind: simulation.counted(kind, handler) for kind, handler in documents.HANDLERS.items()}
         enter(patch.dict(documents.HANDLERS, counted))
@@ -300,8 +288,6 @@ def _replaced(simulation: Simulation) -> Iterator[None]:
         enter(patch.object(patience, "random", simulation.chance))
         for user in (match_run, reveal_run):
             enter(patch.object(user, "read_own_set", simulation.own_set(user.read_own_set)))
-        for module, name in _PURE:
-            enter(patch.object(module, name, _remembered(module, name)))
         enter(patch.object(lists, "WORK_SIZE", 3))
         enter(patch.object(matching, "TAGS_PER_MESSAGE", 2))
         enter(patch.object(exchanging, "MAX_RECORDS_PER_ENVELOPE", 3))

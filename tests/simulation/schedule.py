@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from typing import Any
+from typing import Any, ClassVar
 
 STEPS_AT_MOST = 200_000
 """A simulation that takes more will never end."""
@@ -55,8 +55,36 @@ class Task:
         self.quiet = False
         self.on_commit: list[Callable[[], None]] = []
         self.error: BaseException | None = None
-        self.baton = threading.Semaphore(0)
-        self.thread: threading.Thread | None = None
+        self.baton = _no_baton()
+
+
+class _Thread:
+    """A thread that carries out one task after the other, of this simulation and of later ones."""
+
+    idle: ClassVar[list[_Thread]] = []
+
+    def __init__(self) -> None:
+        self.baton = _no_baton()
+        self.work: Callable[[], Task] | None = None
+        """Ends by saying whose turn it is then."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.baton.acquire()
+            work, self.work = self.work, None
+            assert work is not None
+            following = work()
+            del work
+            self.idle.append(self)
+            following.baton.release()
+
+
+def _no_baton() -> threading.Lock:
+    """Held until somebody hands over: a lock is the quickest way from one thread to another."""
+    baton = threading.Lock()
+    baton.acquire()
+    return baton
 
 
 def _always() -> bool:
@@ -96,8 +124,7 @@ class Scheduler:
         """A new task, whose turn will come."""
         task = Task(process, name)
 
-        def run() -> None:
-            task.baton.acquire()
+        def run() -> Task:
             try:
                 if task.process.alive:
                     work()
@@ -107,13 +134,12 @@ class Scheduler:
                 task.error = error
             task.finished = True
             self._tasks.remove(task)
-            following = self._next()
-            self.current = following
-            following.baton.release()
+            self.current = self._next()
+            return self.current
 
-        task.thread = threading.Thread(target=run, name=f"{process.name}: {name}", daemon=True)
+        thread = _Thread.idle.pop() if _Thread.idle else _Thread()
+        thread.work, task.baton = run, thread.baton
         self._tasks.append(task)
-        task.thread.start()
         return task
 
     def wait(self, ready: Callable[[], bool] = _always, seconds: float | None = None) -> bool:

@@ -61,6 +61,9 @@ class Simulation:
         self._servers: dict[Side, Server] = {}
         self._clients: dict[Side, list[Process]] = {side: [] for side in Side}
         self._done: set[tuple[Side, str]] = set()
+        self._runs: dict[Side, tuple[int, list[Run]]] = {}
+        self._looked: dict[Side, int] = {}
+        """How often each store had been changed when its runs were read, and when it was looked at."""
         self._count = 0
         self.scheduler.when_idle.append(lambda: any(line.wake() for line in self.lines))
         for side in Side:
@@ -125,7 +128,10 @@ class Simulation:
         accused = isinstance(error, PartnerFault) or (
             isinstance(error, PartnerRefused) and error.code is ErrorCode.BAD_MESSAGE
         )
-        if accused:
+        late = isinstance(error, MutualsError) and error.code is ErrorCode.CLOCK_SKEW
+        if accused and not (
+            late and self.weather.came["send: clock"]
+        ):  # a greeting may have been under way for long
             self.violations.append(f"{where}: an honest partner is accused: {error}")
         for side, run_id in self.begun:
             if (
@@ -217,10 +223,15 @@ class Simulation:
         if isinstance(message, Blinded | TagCommit | Tags):
             side = self._side(self.scheduler.current.process)
             self.scheduler.current.quiet = True
-            self.begun.update(
-                (side, run.run_id) for run in self.world.runs(side) if run.state is RunState.MATCHING
-            )
+            self.begun.update((side, run.run_id) for run in self.runs(side) if run.state is RunState.MATCHING)
             self.scheduler.current.quiet = False
+
+    def runs(self, side: Side) -> list[Run]:
+        """The runs that a side holds, read again only where its store has changed."""
+        changes = self.store(side).changes
+        if side not in self._runs or self._runs[side][0] != changes:
+            self._runs[side] = (changes, self.world.runs(side))
+        return self._runs[side][1]
 
     def run(self, side: Side, run_id: str) -> Run | None:
         """A run as a side has it."""
@@ -230,9 +241,13 @@ class Simulation:
     def look(self) -> None:
         """What can be checked at any time: whatever is done is complete; which documents there are."""
         for side in Side:
+            changes = self.store(side).changes
+            if self._looked.get(side) == changes:
+                continue
+            self._looked[side] = changes
             with self.store(side).transaction() as tx:
                 self.sent[side].update((row.document_id, None) for row in tx.outbox.pending())
-            for run in self.world.runs(side):
+            for run in self.runs(side):
                 if run.state is RunState.DONE and (side, run.run_id) not in self._done:
                     self._done.add((side, run.run_id))
                     self.records += check_received(self, side, run)
