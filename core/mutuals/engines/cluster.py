@@ -142,6 +142,10 @@ class ClusterPool:
         inner.add_done_callback(lambda done: self._finished(task, done))
         return task.future
 
+    def check(self) -> None:
+        """See ``Pool.check``. Raises as ``start`` does."""
+        self._survey()
+
     def close(self) -> None:
         """Fail what is under way and leave the cluster, which lives on. May be called twice."""
         with self._calling:

@@ -62,6 +62,11 @@ class Pool(Protocol):
         """Run ``perform`` with these arguments somewhere. The future raises what ``perform`` raises, or
         MutualsError (WORKER_DIED) where the worker was lost."""
 
+    def check(self) -> None:
+        """Look whether work could be done now, and replace workers that were lost while nobody needed them.
+
+        May take as long as workers take to start. Raises MutualsError where it could not."""
+
 
 def perform(
     engine: str, operation: Operation, key: bytes, data: bytes, x25519_backend: str | None = None
@@ -115,6 +120,9 @@ class InlinePool:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def check(self) -> None:
+        """See ``Pool.check``."""
 
     def _engine(self, name: str) -> Engine:
         return self._engines.get(name) or get_engine(name)
@@ -200,6 +208,14 @@ class WorkerPool:
         if engine not in self._backends:
             self.start()
         return self._backends.get(engine)
+
+    def check(self) -> None:
+        """See ``Pool.check``."""
+        with self._lock:
+            # An executor says so only to who submits; the attribute is stable since Python 3.2.
+            if getattr(self._executor, "_broken", False):
+                self._executor = None
+        self.start()
 
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers, for `mutuals doctor` and for tests that kill one."""

@@ -45,6 +45,16 @@ class Budgets:
         runs, items = self._connection.execute(query).one()
         return BudgetUsage(int(runs), int(items))
 
+    def usages(self, since: datetime) -> dict[str, BudgetUsage]:
+        """What was charged to each partner (fingerprint) at ``since`` or later; those without a charge are missing."""
+        query = (
+            select(charges.c.partner, func.count(), func.sum(charges.c["items"]))
+            .where(charges.c.at >= since)
+            .group_by(charges.c.partner)
+        )
+        rows = self._connection.execute(query).all()
+        return {partner: BudgetUsage(int(runs), int(items)) for partner, runs, items in rows}
+
     def oldest(self, partner: str, since: datetime) -> datetime | None:
         """When the first of what ``usage`` counts was charged, or nothing."""
         row = self._table.one(charges.c.partner == partner, charges.c.at >= since, order=(charges.c.at,))

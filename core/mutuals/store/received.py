@@ -54,6 +54,10 @@ class Received:
         )
         return [(days, count, first) for days, count, first in self._connection.execute(query)]
 
+    def earliest(self) -> datetime | None:
+        """When the first of all records must go, or nothing where there is none; one look into an index."""
+        return self._connection.execute(select(func.min(received.c.delete_after))).scalar_one()
+
     def expired(self, now: datetime) -> builtins.list[ReceivedRow]:
         """All records whose retention has passed, by run, rank and class."""
         return self._table.all(

@@ -6,10 +6,10 @@ import builtins
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.models.run import Run, RunState
+from mutuals.models.run import Role, Run, RunState
 from mutuals.store.schema import runs
 from mutuals.store.table import RowTable, note_erasure
 
@@ -65,6 +65,12 @@ class Runs:
         if _KEYS & changes.keys():
             note_erasure(self._connection)
         return run
+
+    def tally(self) -> dict[tuple[str, Role, RunState], int]:
+        """How many runs there are, by partner (fingerprint), own role and state."""
+        columns = (runs.c.partner, runs.c.role, runs.c.state)
+        query = select(*columns, func.count()).group_by(*columns)
+        return {(partner, role, state): n for partner, role, state, n in self._connection.execute(query).all()}
 
     def latest_counted(self, agreement: str) -> Run | None:
         """The last run under this agreement (digest) whose overlap was counted."""
