@@ -76,32 +76,45 @@ def match(
             if found is not None:
                 return Matched(found, started=False)
         resumed = interrupted is not None
-        mending: Patience | None = None
+        mending = _Mending(patience)
         while True:
             try:
-                run = _match_once(peer, row, interrupted, count_only, operator, patience, showing)
+                run = _match_once(
+                    peer, row, interrupted, count_only, operator, patience, showing, mending.heard
+                )
                 return Matched(run, started=True, resumed=resumed)
             except MutualsError as error:
                 interrupted = _interrupted(peer, row.digest, count_only)
                 if interrupted is not None:
-                    mending = mending or patience.at_least(LINE_MENDS)
-                    _pause(mending, error, row)
+                    mending.pause(error, row.agreement_id)
                 elif error.code is ErrorCode.BUSY:
                     patience.pause(error)
                 else:  # the partner may have charged the run
                     raise
 
 
-def _pause(patience: Patience, error: MutualsError, row: AgreementRow) -> None:
-    """Wait until the line may hold again. Raises ``error`` where that is not what is wrong, or it takes too long."""
-    try:
-        patience.pause(error, also=(ErrorCode.CANCELLED,))
-    except MutualsError as last:
-        raise type(last)(
-            last.code,
-            last.message,
-            hint=f"What was done is kept for a day. Go on with it: mutuals match {row.agreement_id}",
-        ) from last
+class _Mending:
+    """Patience with a line that breaks, which begins anew whenever the partner was heard in between."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._waiting: Patience | None = None
+
+    def heard(self) -> None:
+        """The partner has said something: the line holds."""
+        self._waiting = None
+
+    def pause(self, error: MutualsError, agreement: str) -> None:
+        """Wait until the line may hold again. Raises ``error`` where something else is wrong, or it takes too long."""
+        self._waiting = self._waiting or self._patience.at_least(LINE_MENDS)
+        try:
+            self._waiting.pause(error, also=(ErrorCode.CANCELLED,))
+        except MutualsError as last:
+            raise type(last)(
+                last.code,
+                last.message,
+                hint=f"What was done is kept for a day. Go on with it: mutuals match {agreement}",
+            ) from last
 
 
 def _interrupted(peer: Peer, digest: str, count_only: bool) -> Run | None:
@@ -135,31 +148,41 @@ def _match_once(
     operator: str,
     patience: Patience,
     showing: Showing,
+    heard: Callable[[], None],
 ) -> Run:
     from mutuals.runs.match import initiate_match
     from mutuals.runs.resume import resume_match
+    from mutuals_client.act_log import noted
     from mutuals_client.calls import partner_connection
 
     run: Run | None = None
     try:
         with (
+            noted(peer, "match", row.partner, interrupted) as act,
             peer.open_pool() as pool,  # before the channel exists: DESIGN §11
             partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
         ):
             active = active_agreement(peer, row.digest)  # the partner's acceptance may just have come
-            with showing() as progress, connection.match() as stream:
-                if interrupted is not None:
-                    run = resume_match(peer, interrupted.run_id, stream, pool, progress=progress)
-                else:
-                    run = initiate_match(
-                        peer,
-                        active.digest,
-                        stream,
-                        pool,
-                        progress=progress,
-                        count_only=count_only,
-                        operator=operator,
-                    )
+            with showing() as progress, connection.match() as line:
+                act.show(progress)
+                stream = act.metered(line)
+                try:
+                    if interrupted is not None:
+                        run = resume_match(peer, interrupted.run_id, stream, pool, progress=act)
+                    else:
+                        run = initiate_match(
+                            peer,
+                            active.digest,
+                            stream,
+                            pool,
+                            progress=act,
+                            count_only=count_only,
+                            operator=operator,
+                            began=act.began,
+                        )
+                finally:
+                    if act.received:
+                        heard()
     except MutualsError as error:
         if run is None or error.code not in (ErrorCode.UNREACHABLE, ErrorCode.CANCELLED):
             raise
@@ -259,6 +282,7 @@ def reveal_authorised(peer: Peer, run: Run, active: ActiveAgreement) -> Authoris
 def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showing: Showing) -> Run:
     from mutuals.errors import PartnerRefused
     from mutuals.runs.reveal import initiate_reveal
+    from mutuals_client.act_log import noted
     from mutuals_client.calls import partner_connection
 
     told = False
@@ -266,11 +290,13 @@ def _call_to_reveal(peer: Peer, run: Run, wait: bool, patience: Patience, showin
         began = time.monotonic()
         try:
             with (
+                noted(peer, "reveal", run.partner, run) as act,
                 partner_connection(peer, run.partner, patience=patience) as connection,
                 showing() as progress,
                 connection.reveal() as stream,
             ):
-                return initiate_reveal(peer, run.run_id, stream, progress=progress)
+                act.show(progress)
+                return initiate_reveal(peer, run.run_id, act.metered(stream), progress=act)
         except MutualsError as error:
             if error.code in (ErrorCode.STALE, ErrorCode.BELOW_THRESHOLD):
                 _tell_partner(peer, run)
@@ -345,17 +371,20 @@ def _call_to_exchange(
     peer: Peer, run: Run, expected: bytes | None, wait: bool, patience: Patience, showing: Showing
 ) -> None:
     from mutuals.runs.exchange import initiate_exchange
+    from mutuals_client.act_log import noted
     from mutuals_client.calls import partner_connection
 
     while True:
         began = time.monotonic()
         try:
             with (
+                noted(peer, "exchange", run.partner, run) as act,
                 partner_connection(peer, run.partner, patience=patience) as connection,
                 showing() as progress,
             ):
+                act.show(progress)
                 with connection.exchange() as stream:
-                    initiate_exchange(peer, run.run_id, stream, expected=expected, progress=progress)
+                    initiate_exchange(peer, run.run_id, act.metered(stream), expected=expected, progress=act)
                 return
         except MutualsError as error:
             if not (wait and error.code is ErrorCode.NOT_AUTHORISED_YET):
