@@ -8,9 +8,11 @@ ARGS   ?=
 # One more than there are cores: some tests wait for processes of their own.
 JOBS   := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 RIVAL  := .venv-secretflow
+TOOLED := $(VENV)/.release-tools
+RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto install clean
+.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -84,10 +86,32 @@ docs: $(STAMP) ## Write docs/cli.md, docs/first-day.md and the help in README an
 proto: $(STAMP) ## Generate core/mutuals/v1 from proto/
 	@$(BIN)/python scripts/generate_proto.py
 
+lock: $(TOOLED) ## Write lock/ anew: every package of a release with the hashes of its files, within constraints.txt
+	@$(BIN)/python scripts/lock.py --write
+
+licences: $(RELEASE)/.installed ## Write docs/licences.md anew from the packages of the lock, and hold it against what is accepted
+	@$(BIN)/python scripts/licences.py --write $(RELEASE)
+
+sbom: $(RELEASE)/.installed ## The parts of a release as CycloneDX JSON, in dist/
+	@$(BIN)/python scripts/release.py sbom
+
+release: $(RELEASE)/.installed ## Wheel built twice and compared, SBOM, sums, in dist/: the part of docs/release.md that a machine can do
+	@$(BIN)/python scripts/lock.py
+	@$(BIN)/python scripts/licences.py
+	@$(BIN)/python scripts/release.py wheel sbom sums
+
+$(RELEASE)/.installed: $(TOOLED) $(wildcard lock/*.txt) pyproject.toml
+	@$(BIN)/python scripts/release.py wheel environment
+	@touch $@
+
+$(TOOLED): $(STAMP) lock/release.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,release]'
+	@touch $@
+
 install: $(STAMP) ## Install into .venv (the other targets do it by themselves)
 
 clean: ## Remove .venv and all caches
-	@rm -rf $(VENV) $(RIVAL) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	@rm -rf $(VENV) $(RIVAL) $(RELEASE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
