@@ -27,7 +27,11 @@ def parse_canonical(data: bytes) -> dict[str, Any]:
         raise ValueError("not JSON") from error
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
-    if _dumps(value) != data:
+    try:
+        written = _dumps(value)
+    except (ValueError, RecursionError):  # whose text may quote what stands there
+        raise ValueError("nothing that has a canonical form") from None
+    if written != data:
         raise ValueError("not in canonical form")
     return value
 

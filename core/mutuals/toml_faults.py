@@ -1,10 +1,16 @@
-"""What is wrong with a file that is not TOML, in the words of somebody who does not know TOML's."""
+"""TOML that people wrote: read in bounded time, and what is wrong with it in the words of somebody new to it."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from typing import Any
 
+MOST_PARTS = 100
+"""So many names may stand in one key, ``a.b.c``: tomllib takes a time with the square of their number."""
+
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_.-]){_PART}(?:\.[ \t]*+{_PART}){{{MOST_PARTS}}}")
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 _WORDS = (
     (r"Illegal character '\\[nr]", "a text in quotation marks is not closed on its line"),
@@ -30,6 +36,17 @@ _WORDS = (
     ),
     (r"Invalid date", "there is no such date"),
 )
+
+
+def toml_values(text: str) -> dict[str, Any]:
+    """What ``text`` says. Raises tomllib.TOMLDecodeError, for which ``toml_fault`` has words.
+
+    Raises ValueError where a number is too long or a key has more than MOST_PARTS parts, and RecursionError where a
+    value is nested too deep.
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError("a key of too many parts")
+    return tomllib.loads(text)
 
 
 def toml_fault(error: tomllib.TOMLDecodeError, text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE = " \t"
@@ -40,6 +41,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text.replace("\r\n", "\n") + "\n"
         self._at = 0
+        self._breaks = [place for place, character in enumerate(self._text) if character == "\n"]
         self._lines: dict[str, int] = {}
         self._blocks: dict[str, int] = {}
 
@@ -57,7 +59,7 @@ class _Scanner:
         return self._text[self._at : self._at + 1]
 
     def _line(self) -> int:
-        return self._text.count("\n", 0, self._at) + 1
+        return bisect_left(self._breaks, self._at) + 1
 
     def _skip(self, characters: str) -> bool:
         """Go past white space and comments; whether something follows."""

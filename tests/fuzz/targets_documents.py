@@ -48,7 +48,7 @@ def _signed(kind: str) -> Mutate:
             with suppress(Exception):  # where it is no longer what could be signed
                 _SIGNS.get(kind, _sign_act)(chance, value, scene)
             if isinstance(value.get("act"), dict):
-                value["act"] = write(chance, value["act"]).decode("utf-8", "surrogatepass")
+                value["act"] = json.dumps(value["act"], sort_keys=True, separators=(",", ":"))
         return number + write(chance, value)
 
     return mutate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fuzz.folder import FOLDER, memory
 from fuzz.target import Target
 from fuzz.work import State, keep, state_file
 
@@ -20,7 +22,7 @@ STALLED_SECONDS = 600.0
 MOST_DEATHS = 20
 """After so many of them a share is given up."""
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -63,7 +65,7 @@ class _Share:
         self._stop = numbers.stop
         self._faults = faults
         self._total = total
-        self._folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_memory()))
+        self._folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory()))
         self._deaths = 0
         self._seen = (-1, 0.0)
         self._start()
@@ -83,15 +85,14 @@ class _Share:
             self._next = max(self._next, state.seed) + 1
             self._start()
             return False
-        for left in self._folder.iterdir():
-            left.unlink()
-        self._folder.rmdir()
+        shutil.rmtree(self._folder, ignore_errors=True)
         return True
 
     def end(self) -> None:
         """Stop it now."""
         self._process.kill()
         self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         path = self._folder / f"{self._deaths}.state"
@@ -108,6 +109,7 @@ class _Share:
                 f"--faults={self._faults}",
             ],
             stderr=path.with_suffix(".err").open("wb"),
+            env={**os.environ, FOLDER: str(self._folder)},
         )
 
     def _died(self, state: State, code: int) -> None:
@@ -150,9 +152,3 @@ def fuzz(target: Target, first: int, count: int, workers: int, faults: Path) -> 
             share.end()
     total.seconds = time.monotonic() - began
     return total
-
-
-def _memory() -> str | None:
-    """A folder in memory, where there is one."""
-    shared = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
-    return str(shared) if shared.is_dir() and os.access(shared, os.W_OK) else None

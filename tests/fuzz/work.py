@@ -8,6 +8,7 @@ time (SIGPROF), which also ends code that never returns to the interpreter; the 
 from __future__ import annotations
 
 import argparse
+import atexit
 import faulthandler
 import gc
 import mmap
@@ -114,7 +115,7 @@ def main() -> int:
             gc.collect()
     state.trying, state.peak = 0, peak_bytes()
     state.write(file)
-    sys.stdout.flush()
+    atexit._run_exitfuncs()
     os._exit(0)  # libraries' threads are not waited for
 
 

@@ -185,9 +185,8 @@ def _say_about_partner(peer: Peer, row: AgreementRow) -> None:
 
 def _drafted_with(tx: Transaction, partner: str | None, text: str) -> Card:
     """The card of the draft's partner: as given, or the only one there is, or the one of the name in the draft."""
-    import tomllib
-
     from mutuals.identity.partners import find_partner, partner_card
+    from mutuals.toml_faults import toml_values
 
     if partner is not None:
         return partner_card(find_partner(tx, partner))
@@ -195,7 +194,7 @@ def _drafted_with(tx: Transaction, partner: str | None, text: str) -> Card:
     if len(cards) == 1:
         return cards[0]
     try:
-        named: Any = tomllib.loads(text)["parties"]["partner"]["organisation"]
+        named: Any = toml_values(text)["parties"]["partner"]["organisation"]
     except (ValueError, KeyError, TypeError, RecursionError):
         named = None
     found = [card for card in cards if card.organisation == named]

@@ -29,7 +29,7 @@ from mutuals.identity.cards import fingerprint_of
 from mutuals.identity.text import deceptive_character
 from mutuals.models.agreement import Agreement
 from mutuals.models.card import Card
-from mutuals.toml_faults import toml_fault
+from mutuals.toml_faults import toml_fault, toml_values
 
 MAX_DRAFT_CHARACTERS = 256 * 1024
 
@@ -88,7 +88,7 @@ def _read_toml(text: str, file: str) -> dict[str, Any]:
     if len(text) > MAX_DRAFT_CHARACTERS:
         raise _unreadable(file, f" is longer than {MAX_DRAFT_CHARACTERS:,} characters", "Shorten its texts.")
     try:
-        return tomllib.loads(text)
+        return toml_values(text)
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(
             file, f", {toml_fault(error, text)}", "Mend that line; the rest may stay."

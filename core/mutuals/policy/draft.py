@@ -18,7 +18,7 @@ from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.text import deceptive_character
 from mutuals.models.policy import Policy
 from mutuals.problems import Problem, explain, key_path, report
-from mutuals.toml_faults import toml_fault
+from mutuals.toml_faults import toml_fault, toml_values
 
 PAGE = "docs/policy.md"
 MAX_CHARACTERS = 256 * 1024
@@ -54,7 +54,7 @@ def _read(text: str, file: str) -> dict[str, Any]:
     if len(text) > MAX_CHARACTERS:
         raise _unreadable(file, f" is longer than {MAX_CHARACTERS:,} characters")
     try:
-        return tomllib.loads(text)
+        return toml_values(text)
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(file, f", {toml_fault(error, text)}") from None
     except (ValueError, RecursionError) as error:

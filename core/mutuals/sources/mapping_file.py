@@ -22,7 +22,7 @@ from mutuals.sources.consent_decision import mapping_of, unsigned
 from mutuals.sources.definition import Delimiter, SourceDefinition
 from mutuals.sources.layouts import BY_NAME
 from mutuals.sources.mapping import ConsentDecision, Heading, SourceMapping
-from mutuals.toml_faults import toml_fault
+from mutuals.toml_faults import toml_fault, toml_values
 
 PAGE = "docs/sources.md#a-mapping-as-a-file"
 _MOST_BYTES = 1 << 20
@@ -133,7 +133,7 @@ def parse_mapping(text: str, file: str = "mapping.toml") -> SavedMapping:
 def _parse(text: str, file: str, kind: type[_Model]) -> _Model:
     keys = f"What each key means: {PAGE}"
     try:
-        values = tomllib.loads(text)
+        values = toml_values(text)
     except tomllib.TOMLDecodeError as error:
         raise input_fault(f"{file}, {toml_fault(error, text)}.", keys) from None
     except (ValueError, RecursionError):
