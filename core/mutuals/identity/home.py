@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.text import deceptive_character, valid_endpoint
 from mutuals.models.card import ContactPerson, Line, Paragraph
+from mutuals.toml_faults import toml_values
 
 SUPPRESSION_KEY_BYTES = 32
 
@@ -234,12 +235,18 @@ def load_config(home: Home) -> Config:
             hint="It belongs to who runs mutuals, and is text in UTF-8; see what is wrong: mutuals doctor",
         ) from error
     try:
-        values = tomllib.loads(text)
+        values = toml_values(text)
     except tomllib.TOMLDecodeError as error:
         raise MutualsError(
             ErrorCode.LOCAL,
             f"{home.config} is not valid TOML: {error}.",
             hint="Correct that line in an editor; docs/operations.md lists the keys.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise MutualsError(
+            ErrorCode.LOCAL,
+            f"{home.config} holds a number that is too long, or a value nested too deep.",
+            hint="Correct that value in an editor; docs/operations.md lists the keys.",
         ) from error
     config = parse_config(values, str(home.config))
     _refuse_password(config, str(home.config))
