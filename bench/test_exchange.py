@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from compare.whole import sign_for_both, write_contacts
 from pytest_benchmark.fixture import BenchmarkFixture
 from support.pairing import Pair, TestClock, make_company
+from support.processes import sign_for_both, write_contacts
 
 from mutuals.models.agreement import Side
 from mutuals.runs.exchange import initiate_exchange, respond_exchange
@@ -63,7 +63,7 @@ def _revealed(folder: Path, pairs: int) -> tuple[Pair, str]:
     left, right = (make_company(folder / name, name, [], clock) for name in ("left", "right"))
     for company in (left, right):
         write_contacts(company, 0, pairs)
-    pair = Pair({Side.PROPOSER: left, Side.PARTNER: right}, sign_for_both(left, right, "x25519"))
+    pair = Pair({Side.PROPOSER: left, Side.PARTNER: right}, sign_for_both(left, right, {"engine": "x25519"}))
     run, _ = pair.match()
     pair.reveal(run.run_id)
     return pair, run.run_id

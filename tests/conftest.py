@@ -33,10 +33,7 @@ def pytest_configure() -> None:
 
         if reason := postgres.missing():
             raise pytest.UsageError(f"{postgres.EVERYWHERE} is set, but there is {reason}.")
-        tests = Path(__file__).parent
-        paths = [str(tests / "support" / "postgres_site"), str(tests), os.environ.get("PYTHONPATH", "")]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        postgres_homes.move_in()
+        postgres_homes.move_in_everywhere()
         postgres_homes.copy_databases_with_homes()
 
 

@@ -9,59 +9,97 @@ Ends with 1 where anything was lost, counted twice or left without a reason.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from support import postgres, postgres_homes
+
+from crashes.forks import Forks
 from crashes.lives import Lives, Tally
 from crashes.world import World, world
 
-LIVES_A_WORLD = 100
-"""A world's agreement permits a thousand runs."""
+LIVES_A_WORLD = 10
+"""After so many a new pair of companies takes over, and a line says how it stands."""
+
+KILLS_AN_ACT = 5
+"""How often each command of a life is killed at most."""
 
 
-def killed(kills: int, seed: int, items: int, seconds: float) -> int:
+def killed(kills: int, seed: int, items: int, fresh: float) -> int:
     """Lives until so many processes were killed; 1 where there is a fault."""
     tally, chance, started = Tally(), random.Random(seed), time.monotonic()
-    while tally.killed < kills and not tally.faults:
-        with tempfile.TemporaryDirectory() as folder, world(Path(folder), items, items // 10) as place:
-            lives = Lives(place, chance, tally, seconds)
+    shared = items // 10
+    print(f"seed {seed}", flush=True)
+    while tally.killed < kills:
+        with (
+            tempfile.TemporaryDirectory(dir=_memory()) as folder,
+            Forks() as forks,
+            world(Path(folder), items, shared, signed=False, workers=1) as place,
+        ):
+            place.forks = forks
+            place.fresh = lambda: chance.random() < fresh
+            place.serve()
+            lives = Lives(place, chance, tally, shared=shared, kills=KILLS_AN_ACT)
             for _ in range(LIVES_A_WORLD):
-                lives.play(kills=3)
-                print(
-                    f"\rlives {tally.lives:,}, killed {tally.killed:,}, taken up again {tally.resumed:,}, "
-                    f"faults {len(tally.faults):,}",
-                    end="",
-                    flush=True,
-                )
-                if tally.killed >= kills or tally.faults:
+                lives.play()
+                if tally.killed >= kills:
                     break
-    print()
-    for what, count in sorted(tally.kills.items()):
-        print(f"{what:>20}  {count:,}")
-    for ended, count in sorted(tally.states.items()):
-        print(f"{ended:>20}  {count:,} runs")
-    for fault in tally.faults:
-        print("fault:", fault)
+        print(_line(tally, started), flush=True)
+        if postgres.everywhere():
+            postgres_homes.drop_what_nobody_needs()
+    _tell(tally)
     print(f"seed {seed}, {(time.monotonic() - started) / 60:.1f} minutes")
     return bool(tally.faults)
+
+
+def _line(tally: Tally, started: float) -> str:
+    cost = sum(os.times()[:4]) / max(tally.killed, 1)
+    return (
+        f"{(time.monotonic() - started) / 60:6.1f} min: {tally.lives:,} lives, {tally.killed:,} killed, "
+        f"{tally.facts:,} acknowledged facts looked for, {tally.resumed:,} runs taken up again, "
+        f"{len(tally.faults):,} faults, {cost:.1f} CPU seconds a kill"
+    )
+
+
+def _tell(tally: Tally) -> None:
+    for title, counts in (("killed", tally.kills), ("runs ended", tally.states), ("refused", tally.said)):
+        print(title)
+        for what, count in sorted(counts.items()):
+            print(f"{count:>8,}  {what}")
 
 
 def interrupted(items: int, times: int, seed: int) -> int:
     """A match of ``items`` a side, undisturbed and with its line cut so often; 1 where that sends over 5 % more."""
     with tempfile.TemporaryDirectory() as folder, world(Path(folder), items, items // 10) as place:
+        place.serve()
         undisturbed = _bytes_of_a_match(place, items, ())
         chance = random.Random(seed)
         cuts = sorted(chance.uniform(0.05, 0.95) for _ in range(times))
         disturbed = _bytes_of_a_match(place, items, [cut * undisturbed for cut in cuts])
         more = disturbed / undisturbed - 1
         print(f"undisturbed {undisturbed:,} bytes; cut {times} times {disturbed:,}: {more:.1%} more")
-        if place.charged(place.left) != 2 or place.charged(place.right) != 2:
+        if any(place.charged(company)[0] != 2 for company in (place.left, place.right)):
             print("fault: the runs were not charged once each")
             return 1
         return more > 0.05
+
+
+def _move_to_postgres() -> None:
+    """Every store a database of a server that the wheel brings, or that ``MUTUALS_TEST_POSTGRES`` names."""
+    os.environ.setdefault(postgres.EVERYWHERE, "1")
+    if reason := postgres.missing():
+        raise SystemExit(f"There is {reason}.")
+    postgres.prepare()
+    postgres_homes.move_in_everywhere()
+
+
+def _memory() -> str | None:
+    """Where the homes lie: in memory, where there is room, since the stores wait for the disk at every commit."""
+    return "/dev/shm" if postgres.room() else None  # noqa: S108 - in a folder of its own, for its owner alone
 
 
 def _bytes_of_a_match(place: World, items: int, cuts: list[float] | tuple[float, ...]) -> int:
@@ -80,20 +118,22 @@ def _bytes_of_a_match(place: World, items: int, cuts: list[float] | tuple[float,
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m crashes", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=1)
     modes = parser.add_subparsers(dest="mode", required=True)
     kill = modes.add_parser("killed", help="kill -9 at random points")
     kill.add_argument("--kills", type=int, default=1000)
+    kill.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     kill.add_argument("--items", type=int, default=3000)
-    kill.add_argument(
-        "--seconds", type=float, default=2.5, help="how long an undisturbed command takes at most"
-    )
+    kill.add_argument("--fresh", type=float, default=0.05, help="the share of processes that are not forked")
+    kill.add_argument("--postgres", action="store_true", help="keep the stores on a real PostgreSQL")
     cut = modes.add_parser("interrupted", help="cut the line of a long match")
     cut.add_argument("--items", type=int, default=1_000_000)
+    cut.add_argument("--seed", type=int, default=1)
     cut.add_argument("--times", type=int, default=5)
     options = parser.parse_args()
     if options.mode == "killed":
-        return killed(options.kills, options.seed, options.items, options.seconds)
+        if options.postgres:
+            _move_to_postgres()
+        return killed(options.kills, options.seed, options.items, options.fresh)
     return interrupted(options.items, options.times, options.seed)
 
 

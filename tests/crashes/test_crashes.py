@@ -18,6 +18,7 @@ BEGUN = 70_000
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world(tmp_path_factory.mktemp("crashes"), ITEMS, 400) as built:
+        built.serve()
         yield built
 
 
@@ -37,7 +38,7 @@ def test_a_match_cut_off_and_killed_on_both_sides_goes_on_and_is_charged_once(pl
     for company in (place.left, place.right):
         (run,) = place.runs(company)
         assert (run.state, run.count) == (RunState.COUNTED, 400)
-        assert place.charged(company) == 1
+        assert place.charged(company)[0] == 1
         assert [path.suffix for path in company.peer.home.spool.iterdir()] == [".spool"]
 
 

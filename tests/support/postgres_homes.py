@@ -1,6 +1,7 @@
 """Every home's store on PostgreSQL: what ``make test-postgres`` puts in place of the default SQLite file.
 
-``move_in`` is called by ``tests/conftest.py``, and by ``postgres_site/sitecustomize.py`` in processes that tests start.
+``move_in_everywhere`` is called by ``tests/conftest.py``, and ``move_in`` by
+``postgres_site/sitecustomize.py`` in processes that tests start.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 _kept: dict[str, Path] = {}
 """Databases this process made, and the folder that must be there for them to be needed."""
+
+
+def move_in_everywhere() -> None:
+    """``move_in``, here and in the processes that this one starts."""
+    tests = Path(__file__).parent.parent
+    paths = [str(tests / "support" / "postgres_site"), str(tests), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    move_in()
 
 
 def move_in() -> None:
