@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mutuals.clock import Clock
-from mutuals.errors import MutualsError, place_of
+from mutuals.errors import ErrorCode, MutualsError, place_of
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5
@@ -94,7 +94,9 @@ def describe(error: BaseException) -> dict[str, str]:
     """What may be logged of an error: code and sentence of ours, type and place of any other."""
     if isinstance(error, MutualsError):
         return {"code": error.code.value, "message": error.message}
-    return {"code": "INTERNAL", "error": type(error).__name__, "at": place_of(error)}
+    if isinstance(error, KeyboardInterrupt):
+        return {"code": ErrorCode.CANCELLED.value, "message": "Stopped by hand."}
+    return {"code": "INTERNAL", "error": type(error).__name__, "place": place_of(error)}
 
 
 def machine_line(now: datetime, event: str, fields: dict[str, Any]) -> str:

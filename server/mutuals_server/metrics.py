@@ -146,7 +146,7 @@ class Metrics:
         )
         for what in _FAULTS.values():
             self._failures.labels(what)
-        for reason in (*REASONS, "identity"):
+        for reason in sorted({*REASONS, "identity"}):
             self._refusals.labels("", reason)
 
     def note(self, event: str, fields: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ class Sampled(Generic[Value]):
             value = self._look()
         except BaseException as error:
             told = describe(error)
-            problem = told.get("message") or f"{told['error']} at {told['at']}"
+            problem = told.get("message") or f"{told['error']} at {told['place']}"
         with self._changed:
             self._looking = False
             self._looked_at = self._clock()
