@@ -46,6 +46,7 @@ class ErrorCode(StrEnum):
     NOT_ENTITLED = "NOT_ENTITLED"
     UNREACHABLE = "UNREACHABLE"
     BUSY = "BUSY"
+    NO_ROOM = "NO_ROOM"
     CANCELLED = "CANCELLED"
     WORKER_DIED = "WORKER_DIED"
 
@@ -112,6 +113,9 @@ ERRORS: dict[ErrorCode, ErrorInfo] = {
     ErrorCode.NOT_ENTITLED: ErrorInfo(3, "PERMISSION_DENIED", "Not allowed."),
     ErrorCode.UNREACHABLE: ErrorInfo(8, "UNAVAILABLE", "The peer cannot be reached."),
     ErrorCode.BUSY: ErrorInfo(8, "RESOURCE_EXHAUSTED", "The peer is busy; try again."),
+    ErrorCode.NO_ROOM: ErrorInfo(
+        8, "RESOURCE_EXHAUSTED", "The peer has no room for a run of this size at present."
+    ),
     ErrorCode.CANCELLED: ErrorInfo(1, "CANCELLED", "The call was cancelled."),
     ErrorCode.WORKER_DIED: ErrorInfo(
         1, "ABORTED", "The peer lost a worker; the run failed and can be repeated."

@@ -14,17 +14,23 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mutuals.errors import MutualsError
+from mutuals.errors import ErrorCode, MutualsError
 from mutuals.hardening import protect_process
+from mutuals.identity.local import metrics_address
 from mutuals.identity.modes import examine
 from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
-from mutuals.transport.options import DEFAULT_LIMITS
+from mutuals.transport.options import DEFAULT_LIMITS, Limits
 from mutuals.unhandled import keep_texts_quiet
+from mutuals_server.limits import limits_of
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.serve import PeerServer
+
+if TYPE_CHECKING:
+    from mutuals.engines.workers import Pool
+    from mutuals_server.watching import Watching
 
 
 def main() -> None:
@@ -43,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         return error.exit_code
     except Exception as error:
         told = describe(error)
-        _failed(arguments, told["code"], f"The server failed ({told['error']} at {told['at']}).", None)
+        _failed(arguments, told["code"], f"The server failed ({told['error']} at {told['place']}).", None)
         return 1
 
 
@@ -53,14 +59,19 @@ def _serve(arguments: argparse.Namespace) -> int:
         # Not by way of sys.stdin: its lock, held by a waiting thread, aborts the interpreter at its end.
         stopping.follow(0, until_closed=True)
     with Peer.open(arguments.home) as peer:
-        log = ServerLog(peer.clock, peer.home.log / "server.log")
+        log = ServerLog(
+            peer.clock, peer.home.server_log, layout=arguments.log_format or peer.config.log_format
+        )
         log.watch_threads()
         for mended in (*peer.mended, *examine(peer.home, peer.config, thorough=True)):
             log.event("made_private", path=str(mended.path), was=f"{mended.was:04o}", now=f"{mended.now:04o}")
         # Workers first: processes may not be made once gRPC has threads (DESIGN §11).
         with peer.open_pool(arguments.workers) as pool:
             listen = arguments.listen or peer.config.listen
-            server = PeerServer(peer, pool, listen, log=log)
+            limits = limits_of(peer.config.limits)
+            metrics = arguments.metrics or peer.config.metrics
+            watching = None if metrics is None else _watching(metrics, peer, pool, log, limits)
+            server = PeerServer(peer, pool, listen, log=log, limits=limits)
             port = server.start()
             address = f"{listen.rpartition(':')[0]}:{port}"
             words = fingerprint_words(peer.fingerprint)
@@ -73,6 +84,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                     words=words,
                     workers=pool.processes,
                     process=os.getpid(),
+                    metrics=metrics,
                 )
             else:
                 print(f"listening on {address} as {peer.name} ({' '.join(words)})", flush=True)
@@ -82,13 +94,31 @@ def _serve(arguments: argparse.Namespace) -> int:
                 organisation=peer.name,
                 workers=pool.processes,
                 executor=pool.executor,
+                metrics=metrics,
             )
             stopping.asked.wait()
             log.event("draining", seconds=DEFAULT_LIMITS.drain)
             server.stop(DEFAULT_LIMITS.drain, stopping.hurry)
+            if watching is not None:
+                watching.stop()
         log.event("stopped")
         log.close()
     return 0
+
+
+def _watching(text: str, peer: Peer, pool: Pool, log: ServerLog, limits: Limits) -> Watching:
+    """The local port for metrics, answering at ``text``. Raises MutualsError (USAGE, LOCAL)."""
+    from mutuals_server.watching import Watching
+
+    try:
+        address = metrics_address(text)
+    except ValueError as error:
+        raise MutualsError(
+            ErrorCode.USAGE, f"--metrics {text} {error}.", hint="docs/operations.md, Watching it, says why."
+        ) from None
+    watching = Watching(peer, pool, log, limits, address)
+    watching.start()
+    return watching
 
 
 class _Stopping:
@@ -139,6 +169,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True, help="the peer's home folder")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where to listen (default: as configured)")
     parser.add_argument("--workers", type=int, help="worker processes (default: as configured, or all cores)")
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="where to offer metrics (default: as configured)"
+    )
+    parser.add_argument(
+        "--log-format", choices=("human", "json"), help="standard error (default: as configured)"
+    )
     parser.add_argument("--announce", action="store_true", help="say on standard output, in JSON, when ready")
     return parser.parse_args()
 

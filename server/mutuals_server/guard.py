@@ -1,18 +1,24 @@
 """Who may call, and what a caller gets to see when something fails.
 
-Every call passes the guard, also one over an old connection and one to the health service:
+Every call passes the guard, also one over an old connection and one to the health service. First it needs a place
+(``mutuals_server.admission``); then:
 
 1. the connection is TLS 1.3;
 2. the public key of its certificate is on the card of a partner, who has not been removed since;
-3. the certificate is the very one on that card, and valid at this moment by our clock.
+3. the certificate is the very one on that card, or on the card before while a rotation lasts, and valid at this
+   moment by our clock.
 
 Whatever a handler raises becomes a public code and the fixed sentence for it (``mutuals.transport.status``); the
 rest goes into the log. Requests reach handlers as bytes, so that nothing of them is parsed outside the guard.
+
+To gRPC every call is a stream, also those with one message each way: gRPC would wait for the message of a call before
+it asks the guard, for ever, in a thread that all partners share.
 """
 
 from __future__ import annotations
 
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,13 +27,18 @@ from typing import Any
 import grpc
 
 from mutuals.crypto.tls import BadCertificate, check_certificate
-from mutuals.errors import ERRORS, ErrorCode, MutualsError
+from mutuals.errors import ERRORS, ErrorCode, MutualsError, PartnerFault
 from mutuals.identity.cards import tls_pin
-from mutuals.identity.partners import partner_card
+from mutuals.identity.partners import good_certificates
 from mutuals.peer import Peer
 from mutuals.store.rows import PartnerRow
+from mutuals.transport.options import DEFAULT_LIMITS, Limits
 from mutuals.transport.status import WireStatus, to_wire
+from mutuals_server.admission import Account, Admission
 from mutuals_server.log import ServerLog, describe
+from mutuals_server.refusals import Reason, Refusals, Refused
+from mutuals_server.room import Place
+from mutuals_server.underway import CallsUnderWay
 
 TLS_VERSION = b"TLSv1.3"
 
@@ -37,13 +48,16 @@ _FAILED = WireStatus(ErrorCode.INTERNAL, grpc.StatusCode.INTERNAL, ERRORS[ErrorC
 class Call:
     """One admitted call: what a handler gets in place of gRPC's context, whose methods it also has.
 
-    A handler sets ``run_id`` for the log once it knows which run the call is about.
+    A handler sets ``run_id`` for the log once it knows which run the call is about, and ``place`` where the call has
+    one for a run. ``account`` counts what the partner sends.
     """
 
-    def __init__(self, context: grpc.ServicerContext, partner: PartnerRow) -> None:
+    def __init__(self, context: grpc.ServicerContext, partner: PartnerRow, account: Account) -> None:
         self.context = context
         self.partner = partner
+        self.account = account
         self.run_id: str | None = None
+        self.place: Place | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.context, name)
@@ -52,10 +66,20 @@ class Call:
 class Guard(grpc.ServerInterceptor):
     """The interceptor. ``hidden`` are methods answered as if they did not exist."""
 
-    def __init__(self, peer: Peer, log: ServerLog, hidden: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        log: ServerLog,
+        hidden: frozenset[str] = frozenset(),
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self._peer = peer
         self._log = log
         self._hidden = hidden
+        self._limits = limits
+        self._admission = Admission(limits)
+        self._underway = CallsUnderWay()
+        self.refusals = Refusals(log)
 
     def intercept_service(
         self,
@@ -73,44 +97,84 @@ class Guard(grpc.ServerInterceptor):
         if handler.response_streaming:
             behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-            def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
-                with self._admitted(name, context) as call:
+            def stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[bytes]:
+                with (
+                    self._entered(name, context, streaming=True) as account,
+                    self._admitted(name, context, account) as call,
+                ):
+                    request = requests if handler.request_streaming else _only(requests)
                     for response in behaviour(read(request), call):
                         yield write(response)
 
-            return (
-                grpc.stream_stream_rpc_method_handler(stream)
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler(stream)
-            )
+            return grpc.stream_stream_rpc_method_handler(stream)
         answer: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
-        def single(request: Any, context: grpc.ServicerContext) -> bytes:
-            with self._admitted(name, context) as call:
-                response: bytes = write(answer(read(request), call))
-                return response
+        def single(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[bytes]:
+            with self._entered(name, context, streaming=False) as account, self._in_time(context) as late:
+                with self._admitted(name, context, account) as call:
+                    request = requests if handler.request_streaming else _only(requests, late)
+                    response: bytes = write(answer(read(request), call))
+                yield response  # whoever does not take it still holds the place
 
-        return (
-            grpc.stream_unary_rpc_method_handler(single)
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler(single)
-        )
+        return grpc.stream_stream_rpc_method_handler(single)
 
     @contextmanager
-    def _admitted(self, method: str, context: grpc.ServicerContext) -> Iterator[Call]:
+    def _entered(self, method: str, context: grpc.ServicerContext, *, streaming: bool) -> Iterator[Account]:
+        """Hold a place for the call while the block lasts; refuse it where there is none."""
+        certificates: Any = context.auth_context().get("x509_pem_cert", ())
+        account = self._admission.account(b"".join(certificates))
+        try:
+            self._admission.enter(account, method, streaming=streaming)
+        except Refused as refused:
+            self.refusals.note(refused.reason, account.name)
+            seen = to_wire(refused)
+            context.set_trailing_metadata(seen.trailers)
+            context.abort(seen.status, seen.public)
+        try:
+            yield account
+        finally:
+            self._admission.leave(account, streaming=streaming)
+
+    @contextmanager
+    def _in_time(self, context: grpc.ServicerContext) -> Iterator[Callable[[], bool]]:
+        """Cancel the call once it has taken too long; whether that has happened.
+
+        A caller of ours has given up by then. One that sends nothing, or takes no answer, would hold its thread.
+        """
+        late = threading.Event()
+
+        def cancel() -> None:
+            late.set()
+            context.cancel()
+
+        timer = threading.Timer(self._limits.unary, cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield late.is_set
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def _admitted(self, method: str, context: grpc.ServicerContext, account: Account) -> Iterator[Call]:
         """The call, if it may enter; ends it with a public error where anything inside fails. Logs it."""
         started = time.monotonic()
         call: Call | None = None
         try:
-            call = Call(context, self.admit(context))
-            yield call
+            call = Call(context, self.admit(context), account)
+            account.name = call.partner.name
+            with self._underway.including(context):
+                yield call
         except GeneratorExit:  # gRPC dropped a stream that the caller has left
             self._note(method, call, started, {"code": ErrorCode.CANCELLED.value})
             raise
         except BaseException as error:
             seen = _FAILED
             try:
-                self._note(method, call, started, describe(error))
+                if isinstance(error, Refused):
+                    self.refusals.note(error.reason, account.name)
+                else:
+                    self._note(method, call, started, describe(error))
                 seen = to_wire(error)
                 context.set_trailing_metadata(seen.trailers)
             finally:
@@ -118,6 +182,12 @@ class Guard(grpc.ServerInterceptor):
                 context.abort(seen.status, seen.public)
         else:
             self._note(method, call, started, {"code": "OK"})
+
+    def end_outdated(self) -> None:
+        """Cancel the calls under way that would not be let in any more."""
+        ended = self._underway.end(self.admit)
+        if ended:
+            self._log.event("calls_ended", calls=ended, why="their certificate or partner is no longer good")
 
     def admit(self, context: grpc.ServicerContext) -> PartnerRow:
         """The partner at the other end of the call. Raises MutualsError (PEER_IDENTITY)."""
@@ -134,14 +204,15 @@ class Guard(grpc.ServerInterceptor):
         except ValueError as error:
             raise _stranger("its certificate cannot be read") from error
         with self._peer.store.transaction() as tx:
-            partner = tx.partners.by_pin(pin)
+            partner = tx.partners.by_pin(pin) or tx.partners.by_previous_pin(pin)
         if partner is None or partner.removed_at is not None:
             raise _stranger("its certificate is on no partner's card")
-        card = partner_card(partner)
-        if _der(certificate.decode("ascii")) != _der(card.tls_certificate):
+        now = self._peer.clock()
+        good = {_der(pem) for pem in good_certificates(partner, now)}
+        if _der(certificate.decode("ascii")) not in good:
             raise _stranger(f"its certificate is not the one on the card of {partner.name}")
         try:
-            check_certificate(certificate, bytes.fromhex(partner.fingerprint), self._peer.clock())
+            check_certificate(certificate, bytes.fromhex(partner.fingerprint), now)
         except BadCertificate as error:
             raise _stranger(f"{error} ({partner.name})") from error
         return partner
@@ -164,6 +235,18 @@ def _reader(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[[Any], Any]:
     if handler.request_streaming:
         return lambda requests: (parse(request) for request in requests)
     return parse
+
+
+def _only(requests: Iterator[Any], late: Callable[[], bool] = lambda: False) -> Any:
+    """The one message of a call. Raises MutualsError where none comes."""
+    try:
+        return next(requests)
+    except StopIteration:
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent no message.") from None
+    except grpc.RpcError:  # the call is over
+        if late():
+            raise Refused(Reason.STALLED, "The partner sent no message.", ErrorCode.UNREACHABLE) from None
+        raise MutualsError(ErrorCode.CANCELLED, "The caller left.") from None
 
 
 def _unchanged(value: Any) -> Any:

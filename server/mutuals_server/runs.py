@@ -25,6 +25,8 @@ from mutuals.transport.streams import Ended, PipeStream, left_early
 from mutuals.transport.wire import Method
 from mutuals_server.guard import Call
 from mutuals_server.log import ServerLog, describe
+from mutuals_server.refusals import Reason, Refused
+from mutuals_server.room import Room
 
 TAKE_OVER_SECONDS = 10.0
 """How long a call whose run goes on over another one may take to end."""
@@ -34,7 +36,7 @@ Outgoing = TypeVar("Outgoing")
 
 
 class RunPlaces:
-    """How many runs may go on at the same time, in all and with one partner."""
+    """How many runs may go on at the same time, in all and with one partner, whatever became of their calls."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -42,13 +44,13 @@ class RunPlaces:
         self._taken: Counter[str] = Counter()
 
     def take(self, partner: str) -> None:
-        """Take a place for a run with the partner of this fingerprint. Raises MutualsError (BUSY)."""
+        """Take a place for a run with the partner of this fingerprint. Raises Refused."""
         with self._changed:
             if self._taken.total() >= self._limits.runs:
-                raise MutualsError(ErrorCode.BUSY, f"All {self._limits.runs} places for runs are taken.")
+                raise Refused(Reason.RUNS, f"All {self._limits.runs} places for runs are taken.")
             if self._taken[partner] >= self._limits.runs_per_partner:
-                raise MutualsError(
-                    ErrorCode.BUSY, f"The partner already has {self._limits.runs_per_partner} runs going on."
+                raise Refused(
+                    Reason.RUNS, f"The partner already has {self._limits.runs_per_partner} runs going on."
                 )
             self._taken[partner] += 1
 
@@ -67,9 +69,10 @@ class RunPlaces:
 class RunAnswer:
     """Everything that answers one kind of streaming call needs besides the call itself."""
 
-    def __init__(self, limits: Limits, places: RunPlaces, log: ServerLog) -> None:
+    def __init__(self, limits: Limits, places: RunPlaces, room: Room, log: ServerLog) -> None:
         self._limits = limits
         self._places = places
+        self._room = room
         self._log = log
         self._changed = threading.Condition()
         self._carrying: dict[str, Call] = {}
@@ -81,6 +84,8 @@ class RunAnswer:
         (BUSY) where it does not.
         """
         call.run_id = run_id
+        if call.place is not None:
+            call.place.carries(run_id)
         with self._changed:
             before = self._carrying.get(run_id)
             if before is not None:
@@ -107,7 +112,7 @@ class RunAnswer:
         Raises what ``respond`` raises, once the messages it sent before are out.
         """
         stream: PipeStream[Outgoing, Incoming] = PipeStream(
-            call.partner.name, self._limits.idle, call.context.cancel
+            call.partner.name, self._limits.idle, call.context.cancel, first=self._limits.first
         )
         cancelled = threading.Event()
 
@@ -117,15 +122,19 @@ class RunAnswer:
 
         def work() -> None:
             try:
-                run = respond(stream, cancelled.is_set)
+                with self._room.place(call.partner.fingerprint) as call.place:
+                    run = respond(stream, cancelled.is_set)
                 if run is not None:
                     call.run_id = run.run_id
                 stream.outgoing.finish()
-            except BaseException as error:
+            except BaseException as failure:
+                error = failure if stream.heard else _stalled(failure)
                 abandoned = cancelled.is_set()
                 stream.outgoing.finish(error)
                 if abandoned:  # nobody else will tell
-                    self._log.event("run_stopped", partner=call.partner.name, **describe(error))
+                    self._log.event(
+                        "run_stopped", partner=call.partner.name, run=call.run_id, **describe(error)
+                    )
             finally:
                 self._drop(call)
                 self._places.leave(call.partner.fingerprint)
@@ -133,13 +142,7 @@ class RunAnswer:
 
         def read() -> None:
             try:
-                for data in requests:
-                    message = method.request.decode(data)
-                    if call.run_id is None and isinstance(message, Approve | ExchangeStart):
-                        call.run_id = short_id("R", message.sid)
-                    stream.incoming.put(message)
-                # The partner is done, or the call broke: gRPC reports the end of its messages a moment before that.
-                stream.incoming.finish()
+                self._read(method, requests, call, stream, cancelled)
             except grpc.RpcError:  # the call is over; nobody may be left to take an error from the other end
                 over()
             except BaseException as error:  # malformed
@@ -159,6 +162,26 @@ class RunAnswer:
         finally:
             over()
 
+    def _read(
+        self,
+        method: Method[Incoming, Outgoing],
+        requests: Iterator[bytes],
+        call: Call,
+        stream: PipeStream[Outgoing, Incoming],
+        cancelled: threading.Event,
+    ) -> None:
+        """Hand what arrives to the run, no faster than the partner may send."""
+        for data in requests:
+            self._room.check_disk()
+            # Nothing is refused: unread, the partner has to wait, by gRPC's flow control.
+            cancelled.wait(call.account.received(len(data)))
+            message = method.request.decode(data)
+            if call.run_id is None and isinstance(message, Approve | ExchangeStart):
+                call.run_id = short_id("R", message.sid)
+            stream.incoming.put(message, size=len(data))
+        # The partner is done, or the call broke: gRPC reports the end of its messages a moment before that.
+        stream.incoming.finish()
+
     def _outgoing(
         self, method: Method[Incoming, Outgoing], stream: PipeStream[Outgoing, Incoming]
     ) -> Iterator[bytes]:
@@ -173,3 +196,10 @@ class RunAnswer:
                     ErrorCode.CANCELLED, f"A run took longer than {self._limits.stream:.0f} seconds."
                 ) from None
             yield method.response.encode(message)
+
+
+def _stalled(error: BaseException) -> BaseException:
+    """``error``, or, where it says that the partner has sent nothing yet, that this was a limit."""
+    if isinstance(error, MutualsError) and error.code is ErrorCode.UNREACHABLE:
+        return Refused(Reason.STALLED, error.message, error.code)
+    return error

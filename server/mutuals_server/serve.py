@@ -20,8 +20,8 @@ from mutuals.engines.workers import Pool
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.text import valid_endpoint
 from mutuals.peer import Peer
-from mutuals.transport.credentials import server_credentials
-from mutuals.transport.options import DEFAULT_LIMITS, Limits, server_options
+from mutuals.transport.credentials import PartnerTrust, server_credentials
+from mutuals.transport.options import DEFAULT_LIMITS, WAITING_CALLS, Limits, server_options
 from mutuals.transport.wire import SERVICE
 from mutuals_server.guard import Guard
 from mutuals_server.housekeeping import Housekeeping
@@ -49,16 +49,16 @@ class PeerServer:
         self._listen = listen
         self._log = log
         self._places = RunPlaces(limits)
-        self._housekeeping = Housekeeping(peer, log)
+        self._trust = PartnerTrust(peer)
         self._health = health.HealthServicer()
-        calls = limits.runs + limits.unary_calls
+        self._guard = Guard(peer, log, _HIDDEN, limits)
+        self._housekeeping = Housekeeping(peer, log, after=self._guard.end_outdated)
         self._server = grpc.server(
-            ThreadPoolExecutor(calls, thread_name_prefix="mutuals-call"),
-            handlers=[PeerService(peer, pool, limits, self._places, log, self._housekeeping.wake).handler()],
-            interceptors=[Guard(peer, log, _HIDDEN)],
+            ThreadPoolExecutor(limits.threads, thread_name_prefix="mutuals-call"),
+            handlers=[PeerService(peer, pool, limits, self._places, log, self._documents_came).handler()],
+            interceptors=[self._guard],
             options=server_options(limits),
-            # More would wait unseen in the thread pool's queue; refused, they are tried again.
-            maximum_concurrent_rpcs=calls,
+            maximum_concurrent_rpcs=limits.threads + WAITING_CALLS,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
@@ -67,7 +67,7 @@ class PeerServer:
         if not _valid(self._listen):  # gRPC would take port 99999 for another one
             raise _cannot_listen(self._listen, "it is not host:port")
         try:
-            port = self._server.add_secure_port(self._listen, server_credentials(self._peer))
+            port = self._server.add_secure_port(self._listen, server_credentials(self._peer, self._trust))
         except RuntimeError as error:
             raise _cannot_listen(self._listen, _why(self._listen)) from error
         self._server.start()
@@ -75,6 +75,11 @@ class PeerServer:
         for service in ("", SERVICE):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    def _documents_came(self) -> None:
+        """A partner's document may have ended something, or renewed a card."""
+        self._trust.look_again()
+        self._housekeeping.wake()
 
     def stop(self, grace: float, hurry: threading.Event | None = None) -> None:
         """Take no new call, let those under way finish for ``grace`` seconds, cancel the rest. Blocks.
@@ -88,6 +93,7 @@ class PeerServer:
                 self._server.stop(None)
         self._places.wait_until_empty(AFTERMATH_SECONDS)
         self._housekeeping.stop()
+        self._guard.refusals.tell()
 
 
 def _valid(listen: str) -> bool:

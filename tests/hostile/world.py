@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,20 @@ from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
 
 # Room for the streams of attacks that are still being torn down: gRPC refuses what comes on top of its limit.
-LIMITS = Limits(unary=20, stream=60, idle=20, drain=2, runs=6, runs_per_partner=3, unary_calls=40)
-HASTY = Limits(unary=20, stream=60, idle=1, drain=2, runs=2, runs_per_partner=2, unary_calls=2)
+# Many attacks a minute: how many are too many is not the question here.
+LIMITS = Limits(
+    unary=20,
+    stream=60,
+    idle=20,
+    drain=2,
+    runs=6,
+    runs_per_partner=3,
+    unary_calls=40,
+    unary_calls_per_partner=40,
+    calls_per_minute=100_000,
+    matches_per_minute=100_000,
+)
+HASTY = replace(LIMITS, idle=1, runs=2, runs_per_partner=2, unary_calls=2)
 
 ITEMS = 12
 SHARED = 6

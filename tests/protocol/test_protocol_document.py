@@ -146,6 +146,20 @@ def test_every_vector_file_is_described() -> None:
         (f"| deadline of a stream | {DEFAULT_LIMITS.stream // 3600} h |", DEFAULT_LIMITS.stream % 3600),
         (f"for it to take ours | {DEFAULT_LIMITS.idle} s,", 0),
         (f"| {DEFAULT_LIMITS.runs}, of them {DEFAULT_LIMITS.runs_per_partner} with one partner;", 0),
+        (f"first message of a stream | {DEFAULT_LIMITS.first} s,", 0),
+        (
+            f"| {DEFAULT_LIMITS.unary_calls}, of them {DEFAULT_LIMITS.unary_calls_per_partner} with one partner;",
+            0,
+        ),
+        (
+            f"| {DEFAULT_LIMITS.calls_per_minute}, of them {DEFAULT_LIMITS.matches_per_minute} matches;",
+            0,
+        ),
+        (
+            f"| {DEFAULT_LIMITS.bytes_per_second // 10**6} MB, of them "
+            f"{DEFAULT_LIMITS.bytes_per_second_per_partner // 10**6} MB of one partner;",
+            0,
+        ),
         (f"| asked to end after {DEFAULT_LIMITS.connection_age} s;", 0),
         (f"| difference of clocks | {MAX_SKEW_SECONDS} s,", 0),
         (f"Ours send {WORK_SIZE:,} points and {match.TAGS_PER_MESSAGE:,} tags a message", 0),

@@ -19,6 +19,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.identity.limits import LimitSettings
+from mutuals.identity.local import is_loopback, metrics_address
 from mutuals.identity.text import deceptive_character, valid_endpoint
 from mutuals.models.card import ContactPerson, Line, Paragraph
 from mutuals.toml_faults import toml_values
@@ -42,16 +44,21 @@ def _executor(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme not in ("tls", "tcp") or not valid_endpoint(rest):
         raise ValueError("is not the address of a scheduler, for example tls://scheduler.internal:8786")
-    host = rest.rpartition(":")[0].strip("[]")
-    if scheme == "tcp" and not (host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host)):
+    if scheme == "tcp" and not is_loopback(rest.rpartition(":")[0].strip("[]")):
         raise ValueError(
             "would send keys unencrypted to another machine; use tls:// and executor_ca, _cert, _key"
         )
     return value
 
 
+def _metrics(value: str) -> str:
+    metrics_address(value)
+    return value
+
+
 Endpoint = Annotated[Line, AfterValidator(_endpoint)]
 Executor = Annotated[Line, AfterValidator(_executor)]
+Metrics = Annotated[Line, AfterValidator(_metrics)]
 Organisation = Annotated[Line, AfterValidator(_single_spaced)]
 
 
@@ -74,7 +81,9 @@ class Kdf(BaseModel):
 class Config(BaseModel):
     """What ``config.toml`` says; ``store`` is a database URL, ``workers`` a number of processes.
 
-    ``housekeeping_minutes`` is how often the server looks for what must be destroyed. ``executor`` is the address of a
+    ``housekeeping_minutes`` is how often the server looks for what must be destroyed. ``renew_days`` is how long before
+    its end a TLS certificate is renewed by itself (0: never), ``overlap_days`` how long the one before stays good then.
+    ``executor`` is the address of a
     dask scheduler that computes in place of worker processes here; its TLS files are PEM, relative to the home.
     """
 
@@ -87,6 +96,8 @@ class Config(BaseModel):
     contacts: tuple[ContactPerson, ...] = Field(default=(), max_length=20)
     endpoint: Endpoint | None = None
     listen: Endpoint = "127.0.0.1:8443"
+    metrics: Metrics | None = None
+    log_format: Literal["human", "json"] = "human"
     store: str | None = None
     workers: int | None = Field(default=None, ge=1, le=1024)
     x25519_backend: Literal["cryptography", "crypto_mb"] | None = None
@@ -95,6 +106,9 @@ class Config(BaseModel):
     executor_cert: Line | None = None
     executor_key: Line | None = None
     housekeeping_minutes: int = Field(default=60, ge=1, le=1440)
+    renew_days: int = Field(default=30, ge=0, le=365)
+    overlap_days: int = Field(default=7, ge=1, le=30)
+    limits: LimitSettings = LimitSettings()
     kdf: Kdf = Kdf()
 
     @model_validator(mode="after")
@@ -152,6 +166,11 @@ class Home:
         return self.keys / "tls.next.pem"
 
     @property
+    def earlier_tls(self) -> Path:
+        """The TLS keys and certificates of before the last renewal, while a rotation is under way (JSON)."""
+        return self.keys / "tls.earlier.json"
+
+    @property
     def accountability_key(self) -> Path:
         """The public half (1,216 bytes) of the key that the ledger of what was sent is encrypted under."""
         return self.keys / "accountability.pub"
@@ -185,6 +204,16 @@ class Home:
     def log(self) -> Path:
         """Log files."""
         return self.root / "log"
+
+    @property
+    def server_log(self) -> Path:
+        """What the server notes, a JSON object a line."""
+        return self.log / "server.log"
+
+    @property
+    def client_log(self) -> Path:
+        """What commands note of the runs that they carry on, likewise."""
+        return self.log / "client.log"
 
     @property
     def store(self) -> Path:

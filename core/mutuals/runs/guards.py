@@ -28,6 +28,15 @@ def check_may_match(tx: Transaction, active: ActiveAgreement, own_size: int, now
     _check_budget(tx, active, partner_items=0, now=now)
 
 
+def check_may_ask(tx: Transaction, active: ActiveAgreement, partner_size: int, now: datetime) -> None:
+    """Refuse a partner that opens a match which it could not be charged for: BLOCKED, BUDGET_EXHAUSTED.
+
+    Asked before the own source is read, which may take minutes that nobody would pay for.
+    """
+    check_not_blocked(tx, active)
+    _check_budget(tx, active, partner_items=partner_size, now=now)
+
+
 def charge_match(
     tx: Transaction, active: ActiveAgreement, sid: bytes, partner_size: int, now: datetime
 ) -> None:

@@ -23,7 +23,14 @@ RUN_ENDED = "run-ended"
 """The kind of document by which a side says that it ended a run on its own."""
 
 _PASSING_HERE = frozenset(
-    {ErrorCode.UNREACHABLE, ErrorCode.CANCELLED, ErrorCode.BUSY, ErrorCode.WORKER_DIED, ErrorCode.LOCAL}
+    {
+        ErrorCode.UNREACHABLE,
+        ErrorCode.CANCELLED,
+        ErrorCode.BUSY,
+        ErrorCode.NO_ROOM,
+        ErrorCode.WORKER_DIED,
+        ErrorCode.LOCAL,
+    }
 )
 _PASSING_THERE = _PASSING_HERE | {ErrorCode.INTERNAL}  # a partner does not say what is wrong at home
 

@@ -29,11 +29,12 @@ from mutuals.protocol.hello import MatchTerms, check_hello
 from mutuals.protocol.match import MatchSession
 from mutuals.protocol.messages import Hello, MatchMessage, Resume
 from mutuals.runs.drive_match import Arrived, drive_match
-from mutuals.runs.guards import charge_match, check_may_match
+from mutuals.runs.guards import charge_match, check_may_ask, check_may_match
 from mutuals.runs.journal import MatchJournal, Opening
 from mutuals.runs.keys import ReceivingKey, new_receiving_key, store_receiving_key
 from mutuals.runs.lifecycle import expire_runs, interrupt_run, log_run
 from mutuals.runs.match_end import conclude_match
+from mutuals.runs.needs import MakeRoom, boundless
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.prepare import STAGE_READ, OrderedItems, OwnSet, order_items, read_own_set, spread_over
 from mutuals.runs.resume import respond_resume
@@ -74,12 +75,14 @@ def initiate_match(
     operator: str | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled = never,
+    began: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Match under ``agreement`` (id or digest) with the partner at the other end of ``stream``; the run.
 
-    ``operator`` is who starts it, by name; the log keeps it. The run's state is COUNTED, or COUNT_ONLY. Raises
-    MutualsError: what ``prepare_match`` raises, NOT_ENTITLED for the operator's role, AGREEMENT_NOT_ACTIVE,
-    BELOW_THRESHOLD, WORKER_DIED, UNREACHABLE, and PartnerRefused or PartnerFault.
+    ``operator`` is who starts it, by name; the log keeps it. ``began`` is called once the run is stored, in this
+    thread. The run's state is COUNTED, or COUNT_ONLY. Raises MutualsError: what ``prepare_match`` raises, NOT_ENTITLED
+    for the operator's role, AGREEMENT_NOT_ACTIVE, BELOW_THRESHOLD, WORKER_DIED, UNREACHABLE, and PartnerRefused or
+    PartnerFault.
     """
     with peer.store.transaction() as tx:
         if operator is not None:
@@ -100,6 +103,7 @@ def initiate_match(
     execution = _Execution.prepare(peer, partner, active, terms, own, withdrawals, Role.INITIATOR)
     del own  # its items are in another order now
     execution.operator = operator
+    execution.began = began
     return execution.carry_out(stream, pool, meter, cancelled)
 
 
@@ -123,24 +127,37 @@ def respond_match(
     progress: Progress | None = None,
     cancelled: Cancelled = never,
     began: Callable[[Run], None] = lambda _: None,
+    make_room: MakeRoom = boundless,
 ) -> Run:
     """Answer a partner that opens a run, or goes on with one; the run as it ended. Raises as ``initiate_match`` does.
 
-    ``began`` is called once the run is stored, in this thread.
+    ``began`` is called once the run is stored, in this thread. ``make_room`` is asked before the source is read, and
+    again, with both sizes, before anything is charged and Accept leaves.
     """
     expire_runs(peer)
     opened = stream.receive()
     arrived_at = peer.clock()
     if isinstance(opened, Resume):
         return respond_resume(
-            peer, partner, opened, stream, pool, progress=progress, cancelled=cancelled, began=began
+            peer,
+            partner,
+            opened,
+            stream,
+            pool,
+            progress=progress,
+            cancelled=cancelled,
+            began=began,
+            make_room=make_room,
         )
     if not isinstance(opened, Hello) or opened.role is not Role.INITIATOR:
-        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was not an Open.")
+        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was neither an Open nor a Resume.")
     active = agreement_with(peer, partner, opened.agreement)
     terms = match_terms(peer, partner, active, Role.RESPONDER, opened.count_only)
     # The session checks it too; here, an Open that must be refused costs no reading of the source.
     check_hello(opened, Role.INITIATOR, terms, partner_key(partner), arrived_at)
+    with peer.store.transaction() as tx:
+        check_may_ask(tx, active, opened.set_size, arrived_at)
+    make_room(0, opened.set_size)
     meter = Meter(progress)
     meter.stage(STAGE_READ, 0)
     withdrawals = count_withdrawals(peer)
@@ -148,6 +165,7 @@ def respond_match(
     execution = _Execution.prepare(peer, partner, active, terms, own, withdrawals, Role.RESPONDER)
     del own
     execution.began = began
+    execution.make_room = make_room
     return execution.carry_out(stream, pool, meter, cancelled, Arrived(opened, arrived_at))
 
 
@@ -177,6 +195,7 @@ class _Execution:
     journal: MatchJournal | None = None
     operator: str | None = None
     began: Callable[[Run], None] = lambda _: None
+    make_room: MakeRoom = boundless
 
     @classmethod
     def prepare(
@@ -256,6 +275,7 @@ class _Execution:
 
     def _agreed(self, pool: Pool, agreed: Agreed) -> MatchJournal:
         """Steps 2 and 3: the run and its charge enter the store together, before the first point leaves."""
+        self.make_room(agreed.own_size, agreed.partner_size)
         now = self.peer.clock()
         run = Run(
             run_id=short_id("R", agreed.sid),

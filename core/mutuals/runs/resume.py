@@ -30,6 +30,7 @@ from mutuals.runs.guards import check_not_blocked
 from mutuals.runs.journal import MatchJournal
 from mutuals.runs.lifecycle import end_run, fail_run, interrupt_run, log_run
 from mutuals.runs.match_end import conclude_match
+from mutuals.runs.needs import MakeRoom, boundless
 from mutuals.runs.ports import Cancelled, MessageStream, Progress, never
 from mutuals.runs.spill import spilling
 from mutuals.runs.statistics import Meter, measured
@@ -92,12 +93,14 @@ def respond_resume(
     progress: Progress | None = None,
     cancelled: Cancelled = never,
     began: Callable[[Run], None] = lambda _: None,
+    make_room: MakeRoom = boundless,
 ) -> Run:
     """Answer a partner that goes on with a run it started; the run as it ended. Raises as ``resume_match`` does."""
     run = started_by(peer, partner, resume.sid)
     began(run)
     if run.state is not RunState.MATCHING:
         return _finish(peer, run, stream, resume)
+    make_room(run.own_size, run.partner_size)
     with _Resumption.prepare(peer, run, progress) as resumption:
         return resumption.carry_out(stream, pool, cancelled, resume)
 

@@ -10,27 +10,58 @@ Options = list[tuple[str, Any]]
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 8 * 1024
 PENDING_MESSAGES = 8
-"""How many messages wait on each side of a stream before the sender has to."""
+PENDING_BYTES = 2 * MAX_MESSAGE_BYTES
+"""How many messages, and bytes of them, wait on each side of a stream before the sender has to."""
+
+SPARE_THREADS = 8
+"""Threads of a server that only refuse, once all places are taken."""
+WAITING_CALLS = 256
+"""Calls that wait for a thread, for milliseconds; more are refused by gRPC itself."""
+
+_MB = 1_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a call, in seconds, and a server.
+    """What bounds a call, in seconds, and a server: in all, and with one partner. What the defaults of a server are
+    made of: docs/operations.md, Limits; ``mutuals_server.limits`` makes them of the configuration.
 
-    ``unary`` is the deadline of a ping or sync, ``stream`` that of a whole run, ``idle`` how long a side
-    waits for the partner's next message, or for room to send one. ``connection_age`` is after how long a
-    partner has to connect anew, ``drain`` how long a stopping server lets calls finish. ``runs`` may go on at
-    a time, ``runs_per_partner`` of them with one partner; ``unary_calls`` more threads answer the rest.
+    ``unary`` is the deadline of a ping or sync, ``stream`` that of a whole run, ``first`` how long its first message
+    may take, ``idle`` how long a side waits for the partner's next message, or for room to send one.
+    ``connection_age`` is after how long a partner has to connect anew, ``drain`` how long a stopping server lets
+    calls finish.
+
+    ``runs`` and ``unary_calls`` (pings and syncs) are how many may go on at a time. ``calls_per_minute`` and, of them,
+    ``matches_per_minute`` are a partner's. ``bytes_per_second`` of messages are read; ``memory`` is what matches at
+    work hold and ``spool`` what runs keep on disk, in bytes, by what both sides announced; ``free_disk`` bytes of the
+    disk are left. ``connections`` are all there are, strangers' too.
     """
 
     unary: float = 30
     stream: float = 6 * 3600
+    first: float = 30
     idle: float = 300
     connection_age: float = 600
     drain: float = 20
-    runs: int = 8
+    runs: int = 16
     runs_per_partner: int = 4
-    unary_calls: int = 8
+    unary_calls: int = 16
+    unary_calls_per_partner: int = 4
+    calls_per_minute: int = 300
+    matches_per_minute: int = 30
+    bytes_per_second: int = 128 * _MB
+    bytes_per_second_per_partner: int = 32 * _MB
+    memory: int = 64_000 * _MB
+    memory_per_partner: int = 64_000 * _MB
+    spool: int = 50_000 * _MB
+    spool_per_partner: int = 20_000 * _MB
+    free_disk: int = 1_000 * _MB
+    connections: int = 1000
+
+    @property
+    def threads(self) -> int:
+        """How many threads of gRPC's carry calls."""
+        return self.runs + self.unary_calls + SPARE_THREADS
 
 
 DEFAULT_LIMITS = Limits()
@@ -59,7 +90,13 @@ def server_options(limits: Limits) -> Options:
         *_COMMON,
         # Without it a second server binds the same port and takes half of the calls.
         ("grpc.so_reuseport", 0),
-        ("grpc.max_concurrent_streams", limits.runs + limits.unary_calls),
+        # One connection's; a few more than a partner's share, so that it hears a refusal and does not wait unheard.
+        (
+            "grpc.max_concurrent_streams",
+            limits.runs_per_partner + limits.unary_calls_per_partner + SPARE_THREADS,
+        ),
+        # One more is closed at once, before the handshake.
+        ("grpc.max_allowed_incoming_connections", limits.connections),
         ("grpc.max_connection_idle_ms", _ms(limits.connection_age)),
         ("grpc.max_connection_age_ms", _ms(limits.connection_age)),
         # A run may outlive the age of its connection: no new call enters, and the old one may finish.

@@ -52,6 +52,7 @@ _HINTS: dict[ErrorCode, str] = {
     ErrorCode.INPUT_QUALITY: "Ask {partner} to run: mutuals source check",
     ErrorCode.NOT_ENTITLED: "Ask {partner} who may do it there.",
     ErrorCode.BUSY: "Try again in a few minutes.",
+    ErrorCode.NO_ROOM: "Reveal and exchange, or destroy, the runs that wait with {partner}; or ask it to make room.",
     ErrorCode.WORKER_DIED: "Repeat the command.",
 }
 _TRY_AGAIN = "Nothing is lost; try again."

@@ -3,8 +3,8 @@
     incoming          reader thread ──► Pipe ──► receive()
     outgoing          send() ──► Pipe ──► the iterator that gRPC takes messages from
 
-Both pipes hold a few messages: whoever is ahead waits, and through gRPC's flow control so does the partner.
-What ends a call closes both pipes, so that a thread waiting in either wakes at once.
+Both pipes hold a few messages, and few bytes of them: whoever is ahead waits, and through gRPC's flow control so does
+the partner. What ends a call closes both pipes, so that a thread waiting in either wakes at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
-from mutuals.transport.options import PENDING_MESSAGES, Limits
+from mutuals.transport.options import PENDING_BYTES, PENDING_MESSAGES, Limits
 from mutuals.transport.status import from_rpc_error
 from mutuals.transport.wire import Method
 
@@ -37,21 +37,26 @@ class Pipe(Generic[T]):
     ``finish`` lets what is inside come out first; ``close`` drops it.
     """
 
-    def __init__(self, capacity: int = PENDING_MESSAGES) -> None:
-        self._items: deque[T] = deque()
+    def __init__(self, capacity: int = PENDING_MESSAGES, most_bytes: int = PENDING_BYTES) -> None:
+        self._items: deque[tuple[T, int]] = deque()
         self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._changed = threading.Condition()
         self._finished = False
         self._error: BaseException | None = None
 
-    def put(self, item: T, timeout: float | None = None) -> None:
-        """Add ``item``, waiting for room. Raises TimeoutError, or what ended the pipe (Ended by default)."""
+    def put(self, item: T, timeout: float | None = None, *, size: int = 0) -> None:
+        """Add ``item`` of ``size`` bytes, waiting for room. Raises TimeoutError, or what ended the pipe (by default
+        Ended).
+        """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._finished or self._has_room(), timeout):
+            if not self._changed.wait_for(lambda: self._finished or self._has_room(size), timeout):
                 raise TimeoutError
             if self._finished:
                 raise self._error or Ended
-            self._items.append(item)
+            self._items.append((item, size))
+            self._bytes += size
             self._changed.notify_all()
 
     def get(self, timeout: float | None = None) -> T:
@@ -61,7 +66,8 @@ class Pipe(Generic[T]):
                 raise TimeoutError
             if not self._items:
                 raise self._error or Ended
-            item = self._items.popleft()
+            item, size = self._items.popleft()
+            self._bytes -= size
             self._changed.notify_all()
             return item
 
@@ -77,36 +83,48 @@ class Pipe(Generic[T]):
         """End at once, dropping what is inside; also ends a pipe that was finishing."""
         with self._changed:
             self._items.clear()
+            self._bytes = 0
             if not self._finished or self._error is None:
                 self._error = error
             self._finished = True
             self._changed.notify_all()
 
-    def _has_room(self) -> bool:
-        return len(self._items) < self._capacity
+    def _has_room(self, size: int) -> bool:
+        return not self._items or (
+            len(self._items) < self._capacity and self._bytes + size <= self._most_bytes
+        )
 
 
 class PipeStream(Generic[Outgoing, Incoming]):
     """The MessageStream of a run: what the drivers see of a call.
 
-    ``partner`` is the organisation at the other end, which may let this side wait for ``idle`` seconds.
-    ``on_stuck`` is called where it has taken no message for so long: gRPC may be waiting for it too, and only
-    cancelling the call ends that.
+    ``partner`` is the organisation at the other end, which may let this side wait for ``idle`` seconds, and for its
+    first message no longer than ``first`` says. ``on_stuck`` is called where it has taken no message for so long: gRPC
+    may be waiting for it too, and only cancelling the call ends that.
     """
 
-    def __init__(self, partner: str, idle: float, on_stuck: Callable[[], object]) -> None:
+    def __init__(
+        self, partner: str, idle: float, on_stuck: Callable[[], object], *, first: float | None = None
+    ) -> None:
         self.incoming: Pipe[Incoming] = Pipe()
         self.outgoing: Pipe[Outgoing] = Pipe()
         self._partner = partner
         self._idle = idle
+        self._first = idle if first is None else min(first, idle)
+        self._heard = False
         self._on_stuck = on_stuck
+
+    @property
+    def heard(self) -> bool:
+        """Whether the partner has sent anything yet."""
+        return self._heard
 
     def send(self, message: Outgoing) -> None:
         """See ``MessageStream.send``."""
         try:
             self.outgoing.put(message, self._idle)
         except TimeoutError:
-            error = self._stalled("has taken no message")
+            error = self._stalled("has taken no message", self._idle)
             self._on_stuck()
             raise error from None
         except Ended:
@@ -114,22 +132,25 @@ class PipeStream(Generic[Outgoing, Incoming]):
 
     def receive(self) -> Incoming:
         """See ``MessageStream.receive``."""
+        patience = self._idle if self._heard else self._first
         try:
-            return self.incoming.get(self._idle)
+            message = self.incoming.get(patience)
         except TimeoutError:
-            raise self._stalled("has sent nothing") from None
+            raise self._stalled("has sent nothing", patience) from None
         except Ended:
             raise self._ended_early() from None
+        self._heard = True
+        return message
 
     def close(self, error: BaseException) -> None:
         """The call is over: wake whoever waits, and let nobody wait any more."""
         self.incoming.close(error)
         self.outgoing.close(error)
 
-    def _stalled(self, what: str) -> MutualsError:
+    def _stalled(self, what: str, seconds: float) -> MutualsError:
         error = MutualsError(
             ErrorCode.UNREACHABLE,
-            f"{self._partner} {what} for {self._idle:.0f} seconds.",
+            f"{self._partner} {what} for {seconds:.0f} seconds.",
             hint="Nothing is lost; try again.",
         )
         self.close(error)
@@ -207,7 +228,7 @@ class ClientStream(Generic[Outgoing, Incoming]):
         decode = self._method.response.decode
         try:
             for data in self._call:
-                self._stream.incoming.put(decode(data))
+                self._stream.incoming.put(decode(data), size=len(data))
             self._stream.incoming.finish()
             # The partner is done; whatever this side still wants to send has no taker.
             self._stream.outgoing.close()
