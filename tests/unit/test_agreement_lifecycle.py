@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.agreements import FIELD_MAP, Pair, make_agreement, make_homes, open_copy
-from support.assessed import accept, propose
+from support.assessed import accept, propose, sign_off
 from support.homes import NOW, PASSPHRASE
 
 from mutuals.agreement import lifecycle
@@ -24,6 +24,7 @@ from mutuals.identity.initialise import renew_card
 from mutuals.identity.operators import create_operator, unlock
 from mutuals.identity.partners import add_partner, review_card
 from mutuals.models.agreement import Agreement, AgreementState, Permission, Side
+from mutuals.runs import signing
 from mutuals.runs.mandates import grant_standing_mandate
 
 
@@ -306,6 +307,28 @@ def test_the_two_sides_cannot_swap_parts(pair: Pair) -> None:
     with pytest.raises(MutualsError) as caught:
         propose(pair.acme.peer, make_agreement(pair.globex.card, pair.acme.card), "crm", {}, pair.acme.keys)
     assert caught.value.code is ErrorCode.USAGE
+
+
+def test_whoever_is_killed_right_after_signing_has_given_the_mandate(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(signing, "_with_mandate", killed)
+    changes = {"permission": Permission(reveal="mandate", exchange="mandate")}
+    agreement = make_agreement(pair.acme.card, pair.globex.card).model_copy(update=changes)
+    sign_off(pair.acme.peer, pair.acme.keys, agreement)
+    with pytest.raises(SystemExit):
+        signing.propose_agreement(pair.acme.peer, agreement, "crm", {}, pair.acme.keys)
+    pair.deliver()
+    digest = agreement_digest(agreement_bytes(agreement))
+    sign_off(pair.globex.peer, pair.globex.keys, agreement, FIELD_MAP)
+    with pytest.raises(SystemExit):
+        signing.accept_agreement(pair.globex.peer, digest, "crm", FIELD_MAP, pair.globex.keys)
+    for company in (pair.acme, pair.globex):
+        with company.tx() as tx:
+            assert len(tx.authorisations.standing("mandate", digest, NOW)) == 1
 
 
 def test_mandate_is_granted_by_who_signs(pair: Pair) -> None:

@@ -9,11 +9,13 @@ An agreement with ``replaces`` is an amendment and goes the same way (``amendmen
 with the same arguments and changes nothing the second time. Where the policy asks for four eyes, the first operator's
 signature waits (own proposal: draft; the partner's: proposed), and the second call, by another, completes it.
 
-Where the agreement permits acts by standing mandate, its signatory grants that too: ``mutuals.runs.signing``.
+Where the agreement permits acts by standing mandate, its signatory grants that too, in the same transaction
+(``with_signature``): ``mutuals.runs.signing``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mutuals.agreement.active import (
@@ -64,6 +66,9 @@ __all__ = [
 
 WITHDRAWAL = "withdrawal"
 
+WithSignature = Callable[["Transaction", str], Any]
+"""What else is written once this side has signed, in the same transaction: of the agreement with this digest."""
+
 _DECIDED = frozenset({AgreementState.ACTIVE, AgreementState.SUSPENDED})
 
 
@@ -75,6 +80,7 @@ def propose(
     operator_keys: OperatorKeys,
     *,
     counters: str | None = None,
+    with_signature: WithSignature | None = None,
 ) -> str:
     """Sign ``agreement`` as its proposer, bind the own source, and put the proposal into the outbox; the digest.
 
@@ -148,6 +154,8 @@ def propose(
             now,
             author=operator_keys.name,
         )
+        if with_signature is not None:
+            with_signature(tx, digest)
     return digest
 
 
@@ -159,6 +167,7 @@ def accept(
     operator_keys: OperatorKeys,
     *,
     stop_runs: StopRuns | None = None,
+    with_signature: WithSignature | None = None,
 ) -> None:
     """Sign a received proposal, bind the own source, make it active, and put the acceptance into the outbox.
 
@@ -207,6 +216,8 @@ def accept(
             now,
             author=operator_keys.name,
         )
+        if with_signature is not None:
+            with_signature(tx, row.digest)
 
 
 def reject(peer: Peer, digest: str, reason: str, operator_keys: OperatorKeys) -> None:

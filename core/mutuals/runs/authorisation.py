@@ -171,9 +171,25 @@ def grant_mandate(
     max_runs: int,
     expires_at: datetime,
 ) -> Authorisation:
+    """``put_mandate`` in a transaction of its own."""
+    with peer.store.transaction() as tx:
+        return put_mandate(
+            tx, agreement_digest, keys, peer.clock(), acts=acts, max_runs=max_runs, expires_at=expires_at
+        )
+
+
+def put_mandate(
+    tx: Transaction,
+    agreement_digest: str,
+    keys: OperatorKeys,
+    now: datetime,
+    *,
+    acts: Collection[RunAct],
+    max_runs: int,
+    expires_at: datetime,
+) -> Authorisation:
     """Permit ``acts`` for at most ``max_runs`` runs of an agreement. Raises NOT_ENTITLED, USAGE."""
     require_role(keys, MANDATE_ROLES, "grant a mandate")
-    now = peer.clock()
     if not acts or max_runs < 1 or expires_at <= now:
         raise MutualsError(
             ErrorCode.USAGE, "A mandate needs an act, at least one run, and an end in the future."
@@ -188,7 +204,7 @@ def grant_mandate(
         created_at=now,
         expires_at=expires_at,
     )
-    return _sign(peer, statement, agreement_digest, keys)
+    return _put(tx, statement, agreement_digest, keys)
 
 
 def standing_previews(tx: Transaction, run: Run, now: datetime) -> list[StandingPreview]:
@@ -355,6 +371,13 @@ def _verified(
 
 
 def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: OperatorKeys) -> Authorisation:
+    with peer.store.transaction() as tx:
+        return _put(tx, statement, subject, keys)
+
+
+def _put(
+    tx: Transaction, statement: AuthorisationStatement, subject: str, keys: OperatorKeys
+) -> Authorisation:
     data = canonical_json(statement)
     row = AuthorisationRow(
         id=secrets.token_hex(_ID_BYTES),
@@ -367,23 +390,22 @@ def _sign(peer: Peer, statement: AuthorisationStatement, subject: str, keys: Ope
         created_at=statement.created_at,
         expires_at=statement.expires_at,
     )
-    with peer.store.transaction() as tx:
-        require_current(tx, keys)
-        tx.authorisations.void_earlier(row.act, subject, keys.name, statement.created_at)
-        tx.authorisations.put(row)
-        tx.log.append(
-            statement.agreement,
-            f"{statement.act}.authorised",
-            {
-                "id": row.id,
-                "subject": subject,
-                "operator": keys.name,
-                "statement": data.decode(),
-                "signature": row.signature.hex(),
-                "fields": list(statement.fields),
-                **({} if row.preview is None else {"preview": preview_id(row.preview)}),
-                "expires_at": statement.expires_at.isoformat(),
-            },
-            statement.created_at,
-        )
+    require_current(tx, keys)
+    tx.authorisations.void_earlier(row.act, subject, keys.name, statement.created_at)
+    tx.authorisations.put(row)
+    tx.log.append(
+        statement.agreement,
+        f"{statement.act}.authorised",
+        {
+            "id": row.id,
+            "subject": subject,
+            "operator": keys.name,
+            "statement": data.decode(),
+            "signature": row.signature.hex(),
+            "fields": list(statement.fields),
+            **({} if row.preview is None else {"preview": preview_id(row.preview)}),
+            "expires_at": statement.expires_at.isoformat(),
+        },
+        statement.created_at,
+    )
     return Authorisation(row.id, row.act, (row.operator,), row.preview, row.expires_at, (row.id,))

@@ -10,29 +10,34 @@ from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement
 from mutuals.peer import Peer
 from mutuals.policy.current import operators_required
-from mutuals.runs.authorisation import grant_mandate
+from mutuals.runs.authorisation import put_mandate
+from mutuals.store.database import Transaction
 
 BUDGET_DAYS = 30
 
 
 def grant_standing_mandate(peer: Peer, digest: str, keys: OperatorKeys) -> bool:
+    """``put_standing_mandate`` in a transaction of its own."""
+    with peer.store.transaction() as tx:
+        return put_standing_mandate(tx, digest, keys, peer.clock())
+
+
+def put_standing_mandate(tx: Transaction, digest: str, keys: OperatorKeys, now: datetime) -> bool:
     """Grant what the agreement permits by mandate; whether there was anything to grant.
 
-    Whoever proposed or accepted it does this at once. The mandate lasts until the end of the term, for as many runs
-    as the budget allows in that time. Does nothing where enough are in force: one, or two operators' where the policy
-    asks for four eyes. Raises MutualsError (NOT_ENTITLED).
+    Whoever proposed or accepted it does this with the signature, in the same transaction. The mandate lasts until the
+    end of the term, for as many runs as the budget allows in that time. Does nothing where enough are in force: one, or
+    two operators' where the policy asks for four eyes. Raises MutualsError (NOT_ENTITLED).
     """
-    now = peer.clock()
-    with peer.store.transaction() as tx:
-        row = find_agreement(tx, digest)
-        agreement = verify_stored(row)
-        acts = mandated_acts(agreement)
-        holders = {held.operator for held in tx.authorisations.standing("mandate", row.digest, now)}
-        needed = max((operators_required(tx, act) for act in acts), default=0)
+    row = find_agreement(tx, digest)
+    agreement = verify_stored(row)
+    acts = mandated_acts(agreement)
+    holders = {held.operator for held in tx.authorisations.standing("mandate", row.digest, now)}
+    needed = max((operators_required(tx, act) for act in acts), default=0)
     if keys.name in holders or len(holders) >= needed:
         return False
-    grant_mandate(
-        peer, row.digest, keys, acts=acts, max_runs=most_runs(agreement), expires_at=_end(agreement)
+    put_mandate(
+        tx, row.digest, keys, now, acts=acts, max_runs=most_runs(agreement), expires_at=_end(agreement)
     )
     return True
 

@@ -9,6 +9,8 @@ The row says what came of it: a draft, or still proposed, where a second operato
 
 from __future__ import annotations
 
+from functools import partial
+
 from mutuals.agreement.active import find_agreement, verify_stored
 from mutuals.agreement.answers import receive_acceptance
 from mutuals.agreement.diff import counter_sentence
@@ -19,7 +21,7 @@ from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement, AgreementState, Side
 from mutuals.peer import Peer
 from mutuals.runs.ending import stop_runs
-from mutuals.runs.mandates import grant_standing_mandate
+from mutuals.runs.mandates import grant_standing_mandate, put_standing_mandate
 from mutuals.store.database import Transaction
 from mutuals.store.rows import AgreementRow, PartnerRow
 
@@ -34,22 +36,20 @@ def propose_agreement(
     counters: str | None = None,
 ) -> AgreementRow:
     """``lifecycle.propose`` with the mandate; raises as it does."""
-    digest = propose(peer, agreement, source, mapping, operator_keys, counters=counters)
-    row = _row(peer, digest)
-    if row.state is not AgreementState.DRAFT:
-        grant_standing_mandate(peer, digest, operator_keys)
-    return row
+    mandate = partial(put_standing_mandate, keys=operator_keys, now=peer.clock())
+    digest = propose(
+        peer, agreement, source, mapping, operator_keys, counters=counters, with_signature=mandate
+    )
+    return _with_mandate(peer, digest, operator_keys)
 
 
 def accept_agreement(
     peer: Peer, digest: str, source: str, mapping: dict[str, str], operator_keys: OperatorKeys
 ) -> AgreementRow:
     """``lifecycle.accept`` with the mandate, stopping the runs that an amendment stops; raises as it does."""
-    accept(peer, digest, source, mapping, operator_keys, stop_runs=stop_runs)
-    row = _row(peer, digest)
-    if row.state is not AgreementState.PROPOSED:
-        grant_standing_mandate(peer, row.digest, operator_keys)
-    return row
+    mandate = partial(put_standing_mandate, keys=operator_keys, now=peer.clock())
+    accept(peer, digest, source, mapping, operator_keys, stop_runs=stop_runs, with_signature=mandate)
+    return _with_mandate(peer, digest, operator_keys)
 
 
 def sign_second(peer: Peer, reference: str, operator_keys: OperatorKeys) -> AgreementRow:
@@ -110,6 +110,15 @@ def counter(
 def take_acceptance(tx: Transaction, peer: Peer, partner: PartnerRow, body: bytes) -> None:
     """Handle the partner's ``acceptance``. Raises PartnerFault."""
     receive_acceptance(tx, peer, partner, body, stop_runs)
+
+
+def _with_mandate(peer: Peer, digest: str, operator_keys: OperatorKeys) -> AgreementRow:
+    """The agreement; where it had been signed before, with the mandate of this operator too, should it need one."""
+    row = _row(peer, digest)
+    open_states = {AgreementState.DRAFT} if row.own_side is Side.PROPOSER else {AgreementState.PROPOSED}
+    if row.state not in open_states:
+        grant_standing_mandate(peer, row.digest, operator_keys)
+    return row
 
 
 def _row(peer: Peer, reference: str) -> AgreementRow:
