@@ -158,8 +158,8 @@ class Lives:
         cleared = False
         for company in (self._place.left, self._place.right):
             for run in half_revealed(company):
-                self._call("clear", ("runs", "clear", run), kill=False, company=company)
-                cleared = True
+                said, _ = self._call("clear", ("runs", "clear", run), kill=False, company=company)
+                cleared = said is not None and said["exit"] == 0
         return cleared
 
     def _retain(self, digest: str) -> None:

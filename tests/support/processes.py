@@ -30,7 +30,7 @@ from support.pairing import PASSPHRASE, PURPOSE, Company, agreement_between, del
 FIELDS = ("city", "score", "segment", "since", "visits")
 HEADINGS = ("contact_id", "email", "consent", "consent_at", "notified_at", "suppressed", *FIELDS)
 
-_SIGNING = frozenset({"exchange", "propose", "accept", "terminate"})
+_SIGNING = frozenset({"accept", "clear", "exchange", "propose", "terminate"})
 """The commands that need the operator's passphrase."""
 
 
