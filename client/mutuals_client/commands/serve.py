@@ -6,8 +6,9 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ import typer
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.console import Command, home_path, result, say
+
+
+class LogFormat(StrEnum):
+    """How the log is written for whoever reads standard error."""
+
+    HUMAN = "human"
+    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +40,22 @@ def serve(
         max=1024,
         help="Processes to compute with. [default: as configured, or one for each core]",
     ),
+    log_format: LogFormat | None = typer.Option(
+        None, help="How the log is written to standard error. [default: as configured, or human]"
+    ),
+    metrics: str | None = typer.Option(
+        None,
+        metavar="HOST:PORT",
+        help="Offer metrics for Prometheus there, on this machine alone. [default: as configured, or none]",
+    ),
 ) -> None:
     """Answer partners until Ctrl-C or SIGTERM; calls under way may then finish for 20 seconds.
 
-    One line for each call goes to standard error and to log/server.log in the home. With --json, one object
-    tells when the server is ready. Example: mutuals serve --listen 0.0.0.0:8443
+    One line for each call goes to standard error and to log/server.log in the home, where it is JSON. With --json, one
+    object tells when the server is ready. Example: mutuals serve --listen 0.0.0.0:8443 --metrics 127.0.0.1:9464
     """
-    with _server(home_path(), listen, workers) as process, _forwarding_signals(process):
+    options = {"listen": listen, "workers": workers, "log-format": log_format, "metrics": metrics}
+    with _server(home_path(), options) as process, _forwarding_signals(process):
         ready = _announced(process)
         _tell(ready)
         result(**{name: value for name, value in ready.items() if name != "event"})
@@ -52,10 +69,9 @@ def serve(
 
 
 @contextmanager
-def _server(home: Path, listen: str | None, workers: int | None) -> Iterator[subprocess.Popen[str]]:
+def _server(home: Path, options: Mapping[str, object]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "mutuals_server", "--home", str(home), "--announce"]
-    command += ["--listen", listen] if listen else []
-    command += ["--workers", str(workers)] if workers else []
+    command += [f"--{name}={value}" for name, value in options.items() if value is not None]
     # Its standard input stays open as long as this process lives: should this one be killed, the server ends too.
     process = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
         command,
@@ -110,10 +126,14 @@ def _announced(process: subprocess.Popen[str]) -> dict[str, Any]:
 def _tell(ready: dict[str, Any]) -> None:
     from rich.text import Text
 
+    from mutuals.identity.local import NETWORK
+
+    metrics = (ready["metrics"] or "").removeprefix(NETWORK)
     say(
         Text.assemble(
             (str(ready["organisation"]), "bold"), " answers its partners at ", (ready["listen"], "bold")
         ),
         Text(f"Fingerprint: {' '.join(ready['words'])}"),
+        *([Text(f"Metrics at http://{metrics}/metrics")] if metrics else []),
         Text("Ctrl-C stops it."),
     )

@@ -80,7 +80,10 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes) -> SigningKey:
         """Read what ``pem`` wrote. Raises ValueError where it is no Ed25519 key."""
-        key = serialization.load_pem_private_key(pem, password=None)
+        try:
+            key = serialization.load_pem_private_key(pem, password=None)
+        except Exception as error:  # a damaged file: the library raises several kinds, and not only its own
+            raise ValueError("not a private key") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError("not an Ed25519 private key")
         return cls(key.private_bytes_raw())

@@ -163,7 +163,10 @@ _DIGITAL_SIGNATURE_ONLY = x509.KeyUsage(
 
 
 def _load_key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(key_pem, password=None)
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except Exception as error:  # a damaged file: the library raises several kinds, and not only its own
+        raise ValueError("not a private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("not a P-256 private key")
     return key

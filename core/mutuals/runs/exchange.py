@@ -93,7 +93,12 @@ def initiate_exchange(
 
 
 def respond_exchange(
-    peer: Peer, partner: PartnerRow, stream: ExchangeStream, cancelled: Cancelled | None = None, **_: object
+    peer: Peer,
+    partner: PartnerRow,
+    stream: ExchangeStream,
+    cancelled: Cancelled | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> None:
     """Answer a partner that exchanges the records of a run it started.
 
@@ -113,7 +118,7 @@ def respond_exchange(
         )
     if run.state not in {RunState.REVEALED, RunState.EXCHANGING, RunState.DONE}:
         raise wrong_state(run)
-    meter = Meter()
+    meter = Meter(progress)
     stream = meter.metered(stream)
     with measured(peer, lambda: run, "exchange", meter), _ending_on_faults(peer, run):
         try:

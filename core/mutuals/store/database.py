@@ -6,9 +6,9 @@
     store.close()
 
 A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a
-lock on the one row of ``store_state`` elsewhere. So repositories may read and then write what follows from it
-(budgets, log numbers) in plain SQL. What was read in an earlier transaction may have changed: whoever acts on it reads
-it again. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
+lock on the one row of ``store_state`` elsewhere; threads of one process take turns. So repositories may read and then
+write what follows from it (budgets, log numbers) in plain SQL. What was read in an earlier transaction may have changed:
+whoever acts on it reads it again. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from mutuals.errors import ErrorCode, MutualsError
+from mutuals.store import engine as engine_settings
 from mutuals.store.agreements import Agreements
 from mutuals.store.approvals import Approvals
 from mutuals.store.assessments import Assessments
@@ -54,6 +55,7 @@ from mutuals.store.sources import Sources
 from mutuals.store.suppressions import Suppressions
 from mutuals.store.suspensions import Suspensions
 from mutuals.store.sweep import count_erasure, sweep
+from mutuals.store.turns import NoTurn, Turns
 
 T = TypeVar("T")
 
@@ -101,6 +103,7 @@ class Store:
         self._engine = engine
         self._closed = False
         self._here = threading.local()
+        self._turns = Turns()
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -133,7 +136,11 @@ class Store:
         self._here.busy = True
         erased = False
         try:
-            with _explained(self._engine), _begun(self._engine) as connection:
+            with (
+                _explained(self._engine),
+                self._turns.turn(engine_settings.BUSY_SECONDS),
+                _begun(self._engine) as connection,
+            ):
                 yield Transaction(connection)
                 erased = count_erasure(connection)
         finally:
@@ -205,7 +212,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     except StatementError as error:
         # A value that a column type refused (a naive datetime): the ValueError itself, not its wrapper.
         raise (error.orig or error) from None
-    except NoConnectionFree as error:
+    except (NoConnectionFree, NoTurn) as error:
         raise busy(engine) from error
     except SQLAlchemyError as error:
         raise MutualsError(

@@ -34,6 +34,8 @@ class ExcelFile:
         open_file(path).close()
         refuse_unsound(path)
         reader = _reader(path)
+        if not reader.sheet_names:
+            raise input_fault(f"{path.name} has no sheet.", "Export it again, or save it as “CSV UTF-8”.")
         self.others = tuple(name for name in reader.sheet_names if name != (sheet or reader.sheet_names[0]))
         if sheet is not None and sheet not in reader.sheet_names:
             raise input_fault(

@@ -1,8 +1,16 @@
-"""A Parquet file as a table: every cell as text, a list joined by ``;``. Nested and binary columns are empty."""
+"""A Parquet file as a table: every cell as text, a list joined by ``;``. Nested and binary columns are empty.
+
+Of a damaged file polars may believe that a page holds 2^60 values, and then its allocator ends the process, whatever is
+caught. So a file is read to its end in a process of its own first, once for as long as it stays the same.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -12,13 +20,24 @@ from mutuals.sources.formats.frames import ROWS_AT_ONCE, sheets_of
 from mutuals.sources.sheet import Sheet
 
 
+_READ_ALL = """
+import sys
+import polars as pl
+for part in pl.scan_parquet(sys.argv[1], glob=False).collect_batches():
+    pass
+"""
+
+
 class ParquetFile:
     """See ``SheetFile``. Raises MutualsError (INPUT_QUALITY) where the file is not Parquet."""
 
     def __init__(self, path: Path, trimmed: str) -> None:
         self.name = path.name
         self._path = path
-        open_file(path).close()
+        with open_file(path) as stream:
+            status = os.fstat(stream.fileno())
+        if not _is_whole(path, status.st_ino, status.st_size, status.st_mtime_ns):
+            raise self._unreadable()
         try:
             self._scan = pl.scan_parquet(path, glob=False)
             self._columns = self._scan.collect_schema().names()
@@ -46,3 +65,15 @@ class ParquetFile:
         return input_fault(
             f"{self.name} cannot be read as Parquet.", "Export it again, or save it as “CSV UTF-8”."
         )
+
+
+@lru_cache(maxsize=64)
+def _is_whole(path: Path, inode: int, size: int, changed_at: int) -> bool:
+    """Whether all of the file can be read; the numbers tell one state of it from another."""
+    reading = subprocess.run(  # noqa: S603
+        [sys.executable, "-I", "-c", _READ_ALL, str(path)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return reading.returncode == 0
