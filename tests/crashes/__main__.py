@@ -103,16 +103,16 @@ def _memory() -> str | None:
 
 
 def _bytes_of_a_match(place: World, items: int, cuts: list[float] | tuple[float, ...]) -> int:
-    before = place.relay.there + place.relay.back
+    before = place.relay.moved
     call = place.call("match", place.agreement)
     for at in cuts:
-        while place.relay.there + place.relay.back - before < at and call.poll() is None:
+        while place.relay.moved - before < at and call.poll() is None:
             time.sleep(0.01)
         place.relay.cut()
     said = place.answer(call, timeout=7200)
     if said["exit"] or said["overlap"] != items // 10:
         raise SystemExit(f"the match ended otherwise: {said}")
-    return place.relay.there + place.relay.back - before
+    return place.relay.moved - before
 
 
 def main() -> int:

@@ -80,6 +80,9 @@ class Lives:
         self._shared = shared
         self._kills = kills
         self._lasts: dict[str, float] = {}
+        """Seconds that an undisturbed call takes."""
+        self._moves: dict[str, float] = {}
+        """Bytes that it moves between the two."""
         self._told = Told()
         self._name = ""
 
@@ -216,18 +219,17 @@ class Lives:
         self, act: str, words: tuple[str, ...], *, kill: bool, company: Company | None = None
     ) -> tuple[dict[str, Any] | None, bool]:
         """What a command said, unless it was killed; and whether anybody was."""
-        place, began = self._place, time.monotonic()
+        place, began, moved = self._place, time.monotonic(), self._place.relay.moved
         process = place.call(*words, company=company)
         if not kill or self._chance.random() > LIKELY:
             said = self._answer(act, process)
             if said is not None and said["exit"] == 0:
-                took = time.monotonic() - began
-                self._lasts[act] = max(took, 0.8 * self._lasts.get(act, 0.0))
+                self._lasts[act] = max(time.monotonic() - began, 0.8 * self._lasts.get(act, 0.0))
+                self._moves[act] = max(place.relay.moved - moved, 0.8 * self._moves.get(act, 0.0))
             return said, False
         whoms = ["client", "server", "both", *(["client's worker", "server's worker"] * (act == "match"))]
         whom = self._chance.choice(whoms)
-        with suppress(subprocess.TimeoutExpired):  # up to a little after its end
-            process.wait(self._chance.uniform(0, 1.05 * self._lasts.get(act, FIRST_GUESS)))
+        self._await_moment(act, process, moved)
         if whom.endswith("worker"):
             return self._kill_worker(act, whom, process)
         self._tally.kills[f"{act}: {whom}"] += 1
@@ -238,6 +240,19 @@ class Lives:
         if whom != "client":
             self._serve()
         return (self._answer(act, process) if whom == "server" else None), True
+
+    def _await_moment(self, act: str, process: Process, moved: int) -> None:
+        """A moment of the act, up to a little after its end: any one, or any while something travels."""
+        seconds = 1.05 * self._lasts.get(act, FIRST_GUESS)
+        if self._chance.random() < 0.5 or act not in self._moves:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(self._chance.uniform(0, seconds))
+            return
+        size, deadline = self._chance.uniform(0, self._moves[act]), time.monotonic() + seconds
+        while self._place.relay.moved - moved < size and time.monotonic() < deadline:
+            if process.poll() is not None:
+                return
+            time.sleep(0.002)
 
     def _kill_worker(self, act: str, whom: str, process: Process) -> tuple[dict[str, Any] | None, bool]:
         """One that computes dies: the command ends with a reason, or goes on."""

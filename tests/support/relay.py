@@ -20,6 +20,11 @@ class Relay:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    @property
+    def moved(self) -> int:
+        """Bytes both ways."""
+        return self.there + self.back
+
     def cut(self) -> None:
         """Break every connection there is; new ones are taken."""
         for connection in list(self._open):
