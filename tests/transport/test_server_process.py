@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.companies import QUICK, Company, MakeCompany, free_port
+from support.watching import Watcher, key
 
 import mutuals_server.service
 from mutuals.errors import ErrorCode, MutualsError
@@ -63,20 +64,26 @@ def wait_until_draining(company: Company) -> None:
 
 def test_it_announces_answers_and_drains_on_sigterm(pair: Pair) -> None:
     acme, beta = pair
-    with server(acme) as process:
+    watcher = Watcher(free_port())
+    metrics = f"127.0.0.1:{watcher.port}"
+    with server(acme, "--metrics", metrics, "--log-format", "json") as process:
         ready = announced(process)
         assert ready["event"] == "ready"
+        assert ready["metrics"] == metrics
         assert ready["listen"] == acme.endpoint
         assert ready["organisation"] == "Acme Ltd"
         assert ready["fingerprint"] == acme.peer.fingerprint.hex()
         with beta.call(acme) as connection:
             connection.ping()
+        assert watcher.ready() == (200, {})
+        ping = key("mutuals_calls_total", partner="Beta SA", method="Ping", code="OK")
+        assert watcher.samples()[ping] == 1
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=STOPS_WITHIN)
     assert process.returncode == 0
     assert out == ""
-    assert "Traceback" not in err
-    assert "listening" not in err  # who started it was told, and says so
+    told = [json.loads(line)["event"] for line in err.splitlines()]
+    assert told == ["call", "draining", "stopped"], "who started it was told that it listens"
     events = [line["event"] for line in acme.log_lines()]
     assert events == ["listening", "call", "draining", "stopped"]
 

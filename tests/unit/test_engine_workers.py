@@ -134,12 +134,19 @@ def test_a_killed_worker_fails_what_was_in_flight_and_the_pool_recovers(pool: Wo
     assert len(pool.worker_pids()) == 2
 
 
-def test_a_worker_killed_while_idle_is_replaced_unnoticed(pool: WorkerPool) -> None:
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_worker_killed_while_idle_is_replaced_unnoticed(pool: WorkerPool, looked: bool) -> None:
     engine = get_engine("openmined")
     key, items = engine.generate_key(), bytes(32)
     before = list(pool.worker_pids())
     os.kill(before[0], signal.SIGKILL)
     assert gone_within(before, 5)
+    if looked:
+        pool.check()
+        assert len(set(pool.worker_pids()) - set(before)) == 2
+        after = pool.worker_pids()
+        pool.check()
+        assert pool.worker_pids() == after, "those that are well are left alone"
     assert pool.submit("openmined", Operation.BLIND, key, items).result(30) == engine.blind(key, items)
 
 
