@@ -1,23 +1,28 @@
 """``make storage``: every write and sync fails in turn, the power is cut, disks are full and stores locked; figures.
 
-``--only faults,store,match,guards,full,locked`` does some of these; of the faults, ``--part 2/8`` does an eighth,
-``--acts match,reveal`` those of some acts, and ``--every`` also those in the middle of a row of like writes (the pages
-of one transaction), which takes hours.
+``--only faults,store,match,guards,full,locked`` does some of these. What a write site is says ``sites``: all that the
+acts pass are recorded. Those told apart are made to fail, which are all but the middle of each row of like operations
+on one of SQLite's files (the pages of one transaction); ``--every`` lets them all fail, ``--rest`` those in the middle.
+Half of the sites, always the same, stay bad from then on until the process ends. ``--acts match,reveal`` does some acts,
+``--part 2/8`` an eighth of the failures, ``--workers 1`` one at a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from storage.acts import BEFORE, Scenes
+from storage.crew import carried_out
 from storage.cut_match import GUARDS, cut_at, found_without, points
 from storage.cut_store import lost, recorded, recorded_act, small_life, synchronous
-from storage.faults import Figures, every, small_messages, tapped, told_apart
+from storage.faults import Figures, failures, sites_of, small_messages, staged, told_apart
 from storage.real import disk_full, locked, small_disk
 from storage.sites import SIDES, Site
 from storage.vfs import available
@@ -33,6 +38,8 @@ def main() -> int:
     parser.add_argument("--acts", default=",".join(BEFORE))
     parser.add_argument("--part", default="1/1")
     parser.add_argument("--every", action="store_true")
+    parser.add_argument("--rest", action="store_true")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     if not available():
@@ -40,14 +47,14 @@ def main() -> int:
         return 1
     logging.getLogger("mutuals").setLevel(logging.CRITICAL)
     faults: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=_memory()) as name:
         folder = Path(name)
         with small_messages():
             scenes = Scenes.build(folder / "scenes")
         sections = given.only.split(",")
         acts = given.acts.split(",")
         if "faults" in sections:
-            faults += _faults(scenes, folder, acts, given.part, given.every)
+            faults += _faults(scenes, folder, given, acts)
         if "store" in sections:
             faults += _store(scenes, folder, given.seeds)
         if "match" in sections:
@@ -59,33 +66,50 @@ def main() -> int:
         if "locked" in sections:
             faults += _locked(scenes, folder, acts)
     for fault in faults:
-        print(f"FAULT {fault}")
+        print(f"FAULT {fault}", flush=True)
     return 1 if faults else 0
 
 
-def _faults(scenes: Scenes, folder: Path, acts: Sequence[str], part: str, all_of_them: bool) -> list[str]:
-    which, of = map(int, part.split("/"))
-    figures = Figures()
-    apart = 0
-
-    def choose(sites: Sequence[Site]) -> list[Site]:
-        nonlocal apart
-        left = list(sites) if all_of_them else told_apart(sites)
-        apart += len(left)
-        return left[which - 1 :: of]
-
-    with tapped() as tap:
+def _faults(scenes: Scenes, folder: Path, given: argparse.Namespace, acts: Sequence[str]) -> list[str]:
+    recorded: dict[str, list[Site]] = {}
+    apart: dict[str, list[Site]] = {}
+    with staged() as stage:
         for act in acts:
-            before = figures.injected
-            every(scenes, [act], tap, folder / "world", figures, choose)
-            _say(act, f"{figures.sites[act]:,} write sites, {figures.injected - before:,} failures")
-    _say("Write sites", f"{sum(figures.sites.values()):,}, of which told apart {apart:,}")
-    _say("Failures injected", f"{figures.injected:,} (and {figures.missed:,} that did not come by)")
+            recorded[act] = sites_of(scenes, act, stage, folder / "world")
+            apart[act] = told_apart(recorded[act])
+            _say(act, f"{len(recorded[act]):,} write sites, of which told apart {len(apart[act]):,}")
+    wanted = [failure for act in acts for failure in failures(act, apart[act])]
+    if given.every or given.rest:
+        first = set(wanted)
+        rest = [failure for act in acts for failure in failures(act, recorded[act]) if failure not in first]
+        wanted = rest if given.rest else [*wanted, *rest]
+    which, of = map(int, given.part.split("/"))
+    figures = Figures()
+    mine = wanted[which - 1 :: of]
+    for some in carried_out(scenes, mine, folder, given.workers):
+        figures.add(some)
+        for fault in some.faults:
+            print(f"FAULT {fault}", flush=True)
+        done = figures.injected + len(figures.missed)
+        if done % 500 < len(some.done) + len(some.missed):
+            _say("  so far", f"{done:,} of {len(mine):,}, faults {len(figures.faults):,}")
+    hit = {(failure.act, failure.site) for failure in figures.done}
+    all_sites = sum(map(len, recorded.values()))
+    _say("Write sites recorded", f"{all_sites:,}, of which told apart {sum(map(len, apart.values())):,}")
+    _say("Write sites made to fail", f"{len(hit):,}: {_percent(len(hit), all_sites)}")
+    _say("Failures", f"{figures.injected:,}, lasting {sum(failure.lasting for failure in figures.done):,}")
     _say("  told in one clean sentence", f"{figures.refused:,}")
     _say("  without harm to the act", f"{figures.unharmed:,}")
-    _say("Consistent stores afterwards", f"{figures.consistent:,}")
+    _say("Consistent stores afterwards", f"{figures.consistent:,}, in {figures.states:,} states told apart")
     _say("Retries that worked", f"{figures.retried:,}")
+    for failure in figures.missed:
+        _say("Did not come by", str(failure))
     return figures.faults
+
+
+def _percent(part: int, whole: int) -> str:
+    """In tenths, and never rounded up to all."""
+    return f"{math.floor(1000 * part / max(whole, 1)) / 10:g} %"
 
 
 def _store(scenes: Scenes, folder: Path, seeds: int) -> list[str]:
@@ -157,6 +181,12 @@ def _locked(scenes: Scenes, folder: Path, acts: Sequence[str]) -> list[str]:
             faults += found
     _say("Acts on a locked store", f"{tried:,}, told in one sentence {refused:,}, faults {len(faults):,}")
     return faults
+
+
+def _memory() -> str | None:
+    """A folder that is kept in memory, where there is one: what is lost is decided here, not by a disk."""
+    shared = Path("/dev/shm")  # noqa: S108 - the folder made in it has a name of its own
+    return str(shared) if os.access(shared, os.W_OK) else None
 
 
 def _say(what: str, figures: str) -> None:

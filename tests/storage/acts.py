@@ -9,6 +9,7 @@ with scenes.world("exchange", place) as world:
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -134,7 +135,14 @@ class Scenes:
     @contextmanager
     def world(self, act: str, place: Path) -> Iterator[World]:
         """Copies of both homes in ``place`` before ``act``."""
-        shutil.copytree(self.folder / BEFORE[act], place)
+        scene = self.folder / BEFORE[act]
+        if (scene, place) not in _prepared:
+            shutil.copytree(scene, place)
+            with _opened(place, self.now, self.digest):  # its sources are in another folder now
+                pass
+            _prepared[scene, place] = _Folder.of(place)
+            shutil.rmtree(place)
+        _prepared[scene, place].write(place)
         with _opened(place, self.now, self.digest) as pair:
             world = World(self, act, place, pair)
             if act == "retention":
@@ -143,6 +151,34 @@ class Scenes:
                 yield world
             finally:
                 world.close()
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Everything below a folder: modes and contents by relative path, None for that of a folder."""
+
+    entries: tuple[tuple[Path, int, bytes | None], ...]
+
+    @classmethod
+    def of(cls, root: Path) -> _Folder:
+        found = []
+        for path in (root, *sorted(root.rglob("*"))):
+            content = None if path.is_dir() else path.read_bytes()
+            found.append((path.relative_to(root), path.stat().st_mode & 0o777, content))
+        return cls(tuple(found))
+
+    def write(self, root: Path) -> None:
+        for relative, mode, content in self.entries:
+            path = root / relative
+            if content is None:
+                path.mkdir(mode)
+            else:
+                path.write_bytes(content)
+                path.chmod(mode)
+
+
+_prepared: dict[tuple[Path, Path], _Folder] = {}
+"""Scenes as they are copied to a place, in memory: an act is played thousands of times."""
 
 
 @dataclass
@@ -168,6 +204,10 @@ class World:
         self.pair = Pair(
             {side: _company(self.place / name, clock) for side, name in _NAMES.items()}, self.pair.digest
         )
+
+    def state(self) -> bytes:
+        """A digest of everything on the disks of both."""
+        return hashlib.sha256(repr(_Folder.of(self.place)).encode()).digest()
 
     def close(self) -> None:
         for company in self.pair.sides.values():

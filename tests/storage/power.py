@@ -75,7 +75,7 @@ class StoreDisk:
 
     def observe(self, operation: Operation) -> None:
         """Called before each operation of SQLite (``vfs.watching``)."""
-        if operation.path.parent == self.path.parent and operation.kind != "lock":
+        if operation.path.parent == self.path.parent:
             self.events.append(operation)
 
     def acknowledge(self) -> None:

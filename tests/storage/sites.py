@@ -4,9 +4,17 @@
     tap.record(); act()                     # tap.found: every site that the act passed
     tap.fail(site, lasting=False); act()    # the same, but there the disk fails
 
-There are three kinds: calls that change files (seen by the profiling hook of ``leaks.inject``), statements that change
-the store (the same hook), and what SQLite itself writes, syncs and deletes (``vfs``). Threads are told apart by their
-names, which are those of the two companies.
+A *write site* is one passage of one operation that changes what is on a disk, or says that it must be there. There are
+three kinds, and an act has as many sites as it passes:
+
+- ``file``: a call of the operating system by which the product makes, opens to write, writes, cuts, syncs, renames,
+  links or removes a file or a folder (``writes``). Named after the function of the product on whose behalf it is;
+- ``statement``: an SQL statement that begins, changes, rewrites or commits, as SQLite's driver is given it;
+- ``disk``: what SQLite itself then asks of its files: create, write (a page), cut, sync or delete (``vfs``).
+
+So one changed row is several sites: the statement, each page of the journal and of the file, their syncs. The sides
+are told apart by the path of a store's file, and by the thread: that of a company has its name, and those that it
+starts belong to it.
 """
 
 from __future__ import annotations
@@ -14,41 +22,21 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 from zlib import crc32
 
-from leaks.inject import Hook, Kind, _name, _of_product
+from leaks.inject import _name, _of_product
 
 from storage.vfs import Operation
+from storage.writes import Writes
 
-_FILE_CALLS = frozenset(
-    {
-        "posix.open",
-        "posix.write",
-        "posix.fsync",
-        "posix.replace",
-        "posix.rename",
-        "posix.unlink",
-        "posix.link",
-        "posix.mkdir",
-        "posix.truncate",
-        "posix.ftruncate",
-        "_io.FileIO.write",
-        "_io.FileIO.truncate",
-        "_io.BufferedWriter.write",
-        "_io.BufferedWriter.flush",
-        "_io.BufferedRandom.write",
-        "_io.BufferedRandom.flush",
-    }
-)
-_SQL_CALLS = frozenset({"sqlite3.Cursor.execute", "sqlite3.Cursor.executemany", "sqlite3.Connection.commit"})
-_WRITING = ("BEGIN", "INSERT", "UPDATE", "DELETE", "VACUUM", "CREATE")
 SIDES = ("left", "right")
+_STATEMENTS = frozenset({"BEGIN", "INSERT", "UPDATE", "DELETE", "VACUUM", "CREATE", "COMMIT"})
 _DEEPEST = 40
 
 _CODES = {
@@ -76,11 +64,10 @@ class Site:
             raise ValueError(self.side)
 
 
-class Tap(Hook):
+class Tap:
     """Sees, and fails, what is written in threads named after the sides, and by SQLite anywhere."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.found: list[Site] = []
         self.hit = False
         self._site: Site | None = None
@@ -88,6 +75,16 @@ class Tap(Hook):
         self._recording = False
         self._passed: Counter[tuple[str, str, str]] = Counter()
         self._guard = threading.Lock()
+        self._files: dict[str, tuple[str, str] | None] = {}
+        self._writes = Writes(self.call, self.statement)
+
+    def install(self) -> None:
+        """From now on, stand between the process and its files, and its stores' driver."""
+        self._writes.install()
+
+    def remove(self) -> None:
+        """All is as it was before ``install``."""
+        self._writes.remove()
 
     def record(self) -> None:
         """From now on, note every site."""
@@ -95,7 +92,7 @@ class Tap(Hook):
         self._recording = True
 
     def fail(self, site: Site, *, lasting: bool) -> None:
-        """From now on, wait for ``site``; ``lasting`` keeps the store's disk failing on that side until ``rest``."""
+        """From now on, wait for ``site``; ``lasting`` keeps all disks of that side failing until ``rest``."""
         self._begin(site, lasting=lasting)
 
     def rest(self) -> None:
@@ -103,15 +100,15 @@ class Tap(Hook):
         self._site, self._recording = None, False
 
     def disk(self, operation: Operation) -> int | None:
-        """The observer for ``vfs.watching``."""
-        if operation.kind == "lock" or not (self._recording or self._site):
+        """The observer for ``vfs.watching``: a result code of SQLite where this fails."""
+        if not (self._recording or self._site):
             return None
-        side = next((side for side in SIDES if side in operation.path.parts), None)
-        if side is None:
+        of = self._of(operation.path)
+        if of is None:
             return None
-        file = "journal" if operation.path.name.endswith("-journal") else "database"
+        side, file = of
         fails = self._passes(side, "disk", f"{operation.kind} {file}")
-        if not fails and not (self._lasting and self.hit and self._site and self._site.side == side):
+        if not fails and not self._stays_bad(side):
             return None
         number = self._site.number if self._site else 0
         return _CODES.get(
@@ -119,25 +116,26 @@ class Tap(Hook):
             (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)[number % 2 and not self._lasting],
         )
 
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        if event != "c_call" or not (self._recording or self._site):
+    def call(self, name: str) -> None:
+        """The product calls the operating system's ``name``. Raises OSError where this fails."""
+        if not (self._recording or self._site):
             return
-        side = threading.current_thread().name
-        if side not in SIDES:
+        side = side_of_thread()
+        if side is None:
             return
-        name = _called(argument)
-        if name in _FILE_CALLS or (name == "io.open" and _for_writing(frame)):
-            caller = _caller(frame)
-            if caller is not None and self._passes(side, "file", f"{caller}->{name}"):
-                raise self._os_error(name)
-        elif name in _SQL_CALLS:
-            statement = str(frame.f_locals.get("statement", "VACUUM")).split()[0]
-            if name.endswith("commit"):
-                statement = "COMMIT"
-            elif statement not in _WRITING:
-                return
-            if _caller(frame) is not None and self._passes(side, "statement", statement):
-                raise self._sql_error(statement)
+        caller = _caller(sys._getframe(1))
+        if caller is not None and (self._passes(side, "file", f"{caller}->{name}") or self._stays_bad(side)):
+            raise _os_error(name)
+
+    def statement(self, words: str) -> None:
+        """A statement, of which ``words`` is the text, goes to SQLite. Raises OperationalError where this fails."""
+        if not (self._recording or self._site):
+            return
+        side, verb = side_of_thread(), words.split(None, 1)[0]
+        if side is None or verb not in _STATEMENTS or _caller(sys._getframe(1)) is None:
+            return
+        if self._passes(side, "statement", verb):
+            raise _sql_error(verb, self._site)
 
     def _begin(self, site: Site | None, *, lasting: bool) -> None:
         self._passed.clear()
@@ -149,41 +147,54 @@ class Tap(Hook):
         """Whether this is where it fails."""
         with self._guard:
             self._passed[side, kind, place] += 1
-            site = Site(side, kind, place, self._passed[side, kind, place])
+            number = self._passed[side, kind, place]
             if self._recording:
-                self.found.append(site)
-            if site != self._site or self.hit:
+                self.found.append(Site(side, kind, place, number))
+            wanted = self._site
+            if self.hit or wanted is None or number != wanted.number:
+                return False
+            if (side, kind, place) != (wanted.side, wanted.kind, wanted.place):
                 return False
             self.hit = True
             return True
 
-    def _os_error(self, name: str) -> OSError:
-        full = name.endswith(("write", "open", "mkdir", "link", "flush")) and not name.endswith("unlink")
-        number = errno.ENOSPC if full and crc32(name.encode()) % 4 else errno.EIO
-        return OSError(number, os.strerror(number))
+    def _stays_bad(self, side: str) -> bool:
+        return self._lasting and self.hit and self._site is not None and self._site.side == side
 
-    def _sql_error(self, statement: str) -> sqlite3.OperationalError:
-        if statement == "BEGIN":
-            error = sqlite3.OperationalError("database is locked")
-            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_BUSY, "SQLITE_BUSY"
-        elif self._site and self._site.number % 2:
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR, "SQLITE_IOERR"
-        else:
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
-        return error
+    def _of(self, path: Path) -> tuple[str, str] | None:
+        """Whose store a file belongs to, and which of its two files that is."""
+        text = str(path)
+        if text not in self._files:
+            side = next((side for side in SIDES if side in path.parts), None)
+            file = "journal" if text.endswith("-journal") else "database"
+            self._files[text] = None if side is None else (side, file)
+        return self._files[text]
 
 
-def _called(function: Any) -> str:
-    owner = getattr(function, "__self__", None)
-    module = getattr(function, "__module__", None) or type(owner).__module__
-    return f"{module}.{getattr(function, '__qualname__', '?')}"
+def _os_error(name: str) -> OSError:
+    growing = name.removeprefix("posix.") in {"write", "open", "mkdir", "link"} or name.startswith("io.")
+    number = errno.ENOSPC if growing and crc32(name.encode()) % 4 else errno.EIO
+    return OSError(number, os.strerror(number))
 
 
-def _for_writing(frame: FrameType) -> bool:
-    mode = frame.f_locals.get("mode", "r")
-    return isinstance(mode, str) and not set(mode).isdisjoint("wax+")
+def _sql_error(verb: str, site: Site | None) -> sqlite3.OperationalError:
+    if verb == "BEGIN":
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_BUSY, "SQLITE_BUSY"
+    elif site and site.number % 2:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR, "SQLITE_IOERR"
+    else:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+    return error
+
+
+def side_of_thread() -> str | None:
+    """The company whose thread this is, or was started by."""
+    thread = threading.current_thread()
+    name = getattr(thread, "storage_side", thread.name)
+    return name if name in SIDES else None
 
 
 def _caller(frame: FrameType) -> str | None:
@@ -196,11 +207,3 @@ def _caller(frame: FrameType) -> str | None:
             return _name(here)
         here = here.f_back
     return None
-
-
-def home_of(path: Path) -> Path:
-    """The folder of the company that ``path`` is in."""
-    return next(parent for parent in (path, *path.parents) if parent.name in SIDES)
-
-
-__all__ = ["SIDES", "Kind", "Site", "Tap", "home_of"]

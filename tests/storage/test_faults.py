@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import postgres
 
 from storage.acts import Scenes
-from storage.faults import Figures, every, let_fail, sites_of, tapped
-from storage.sites import Site, Tap
+from storage.faults import Failure, Figures, Stage, failures, let_fail, sites_of, staged
 from storage.vfs import available
 
 pytestmark = [
@@ -21,32 +20,42 @@ pytestmark = [
 
 
 @pytest.fixture
-def tap() -> Iterator[Tap]:
-    with tapped() as tap:
-        yield tap
+def stage() -> Iterator[Stage]:
+    with staged() as stage:
+        yield stage
 
 
-def _only(one: int, sites: Sequence[Site]) -> Sequence[Site]:
-    return sites[one : one + 1]
-
-
-def test_a_failing_disk_is_told_and_nothing_is_lost(scenes: Scenes, tap: Tap, tmp_path: Path) -> None:
+def test_a_failing_disk_is_told_and_nothing_is_lost(scenes: Scenes, stage: Stage, tmp_path: Path) -> None:
     figures = Figures()
-    for act, one in (("match", 198), ("accept", 53)):
-        every(scenes, [act], tap, tmp_path / "world", figures, partial(_only, one))
+    for act, one in (("match", 190), ("accept", 53)):
+        sites = sites_of(scenes, act, stage, tmp_path / "world")
+        let_fail(scenes, failures(act, sites)[one], stage, tmp_path / "world", figures)
     assert figures.faults == []
     assert figures.injected == 2
     assert figures.consistent == figures.retried == figures.injected
 
 
+def test_an_act_comes_out_alike_each_time_so_that_one_check_does_for_the_same_bytes(
+    scenes: Scenes, stage: Stage, tmp_path: Path
+) -> None:
+    place = tmp_path / "world"
+    sites = sites_of(scenes, "revoke", stage, place)
+    assert sites_of(scenes, "revoke", stage, place) == sites
+    figures = Figures()
+    pages = [site for site in sites if site.place == "write database"][1:3]  # both are undone by the journal
+    for failure in failures("revoke", pages):
+        let_fail(scenes, replace(failure, lasting=False), stage, place, figures)
+    assert (figures.injected, figures.faults, len(figures.sound)) == (2, [], 1)
+
+
 def test_a_write_whose_failure_nobody_hears_of_would_be_found(
-    scenes: Scenes, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scenes: Scenes, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mutuals.runs import journal
 
     monkeypatch.setattr(journal, "_cannot", lambda path, error: error)
-    sites = sites_of(scenes, "match", tap, tmp_path / "world")
+    sites = sites_of(scenes, "match", stage, tmp_path / "world")
     (place,) = [site for site in sites if site.place.endswith("settle->posix.fsync") and site.number == 1][:1]
     figures = Figures()
-    let_fail(scenes, "match", place, tap, tmp_path / "world", figures)
+    let_fail(scenes, Failure("match", place, lasting=False), stage, tmp_path / "world", figures)
     assert any("OSError was raised" in fault for fault in figures.faults)

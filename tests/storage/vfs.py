@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 OK = 0
 _NAME = b"mutuals-storage-tests"
@@ -31,7 +30,6 @@ _Close = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer)
 _Write = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, _Pointer, ctypes.c_int, ctypes.c_int64)
 _Truncate = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.c_int64)
 _Sync = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.c_int)
-_Lock = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.c_int)
 
 
 class _Vfs(ctypes.Structure):
@@ -68,10 +66,10 @@ class _Methods(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Operation:
-    """What SQLite is about to do: ``open`` (to create), ``write``, ``truncate``, ``sync``, ``delete`` or ``lock``.
+    """What SQLite is about to do: ``open`` (to create), ``write``, ``truncate``, ``sync`` or ``delete``.
 
-    ``offset`` is that of a write, the new size of a truncation, the level of a lock. ``durable`` says of a deletion
-    that the folder is synced too.
+    ``offset`` is that of a write, or the new size of a truncation. ``durable`` says of a deletion that the folder is
+    synced too.
     """
 
     kind: str
@@ -118,6 +116,20 @@ def _library() -> ctypes.CDLL | None:
     return library if version == sqlite3.sqlite_version.encode() else None
 
 
+_METHODS = {"close": _Close, "write": _Write, "truncate": _Truncate, "sync": _Sync}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The methods of one kind of file: ours as SQLite calls them, and the real ones behind them."""
+
+    ours: _Methods
+    close: Callable[[int], int]
+    write: Callable[[int, int, int, int], int]
+    truncate: Callable[[int, int], int]
+    sync: Callable[[int, int], int]
+
+
 class _Layer:
     """The registered table. It stays for the life of the process, and lets everything through unless watched."""
 
@@ -125,14 +137,13 @@ class _Layer:
         self.observer: Observer | None = None
         self._paths: dict[int, Path] = {}
         self._guard = threading.Lock()
-        self._tables: dict[int, tuple[_Methods, _Methods]] = {}
+        self._tables: dict[int, _Table] = {}
         found = _Vfs.from_address(library.sqlite3_vfs_find(None))
         self._real_open = _Open(found.open)
         self._real_delete = _Delete(found.delete)
         self._open, self._delete = _Open(self._on_open), _Delete(self._on_delete)
         self._close, self._write = _Close(self._on_close), _Write(self._on_write)
         self._truncate, self._sync = _Truncate(self._on_truncate), _Sync(self._on_sync)
-        self._lock = _Lock(self._on_lock)
         self._vfs = _Vfs.from_buffer_copy(found)
         self._vfs.name = _NAME
         self._vfs.open = ctypes.cast(self._open, _Pointer)
@@ -157,46 +168,41 @@ class _Layer:
             methods = ctypes.cast(file, ctypes.POINTER(_Pointer))
             with self._guard:
                 self._paths[file] = path
-                methods[0] = ctypes.addressof(self._table(methods[0])[1])
+                methods[0] = ctypes.addressof(self._table(methods[0]).ours)
         return int(code)
 
-    def _table(self, address: int) -> tuple[_Methods, _Methods]:
+    def _table(self, address: int) -> _Table:
         if address not in self._tables:
-            real = _Methods.from_address(address)
-            ours = _Methods.from_buffer_copy(real)
-            for name in ("close", "write", "truncate", "sync", "lock"):
+            ours = _Methods.from_buffer_copy(_Methods.from_address(address))
+            real = {name: kind(getattr(ours, name)) for name, kind in _METHODS.items()}
+            for name in _METHODS:
                 setattr(ours, name, ctypes.cast(getattr(self, f"_{name}"), _Pointer))
-            self._tables[address] = real, ours
-            self._tables[ctypes.addressof(ours)] = real, ours
+            table = _Table(ours, **real)
+            self._tables[address] = self._tables[ctypes.addressof(ours)] = table
         return self._tables[address]
 
-    def _real(self, file: int, name: str, kind: Any) -> Any:
-        address = ctypes.cast(file, ctypes.POINTER(_Pointer))[0]
-        return kind(getattr(self._tables[address][0], name))
+    def _of(self, file: int) -> _Table:
+        return self._tables[_Pointer.from_address(file).value or 0]
 
     def _on_close(self, file: int) -> int:
-        real = self._real(file, "close", _Close)
+        table = self._of(file)
         with self._guard:
             self._paths.pop(file, None)
-        return int(real(file))
+        return int(table.close(file))
 
     def _on_write(self, file: int, data: int, size: int, offset: int) -> int:
         code = 0
         if self.observer is not None:
             code = self._asked(Operation("write", self._paths[file], offset, ctypes.string_at(data, size)))
-        return code or int(self._real(file, "write", _Write)(file, data, size, offset))
+        return code or int(self._of(file).write(file, data, size, offset))
 
     def _on_truncate(self, file: int, size: int) -> int:
         code = self._asked(Operation("truncate", self._paths[file], size))
-        return code or int(self._real(file, "truncate", _Truncate)(file, size))
+        return code or int(self._of(file).truncate(file, size))
 
     def _on_sync(self, file: int, flags: int) -> int:
         code = self._asked(Operation("sync", self._paths[file]))
-        return code or int(self._real(file, "sync", _Sync)(file, flags))
-
-    def _on_lock(self, file: int, level: int) -> int:
-        code = self._asked(Operation("lock", self._paths[file], level))
-        return code or int(self._real(file, "lock", _Lock)(file, level))
+        return code or int(self._of(file).sync(file, flags))
 
     def _on_delete(self, vfs: int, name: int, durable: int) -> int:
         path = Path(ctypes.string_at(name).decode())
