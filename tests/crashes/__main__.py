@@ -9,17 +9,20 @@ Ends with 1 where anything was lost, counted twice or left without a reason.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from support import postgres, postgres_homes
 
 from crashes.forks import Forks
 from crashes.lives import Lives, Tally
+from crashes.starved import Starved, small_disk
 from crashes.world import World, world
 
 LIVES_A_WORLD = 10
@@ -56,20 +59,50 @@ def killed(kills: int, seed: int, items: int, fresh: float) -> int:
     return bool(tally.faults)
 
 
-def _line(tally: Tally, started: float) -> str:
+def starved(lives: int, seed: int, items: int) -> int:
+    """So many lives with a full disk, and with a held store, on either side; 1 where there is a fault."""
+    tally, chance, started = Tally(), random.Random(seed), time.monotonic()
+    shared = items // 10
+    print(f"seed {seed}", flush=True)
+    for side, full in itertools.product(("left", "right"), (True, False)):
+        with (
+            tempfile.TemporaryDirectory(dir=_memory()) as folder,
+            small_disk(Path(folder, "disk")) if full else nullcontext(None) as disk,
+            Forks() as forks,
+        ):
+            if full and (disk is None or postgres.everywhere()):
+                print(
+                    f"skipped: no full disk on the {side} side, since no small file system can be made here"
+                )
+                continue
+            homes = {} if disk is None else {side: disk / side}
+            with world(Path(folder), items, shared, signed=False, workers=1, homes=homes) as place:
+                place.forks, place.fresh = forks, lambda: False
+                place.serve()
+                player = Starved(place, chance, tally, shared=shared, side=side, disk=disk)
+                for _ in range(lives):
+                    player.play()
+        print(_line(tally, started, "starved"), flush=True)
+        if postgres.everywhere():
+            postgres_homes.drop_what_nobody_needs()
+    _tell(tally, "starved")
+    return bool(tally.faults)
+
+
+def _line(tally: Tally, started: float, what: str = "killed") -> str:
     cost = sum(os.times()[:4]) / max(tally.killed, 1)
     return (
-        f"{(time.monotonic() - started) / 60:6.1f} min: {tally.lives:,} lives, {tally.killed:,} killed, "
+        f"{(time.monotonic() - started) / 60:6.1f} min: {tally.lives:,} lives, {tally.killed:,} {what}, "
         f"{tally.facts:,} acknowledged facts looked for, {tally.resumed:,} runs taken up again, "
-        f"{len(tally.faults):,} faults, {cost:.1f} CPU seconds a kill"
+        f"{len(tally.faults):,} faults, {cost:.1f} CPU seconds for each"
     )
 
 
-def _tell(tally: Tally) -> None:
-    for title, counts in (("killed", tally.kills), ("runs ended", tally.states), ("refused", tally.said)):
+def _tell(tally: Tally, what: str = "killed") -> None:
+    for title, counts in ((what, tally.kills), ("runs ended", tally.states), ("refused", tally.said)):
         print(title)
-        for what, count in sorted(counts.items()):
-            print(f"{count:>8,}  {what}")
+        for name, count in sorted(counts.items()):
+            print(f"{count:>8,}  {name}")
 
 
 def interrupted(items: int, times: int, seed: int) -> int:
@@ -121,18 +154,23 @@ def main() -> int:
     modes = parser.add_subparsers(dest="mode", required=True)
     kill = modes.add_parser("killed", help="kill -9 at random points")
     kill.add_argument("--kills", type=int, default=1000)
-    kill.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    kill.add_argument("--items", type=int, default=3000)
+    starve = modes.add_parser("starved", help="fill the disk, hold the store")
+    starve.add_argument("--lives", type=int, default=1, help="on each side with each")
+    for mode in (kill, starve):
+        mode.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+        mode.add_argument("--items", type=int, default=3000)
+        mode.add_argument("--postgres", action="store_true", help="keep the stores on a real PostgreSQL")
     kill.add_argument("--fresh", type=float, default=0.05, help="the share of processes that are not forked")
-    kill.add_argument("--postgres", action="store_true", help="keep the stores on a real PostgreSQL")
     cut = modes.add_parser("interrupted", help="cut the line of a long match")
     cut.add_argument("--items", type=int, default=1_000_000)
     cut.add_argument("--seed", type=int, default=1)
     cut.add_argument("--times", type=int, default=5)
     options = parser.parse_args()
+    if getattr(options, "postgres", False):
+        _move_to_postgres()
+    if options.mode == "starved":
+        return starved(options.lives, options.seed, options.items)
     if options.mode == "killed":
-        if options.postgres:
-            _move_to_postgres()
         return killed(options.kills, options.seed, options.items, options.fresh)
     return interrupted(options.items, options.times, options.seed)
 

@@ -218,17 +218,24 @@ class Lives:
     def _call(
         self, act: str, words: tuple[str, ...], *, kill: bool, company: Company | None = None
     ) -> tuple[dict[str, Any] | None, bool]:
-        """What a command said, unless it was killed; and whether anybody was."""
+        """What a command said, unless it was killed; and whether anybody was disturbed."""
+        if kill and self._chance.random() < LIKELY:
+            return self._disturbed(act, words, company)
         place, began, moved = self._place, time.monotonic(), self._place.relay.moved
+        said = self._answer(act, place.call(*words, company=company))
+        if said is not None and said["exit"] == 0:
+            self._lasts[act] = max(time.monotonic() - began, 0.8 * self._lasts.get(act, 0.0))
+            self._moves[act] = max(place.relay.moved - moved, 0.8 * self._moves.get(act, 0.0))
+        return said, False
+
+    def _disturbed(
+        self, act: str, words: tuple[str, ...], company: Company | None
+    ) -> tuple[dict[str, Any] | None, bool]:
+        """A call in the midst of which somebody is killed; see ``_call``."""
+        place, moved = self._place, self._place.relay.moved
         process = place.call(*words, company=company)
-        if not kill or self._chance.random() > LIKELY:
-            said = self._answer(act, process)
-            if said is not None and said["exit"] == 0:
-                self._lasts[act] = max(time.monotonic() - began, 0.8 * self._lasts.get(act, 0.0))
-                self._moves[act] = max(place.relay.moved - moved, 0.8 * self._moves.get(act, 0.0))
-            return said, False
-        whoms = ["client", "server", "both", *(["client's worker", "server's worker"] * (act == "match"))]
-        whom = self._chance.choice(whoms)
+        workers = ["client's worker", "server's worker"] if act == "match" else []
+        whom = self._chance.choice(["client", "server", "both", *workers])
         self._await_moment(act, process, moved)
         if whom.endswith("worker"):
             return self._kill_worker(act, whom, process)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -118,16 +118,24 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, items: int, shared: int, *, signed: bool = True, workers: int | None = None
+    folder: Path,
+    items: int,
+    shared: int,
+    *,
+    signed: bool = True,
+    workers: int | None = None,
+    homes: Mapping[str, Path] | None = None,
 ) -> Iterator[World]:
     """Both companies have ``items`` contacts, the first ``shared`` of the right one's are the left one's last.
 
-    They are partners, and where it is ``signed``, under an agreement. ``workers`` None is one for each core.
+    They are partners, and where it is ``signed``, under an agreement. ``workers`` None is one for each core; ``homes``
+    says where those of ``left`` and ``right`` are to lie, if not in ``folder``.
     """
     relay, clock = Relay(), TestClock()
     clock.now = datetime.now(UTC)  # the processes know no other
-    left = make_company(folder / "left", "Left Ltd", [], clock, workers=workers)
-    right = make_company(folder / "right", "Right SA", [], clock, f"localhost:{relay.port}", workers)
+    at = {"left": folder / "left", "right": folder / "right", **(homes or {})}
+    left = make_company(at["left"], "Left Ltd", [], clock, workers=workers)
+    right = make_company(at["right"], "Right SA", [], clock, f"localhost:{relay.port}", workers)
     try:
         for company, first in ((left, 0), (right, items - shared)):
             write_contacts(company, first, items)
