@@ -14,6 +14,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypedDict
 
 from mutuals.crypto.signing import VerifyKey
@@ -198,7 +199,7 @@ def find_partner(tx: Transaction, name: str) -> PartnerRow:
 
 def partner_card(row: PartnerRow) -> Card:
     """The card in a partner's row, checked again. Raises PEER_IDENTITY where it was tampered with."""
-    card = parse_card(row.signed_card).card
+    card = _parsed(row.signed_card)
     if fingerprint_of(card).hex() != row.fingerprint:
         raise MutualsError(ErrorCode.PEER_IDENTITY, f"The stored card of {row.name} is another peer's.")
     return card
@@ -212,6 +213,12 @@ def partner_key(row: PartnerRow) -> VerifyKey:
 def partner_log_key(row: PartnerRow) -> VerifyKey:
     """The key on the partner's card that signs the heads of its logs, checked like ``partner_key``."""
     return VerifyKey(bytes.fromhex(partner_card(row).log_key))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(signed_card: bytes) -> Card:
+    """The checked card in these bytes. Every call of a partner asks for it, and checking takes a millisecond."""
+    return parse_card(signed_card).card
 
 
 def _against_known(review: PartnerReview, known: PartnerRow) -> PartnerReview:

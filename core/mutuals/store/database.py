@@ -7,8 +7,8 @@
 
 A transaction has the whole store to itself, in all threads and processes: ``BEGIN IMMEDIATE`` on SQLite, a
 lock on the one row of ``store_state`` elsewhere; threads of one process take turns. So repositories may read and then
-write what follows from it (budgets, log numbers) in plain SQL. What was read in an earlier transaction may have changed:
-whoever acts on it reads it again. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
+write what follows from it (budgets, log numbers) in plain SQL. What was read in an earlier transaction may have
+changed: whoever acts on it reads it again. Keep transactions short, and do no I/O inside (docs/adr/0003-store.md).
 """
 
 from __future__ import annotations

@@ -77,14 +77,11 @@ class PartnerTrust:
 
     def load(self) -> grpc.ServerCertificateConfiguration:
         """The configuration of this moment. Raises MutualsError where home or store cannot be read."""
-        # Before the look, so that a slow one does not stretch the time in which others are spared it.
-        self._loaded_at = time.monotonic()
         self._card = self._card_file()
         self._outdated = False
         pairs = self._own()
-        roots = (
-            self._roots() or pairs[-1].certificate
-        )  # gRPC needs one; the guard refuses it, as no partner's
+        # gRPC needs one; the guard refuses it, as no partner's.
+        roots = self._roots() or pairs[-1].certificate
         self._loaded = (pairs, roots)
         # gRPC shows the first that has the name which the caller asks for; those of before have only that of their key
         # and the peer's, by which callers ask whose card has a certificate of before there were rotations.
@@ -110,7 +107,12 @@ class PartnerTrust:
             if not renewed and time.monotonic() - self._loaded_at < REFRESH_SECONDS:
                 return None
             before = self._loaded
-            configuration = self.load()
+            try:
+                configuration = self.load()
+            finally:
+                # After the look: gRPC lets one connection at a time ask, and where the store has so much to do that a
+                # look takes long, those that wait behind it must be spared another.
+                self._loaded_at = time.monotonic()
             return None if self._loaded == before else configuration
         except Exception:
             return None
