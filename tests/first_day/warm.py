@@ -60,8 +60,10 @@ def _become(told: dict[str, Any]) -> None:
         os.chdir(told["folder"])
         os.environ.clear()
         os.environ.update(told["environment"])
+        from mutuals.hardening import protect_process
         from mutuals_client.main import run
 
+        protect_process()
         code = run(told["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()
