@@ -232,6 +232,17 @@ def test_what_is_killed_at_any_step_is_made_up_for(
     assert not list(company.peer.home.run_keys.iterdir())
 
 
+def test_the_beginning_of_a_file_of_traces_does_not_stay(pair: Pair) -> None:
+    """A process was killed while it wrote one."""
+    end(pair)
+    home = pair.right.peer.home
+    begun = home.spool / f".destroyed-{pair.digest}.traces.0a1b2c3d"
+    begun.parent.mkdir(exist_ok=True)
+    begun.write_bytes(bytes(40))
+    keep_retention(pair.right.peer)
+    assert not begun.exists()
+
+
 def test_nothing_is_certified_while_a_piece_is_still_in_a_file(pair: Pair, snapshot: Snapshot) -> None:
     with pair.right.peer.store.transaction() as tx:
         piece = tx.received.list(snapshot.run_id)[2].ciphertext

@@ -30,6 +30,8 @@ LATE_RETRY = timedelta(days=1)
 """So long after a run's date its initiator may still call for the last word, given that clocks differ."""
 
 _TRACES = "destroyed-{}.traces"
+_BEGINNINGS = ".destroyed-*.traces.*"
+"""As ``mutuals.identity.files.write_private`` names a file until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,13 @@ def runs_under(tx: Transaction, chain: Iterable[AgreementRow]) -> list[Run]:
 
 
 def forget_traces(peer: Peer, keep: Iterable[str] = ()) -> None:
-    """Remove the files of traces but for those of the agreements (digest) in ``keep``: their search is finished."""
-    kept = {_trace_file(peer, digest) for digest in keep}
-    for path in peer.home.spool.glob(_TRACES.format("*")):
-        if path not in kept:
+    """Remove the files of traces but for those of the agreements (digest) in ``keep``: their search is finished.
+
+    Goes for beginnings of such files, too, which a process leaves that is killed while it writes one.
+    """
+    kept = {_trace_file(peer, digest).name for digest in keep}
+    for path in (*peer.home.spool.glob(_TRACES.format("*")), *peer.home.spool.glob(_BEGINNINGS)):
+        if path.name not in kept and path.stem.removeprefix(".") not in kept:
             remove_if_possible(path)
 
 
