@@ -44,7 +44,7 @@ ALWAYS = (
     "mutuals.store.runs.Runs.update",
     "mutuals.store.received",
     "mutuals_server.guard.Guard.admit",
-    "mutuals_server.log",
+    "mutuals.eventlog",
     "mutuals_server.service",
     "mutuals.runs.export",
     "mutuals.runs.tables",

@@ -63,7 +63,7 @@ def try_visit(visit: Visit, house: House) -> Row:
         _check_refused(visit, call, house)
     assert house.contents() == house.noted, "the store or the home changed"
     assert still_serves(house), "the server no longer answers an honest partner"
-    lines = [line for line in house.log_lines() if line["code"] != "OK"]
+    lines = [line for line in house.log_lines() if line["event"] == "call" and line["code"] != "OK"]
     where = _stopped(heard, lines)
     assert where == visit.stopped_where, f"stopped at: {where}"
     return Row(visit.name, where, visit.code, _left(heard))
