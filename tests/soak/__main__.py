@@ -22,6 +22,7 @@ from typing import Any
 
 from support.processes import start
 
+from mutuals.hardening import CORE_FILES
 from soak.judge import Match, fairness, grown, growth, rates, starved, times, unfair
 from soak.watch import Sample, sample
 from soak.world import Partner, World, world
@@ -122,6 +123,7 @@ class Soak:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; 1 where something was wrong."""
     given = _arguments(arguments)
+    os.environ[CORE_FILES] = "1"  # or only root could count the files that the server has open
     print(
         f"{given.runs} runs at a time from {given.partners} partners, {given.items:,} items a side, "
         f"{given.seconds} s{', and as long beside a flood' if given.flooding else ''}; "
