@@ -25,8 +25,11 @@ from crashes.lives import Lives, Tally
 from crashes.starved import Starved, small_disk
 from crashes.world import World, world
 
-LIVES_A_WORLD = 10
-"""After so many a new pair of companies takes over, and a line says how it stands."""
+LIVES_A_WORLD = 25
+"""After so many a new pair of companies takes over."""
+
+LIVES_A_LINE = 5
+"""After so many a line says how it stands."""
 
 KILLS_AN_ACT = 5
 """How often each command of a life is killed at most."""
@@ -49,13 +52,14 @@ def killed(kills: int, seed: int, items: int, fresh: float) -> int:
             lives = Lives(place, chance, tally, shared=shared, kills=KILLS_AN_ACT)
             for _ in range(LIVES_A_WORLD):
                 lives.play()
+                if tally.lives % LIVES_A_LINE == 0 or tally.killed >= kills:
+                    print(_line(tally, started), flush=True)
                 if tally.killed >= kills:
                     break
-        print(_line(tally, started), flush=True)
         if postgres.everywhere():
             postgres_homes.drop_what_nobody_needs()
     _tell(tally)
-    print(f"seed {seed}, {(time.monotonic() - started) / 60:.1f} minutes")
+    print(f"seed {seed}, {sum(os.times()[:4]) / max(tally.killed, 1):.1f} CPU seconds a kill")
     return bool(tally.faults)
 
 
@@ -90,11 +94,10 @@ def starved(lives: int, seed: int, items: int) -> int:
 
 
 def _line(tally: Tally, started: float, what: str = "killed") -> str:
-    cost = sum(os.times()[:4]) / max(tally.killed, 1)
     return (
         f"{(time.monotonic() - started) / 60:6.1f} min: {tally.lives:,} lives, {tally.killed:,} {what}, "
-        f"{tally.facts:,} acknowledged facts looked for, {tally.resumed:,} runs taken up again, "
-        f"{len(tally.faults):,} faults, {cost:.1f} CPU seconds for each"
+        f"{tally.lost:,} of {tally.facts:,} acknowledged facts lost, {tally.miscounted:,} budgets miscounted, "
+        f"{len(tally.faults):,} faults in all, {tally.resumed:,} runs taken up again"
     )
 
 

@@ -61,6 +61,8 @@ class Tally:
     said: Counter[str] = field(default_factory=Counter)
     facts: int = 0
     """What commands acknowledged, and was looked for afterwards."""
+    lost: int = 0
+    miscounted: int = 0
     resumed: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -101,6 +103,8 @@ class Lives:
         self._end(digest)
         found = look(self._place, digest, self._told, traces, self._shared)
         self._tally.facts += found.facts
+        self._tally.lost += found.lost
+        self._tally.miscounted += found.miscounted
         self._tally.states.update(found.states)
         for fault in found.faults:
             self._fault(fault)

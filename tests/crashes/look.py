@@ -57,9 +57,12 @@ class Told:
 
 @dataclass
 class Found:
-    """What a look came to; ``facts`` is how much was held against what had been said."""
+    """What a look came to: of ``facts`` that were acknowledged so many are ``lost``; ``faults`` are sentences."""
 
     facts: int = 0
+    lost: int = 0
+    miscounted: int = 0
+    """Sides that charged otherwise than they have runs."""
     states: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -72,6 +75,7 @@ def look(place: World, digest: str, told: Told, traces: dict[str, list[bytes]], 
         runs = list(sides[name].values())
         charged = (len(runs), sum(run.partner_size for run in runs))
         if place.charged(company) != charged:
+            found.miscounted += 1
             found.faults.append(f"the {name} side charged {place.charged(company)}, and has {charged}")
         _look_at_agreement(company, name, digest, found)
         _look_at_certificate(company, name, digest, runs, shared, found)
@@ -88,6 +92,7 @@ def look(place: World, digest: str, told: Told, traces: dict[str, list[bytes]], 
         company = next(company for _, company in _sides(place) if company.peer.name == name)
         now = agreement_state(company, known)
         if now is None or _AGREED.get(now, 9) < _AGREED[state]:
+            found.lost += 1
             found.faults.append(f"agreement {known[:8]} was reported {state} by {name}, and is {now}")
     return found
 
@@ -96,6 +101,7 @@ def _look_at_runs(sides: dict[str, dict[str, Run]], digest: str, told: Told, fou
     for run_id, state in told.runs.items():
         found.facts += 1
         if run_id not in sides["left"] or _ORDER.get(sides["left"][run_id].state, 9) < _ORDER[state]:
+            found.lost += 1
             found.faults.append(f"run {run_id} was reported {state}, and is not")
     for run_id in sides["left"].keys() | sides["right"].keys():
         ends = [side.get(run_id) for side in sides.values()]
