@@ -110,9 +110,11 @@ def _policy_documents() -> Ready:
 def _policy_drafts() -> Ready:
     departments = tuple(DepartmentDraft(name, "Its work.", "Jane Doe") for name in ("marketing", "sales"))
     categories = (
-        CategoryDraft("contact", "Who they are.", ("city",), collected_by="sales", stored_by="sales"),
+        CategoryDraft(
+            "contact", "Who they are.", ("city",), collected_by="sales", stored_by="sales", shared_by="sales"
+        ),
     )
-    draft = policy_toml(PolicyDraft("Acme Ltd", "Olga Owner", departments, (category_,), ("anna reads",)))
+    draft = policy_toml(PolicyDraft("Acme Ltd", "Olga Owner", departments, categories, ("anna reads",)))
     draft = re.sub(r"<[a-z][^<>\n]*>", "Some words.", draft)
 
     def parse(data: bytes) -> object:

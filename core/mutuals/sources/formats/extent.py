@@ -24,8 +24,12 @@ _MOST_FOLD = 200
 _CHUNK = 4 << 20
 _OVERLAP = 256
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
-_ROW = re.compile(rb'<row [^>]{0,200}?\br="([0-9]{1,7})"')
-_FAR = re.compile(rb' r="([A-Z]{2,3})([0-9]{1,7})"')
+_ROW = re.compile(rb'<row [^>]{0,200}?\br="([0-9]{1,10})"')
+_FAR = re.compile(rb' r="([A-Za-z]{2,7})([0-9]{1,10})"')
+# So every program writes them. XML permits more, which is loaded as well, and takes longer to search.
+_RARELY = (b" r='", b" r =", b" r\t", b" r\n", b"\tr", b"\nr", b":row", b"r= ", b"r=\t", b"r=\n", b'r=" ')
+_ANY_ROW = re.compile(rb"<(?:[^<>\s:]{1,40}:)?row\s[^>]{0,200}?\br\s*=\s*[\"']\s*([0-9]{1,10})")
+_ANY_FAR = re.compile(rb"\sr\s*=\s*[\"']\s*([A-Za-z]{2,7})([0-9]{1,10})")
 _NEAR_COLUMNS = 26
 _ERROR = re.compile(rb'<c (?=[^>]{0,200}?\bt="e")[^>]{0,200}?\br="([A-Z]{1,3}[0-9]{1,7})"')
 
@@ -59,8 +63,9 @@ def _refuse(name: str, pieces: Iterator[bytes]) -> None:
                 f"{name}: cell {error[1].decode()} holds an error, such as #N/A, and not what it should.",
                 "Correct such cells, or save the sheet as “CSV UTF-8”, where they are text.",
             )
-        rows = max(rows, max(map(int, _ROW.findall(piece)), default=0))
-        far = set(_FAR.findall(piece))
+        rarely = any(sign in piece for sign in _RARELY)
+        rows = max(rows, max(map(int, (_ANY_ROW if rarely else _ROW).findall(piece)), default=0))
+        far = set((_ANY_FAR if rarely else _FAR).findall(piece))
         columns = max(columns, max((_column(letters) for letters, _ in far), default=0))
         rows = max(rows, max((int(row) for _, row in far), default=0))
         if rows * columns > MOST_CELLS:
@@ -86,6 +91,6 @@ def _pieces(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
 
 def _column(letters: bytes) -> int:
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = 26 * number + letter - 64
     return number

@@ -19,13 +19,14 @@ from mutuals.sources.blocks import input_fault, open_file
 from mutuals.sources.formats.frames import ROWS_AT_ONCE, sheets_of
 from mutuals.sources.sheet import Sheet
 
-
-_READ_ALL = """
+_READ_ALL = f"""
 import sys
 import polars as pl
-for part in pl.scan_parquet(sys.argv[1], glob=False).collect_batches():
-    pass
+file = pl.scan_parquet(sys.argv[1], glob=False)
+for start in range(0, file.select(pl.len()).collect().item(), {ROWS_AT_ONCE}):
+    file.slice(start, {ROWS_AT_ONCE}).collect()
 """
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 class ParquetFile:
@@ -42,7 +43,7 @@ class ParquetFile:
             self._scan = pl.scan_parquet(path, glob=False)
             self._columns = self._scan.collect_schema().names()
             self._rows = int(self._scan.select(pl.len()).collect().item())
-        except (pl.exceptions.PolarsError, OSError):
+        except _FAULTS:
             raise self._unreadable() from None
         self.headings = tuple(column.strip(trimmed) for column in self._columns)
 
@@ -54,7 +55,7 @@ class ParquetFile:
         for start in range(0, self._rows, ROWS_AT_ONCE):
             try:
                 yield self._scan.select(columns).slice(start, ROWS_AT_ONCE).collect()
-            except (pl.exceptions.PolarsError, OSError):
+            except _FAULTS:
                 raise self._unreadable() from None
 
     def expected_rows(self) -> int:
