@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Self, TextIO
@@ -98,7 +99,8 @@ class Forked:
     def kill(self) -> None:
         """Kill -9 it with all of its own."""
         if self.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self.pid, signal.SIGKILL)
             self.wait(30)
         self.close()
 
@@ -200,8 +202,8 @@ def _fork_on_demand(requests: socket.socket) -> tuple[str, list[str]] | None:
             return None
         told, *given = descriptors
         pid = os.fork()
+        os.setpgid(pid, pid)  # here and there, so that it holds from the beginning
         if not pid:
-            os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
