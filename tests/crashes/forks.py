@@ -101,7 +101,7 @@ class Forked:
         if self.poll() is None:
             with suppress(ProcessLookupError):  # it has just ended
                 os.killpg(self.pid, signal.SIGKILL)
-            self.wait(30)
+            self.wait(600)
         self.close()
 
     def close(self) -> None:

@@ -38,8 +38,8 @@ from mutuals.models.run import RunState
 TRIES = 12
 """How often a command is called again after the last kill before the life counts as stuck."""
 
-PATIENCE = 240
-"""Seconds after which a command that was not killed itself counts as hanging."""
+PATIENCE = 1200
+"""Seconds after which a command that was not killed itself counts as hanging, on a machine that is busy."""
 
 FIRST_GUESS = 2.0
 """Seconds that a command is taken to last at most until it was seen to its end."""

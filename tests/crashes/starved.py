@@ -94,7 +94,7 @@ class Starved(Lives):
 
         thread = threading.Thread(target=hold)
         thread.start()
-        taken.wait(30)
+        taken.wait()
         try:
             yield
         finally:

@@ -143,7 +143,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     """Kill -9 a process with all of its own."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(30)
+    process.wait(600)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
