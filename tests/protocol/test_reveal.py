@@ -74,7 +74,12 @@ def test_nothing_leaves_before_its_hook_and_the_responder_waits_for_the_initiato
         return alter
 
     hooks = {
-        role: RevealHooks(note(f"{role} rechecks"), note(f"{role} will reveal"), note(f"{role} checks pairs"))
+        role: RevealHooks(
+            note(f"{role} rechecks"),
+            note(f"{role} will reveal"),
+            note(f"{role} checks pairs"),
+            note(f"{role} reveals"),
+        )
         for role in Role
     }
     reveal(outcomes, hooks, {role: watch(role) for role in Role})
@@ -86,7 +91,8 @@ def test_nothing_leaves_before_its_hook_and_the_responder_waits_for_the_initiato
     assert before("initiator rechecks", "initiator will reveal")
     for role in Role:
         assert before(f"{role} rechecks", "initiator: Positions")
-        assert before(f"{role} will reveal", f"{role}: Positions")
+        assert before(f"{role} will reveal", f"{role} reveals")
+        assert before(f"{role} reveals", f"{role}: Positions")
         assert before(f"{role} checks pairs", f"{role}: ConfirmShare")
     assert before("initiator: Positions", "responder: Positions")
     assert before("initiator: ConfirmShare", "responder: ConfirmShare")

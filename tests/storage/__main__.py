@@ -3,7 +3,7 @@
 ``--only faults,store,match,guards,full,locked`` does some of these. What a write site is says ``sites``: all that the
 acts pass are recorded. Those told apart are made to fail, which are all but the middle of each row of like operations
 on one of SQLite's files (the pages of one transaction); ``--every`` lets them all fail, ``--rest`` those in the middle.
-Half of the sites, always the same, stay bad from then on until the process ends. ``--acts match,reveal`` does some acts,
+Half of the sites, always the same, stay bad until the process ends. ``--acts match,reveal`` does some acts,
 ``--part 2/8`` an eighth of the failures, ``--workers 1`` one at a time.
 """
 

@@ -145,7 +145,9 @@ def match_lists(
     )
 
 
-NO_HOOKS = RevealHooks(recheck=lambda: None, before_positions=lambda: None, check_pairs=lambda _: None)
+NO_HOOKS = RevealHooks(
+    recheck=lambda: None, before_positions=lambda: None, check_pairs=lambda _: None, leaving=lambda: None
+)
 
 
 def reveal_session(outcome: MatchOutcome) -> RevealSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -225,6 +226,26 @@ def test_an_abandoned_match_expires_on_both_sides(pair: Pair) -> None:
         assert newest(company).reason == "It was interrupted and never resumed."
     assert refused(lambda: go_on(pair, run)) is ErrorCode.RUN_STATE
     assert files(pair, run) == []
+
+
+def test_the_log_of_the_responder_says_that_its_accept_was_lost(pair: Pair) -> None:
+    def initiated() -> int:
+        with pair.left.peer.store.transaction() as tx:
+            return len(tx.runs.list())
+
+    before = initiated()
+    with suppress(IndexError):  # the initiator has no run
+        begin(pair, 0, Side.PARTNER)
+    assert initiated() == before
+    pair.left.clock.now += ABANDONED_AFTER + timedelta(minutes=1)
+    expire_runs(pair.right.peer)
+    run = newest(pair.right)
+    assert run.reason == (
+        "Nothing came after this side's Accept, which was lost on its way, or the partner stopped there."
+    )
+    with pair.right.peer.store.transaction() as tx:
+        failed = [row for row in tx.log.of(run.agreement) if run.run_id in json.dumps(row.body)][-1]
+    assert (failed.event, failed.body["reason"]) == ("run.failed", run.reason)
 
 
 def test_a_match_is_taken_up_a_bounded_number_of_times(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from mutuals.runs.lifecycle import describe, expire_runs
 from mutuals.runs.outgoing import authorisation_for
 from mutuals.runs.prepare import OrderedItems, order_items
 from mutuals.runs.preview import preview_exchange
+from mutuals.runs.reveal import initiate_reveal, respond_reveal
 from mutuals.runs.spool import load_matched, load_overlap
 from mutuals.runs.waiting import waits_for
 from mutuals.signed_documents import sign_document
@@ -243,6 +244,28 @@ def test_partner_is_told_that_a_run_became_stale(tmp_path: Path) -> None:
         assert (ended.state, ended.spool_key) == (RunState.STALE, None)
         expire_runs(pair.right.peer)
         assert not spools(pair)
+
+
+def test_a_reveal_stopped_before_any_position_left_can_be_tried_again(tmp_path: Path) -> None:
+    with paired(tmp_path, ROWS) as pair:
+        run, _ = pair.match()
+        authorise(pair, run)
+        left, right = pair.left, pair.right
+        code = refused(
+            lambda: pair.both(
+                lambda stream: initiate_reveal(
+                    left.peer,
+                    run.run_id,
+                    stream,
+                    cancelled=lambda: left.run(run.run_id).state is RunState.REVEALING,
+                ),
+                lambda stream: respond_reveal(right.peer, right.partner(), stream),
+            )
+        )
+        assert code is ErrorCode.CANCELLED
+        assert [side.run(run.run_id).state for side in (left, right)] == [RunState.COUNTED] * 2
+        assert left.run(run.run_id).reveal_by == run.reveal_by
+        assert pair.reveal(run.run_id)[0].state is RunState.REVEALED
 
 
 def test_initiator_below_the_minimum_spares_the_partner_a_half_revealed_run(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.models.run import Role
-from mutuals.protocol.messages import Approve, RevealMessage
+from mutuals.protocol.messages import Approve, Positions, RevealMessage
 from mutuals.protocol.reveal import AboutToReveal, Approved, Paired, Revealed, RevealSession, Send
 from mutuals.runs.ports import Cancelled, MessageStream, Progress
 
@@ -26,13 +26,15 @@ class RevealHooks:
 
     ``recheck``: step 14, the guards of the match once more. It is called while no position of either side has left:
     at the responder before its Approve, at the initiator after both.
-    ``before_positions``: store that own positions may have left. After it, a failure leaves the run half revealed.
+    ``before_positions``: store that own positions may have left.
+    ``leaving``: now they leave, message by message. After the first, a failure leaves the run half revealed.
     ``check_pairs``: step 17, gets the own positions by rank (uint32) before they are confirmed.
     """
 
     recheck: Callable[[], None]
     before_positions: Callable[[], None]
     check_pairs: Callable[[PositionArray], None]
+    leaving: Callable[[], None]
 
 
 def drive_reveal(
@@ -63,6 +65,8 @@ def drive_reveal(
         event = events.popleft()
         match event:
             case Send(message):
+                if isinstance(message, Positions):
+                    hooks.leaving()
                 stream.send(message)
             case Approved():
                 hooks.recheck()

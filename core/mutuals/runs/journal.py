@@ -161,6 +161,15 @@ class MatchJournal:
             first = cls(peer, run, file, _UNREAD)._next()
         return None if first is None or len(first) != _OPENING.size else bool(_OPENING.unpack(first)[0])
 
+    @classmethod
+    def heard(cls, peer: Peer, run: Run) -> bool | None:
+        """Whether anything of the partner came once ``run`` was stored; nothing where that cannot be told any more."""
+        try:
+            with cls.open(peer, run) as journal:
+                return any(isinstance(entry, Blinded | TagCommit | Tags) for entry in journal.entries())
+        except MutualsError:
+            return None
+
     def entries(self) -> Iterator[Entry]:
         """What was added so far; an unfinished record at the end is cut off."""
         while (data := self._next()) is not None:

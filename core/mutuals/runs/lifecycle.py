@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
-from mutuals.models.run import Run, RunState
+from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
 from mutuals.runs.keys import subject
 from mutuals.runs.shares import destroy_share, settle_shares
@@ -160,6 +160,8 @@ def expire_runs(peer: Peer) -> list[Run]:
         if overdue is None:
             continue
         state, reason = overdue
+        if run.state is RunState.MATCHING and run.role is Role.RESPONDER:
+            reason = _never_resumed(peer, run) or reason
         try:
             expired.append(
                 end_run(peer, run, state, reason=reason, tell_partner=run.state is RunState.MATCHING)
@@ -182,6 +184,15 @@ def _overdue(run: Run, now: datetime) -> tuple[RunState, str] | None:
     if run.state is RunState.REVEALING and passed:
         return RunState.HALF_REVEALED, "The reveal was interrupted."
     return None
+
+
+def _never_resumed(peer: Peer, run: Run) -> str | None:
+    """Why the partner never went on with a match that it had opened, where that can be told."""
+    from mutuals.runs.journal import MatchJournal
+
+    if MatchJournal.heard(peer, run) is not False:
+        return None
+    return "Nothing came after this side's Accept, which was lost on its way, or the partner stopped there."
 
 
 def log_run(tx: Transaction, run: Run, event: str, now: datetime, **details: object) -> None:

@@ -4,8 +4,8 @@
     respond_reveal(peer, partner, stream)              # the side that answers
 
 What was true at the count is checked again: agreement in force, own items still eligible, date not passed
-(DESIGN §6, step 14). Once positions may have left, a failure leaves the run half revealed, which blocks new runs with
-the partner until a person clears it.
+(DESIGN §6, step 14). Once positions of either side may have left, a failure leaves the run half revealed, which blocks
+new runs with the partner until a person clears it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mutuals.crypto.hpke import seal
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
 from mutuals.framing import Context, frame
 from mutuals.identity.partners import partner_key
-from mutuals.models.run import Run, RunState
+from mutuals.models.run import Role, Run, RunState
 from mutuals.models.statistics import RunStatistics
 from mutuals.peer import Peer
 from mutuals.protocol.messages import Approve, RevealMessage
@@ -96,6 +96,8 @@ class _Execution:
     partner: PartnerRow
     own: OwnSet
     matched: Matched
+    reveal_by: datetime | None
+    left: bool = False
     overlap: Overlap | None = field(default=None)
     statistics: RunStatistics | None = None
 
@@ -112,7 +114,7 @@ class _Execution:
         except MutualsError as error:
             end_run(peer, run, RunState.STALE, reason=error.message, tell_partner=True)
             raise
-        return cls(peer, run, active, partner, own, matched)
+        return cls(peer, run, active, partner, own, matched, run.reveal_by)
 
     def carry_out(
         self, stream: RevealStream, progress: Progress, cancelled: Cancelled, approve: Approve | None = None
@@ -125,6 +127,7 @@ class _Execution:
             recheck=self._recheck,
             before_positions=self._before_positions,
             check_pairs=self._check_pairs,
+            leaving=self._leaving,
         )
         try:
             drive_reveal(session, stream, progress, cancelled, hooks, approved=approve)
@@ -153,6 +156,9 @@ class _Execution:
                 state=RunState.REVEALING,
                 reveal_by=now + REVEAL_LASTS_AT_MOST,
             )
+
+    def _leaving(self) -> None:
+        self.left = True
 
     def _check_pairs(self, positions: npt.NDArray[np.uint32]) -> None:
         """Step 17: the minimum holds for distinct own contacts too."""
@@ -194,12 +200,25 @@ class _Execution:
         return revealed
 
     def _broke_off(self, error: BaseException) -> None:
-        """Before positions left the run just waits on; afterwards it is half revealed, or below the threshold."""
+        """Before positions left the run just waits on; afterwards it is half revealed, or below the threshold.
+
+        The responder marks the run once it has the initiator's positions, so that some have left whatever became of its
+        own. The initiator marks it before any have: where none was handed to the stream, the mark is taken back.
+        """
         if self.run.state is not RunState.REVEALING:
             if isinstance(error, PartnerFault):
                 end_run(self.peer, self.run, RunState.FAILED, reason=describe(error))
             elif isinstance(error, PartnerRefused) and error.code is ErrorCode.STALE:
                 end_run(self.peer, self.run, RunState.STALE, reason=describe(error))
+            return
+        if self.run.role is Role.INITIATOR and not self.left:
+            with suppress(MutualsError), self.peer.store.transaction() as tx:
+                tx.runs.update(
+                    self.run.run_id,
+                    {RunState.REVEALING},
+                    state=RunState.COUNTED,
+                    reveal_by=self.reveal_by,
+                )
             return
         below = isinstance(error, MutualsError) and error.code is ErrorCode.BELOW_THRESHOLD
         state = RunState.BELOW_THRESHOLD if below else RunState.HALF_REVEALED
