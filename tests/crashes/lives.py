@@ -153,7 +153,7 @@ class Lives:
                     self._told.runs[run] = RunState(str(said["state"]))
                     self._tally.resumed += bool(said.get("resumed"))
                     break
-                ended = said is not None and not killed and _code(said) in _RUNS_END
+                ended = said is not None and not killed and error_code(said) in _RUNS_END
                 if ended and not (act == "match" and self._clear()):
                     return
             else:
@@ -296,16 +296,21 @@ class Lives:
             self._place.kill(process)
             return None
         if said["exit"]:
-            self._tally.said[f"{act}: {_code(said)}"] += 1
-            if _code(said) in {"INTERNAL", None}:
+            self._tally.said[f"{act}: {error_code(said)}"] += 1
+            if not self._has_reason(said):
                 self._fault(f"{act} failed without a reason: {said}")
         return said
+
+    def _has_reason(self, said: dict[str, Any]) -> bool:
+        """Whether what a command refused with names a reason."""
+        return error_code(said) not in {"INTERNAL", None}
 
     def _fault(self, what: str) -> None:
         self._tally.faults.append(f"{self._name}: {what}")
         print("fault:", self._tally.faults[-1], flush=True)  # a proof that is cut off has shown it
 
 
-def _code(said: dict[str, Any]) -> str | None:
+def error_code(said: dict[str, Any]) -> str | None:
+    """The code of the error with which a command ended."""
     error = said.get("error")
     return str(error["code"]) if isinstance(error, dict) else None

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import NullPool, create_engine, select
 from support.pairing import Company
 
-from crashes.lives import Lives, Tally
+from crashes.lives import Lives, Tally, error_code
 from crashes.world import World
 from mutuals.store.schema import store_state
 
@@ -55,6 +55,11 @@ class Starved(Lives):
         refused = said is None or said["exit"] != 0
         self._tally.kills[f"{act}: {what} on the {self._side} side, {'refused' if refused else 'done'}"] += 1
         return said, True
+
+    def _has_reason(self, said: dict[str, Any]) -> bool:
+        """A peer does not tell its partner what is wrong at home, only that its own log says so."""
+        there = self._side == "right" and f"{self._company.peer.name} refused: " in str(said.get("error"))
+        return (there and error_code(said) == "INTERNAL") or super()._has_reason(said)
 
     @contextmanager
     def _full(self, disk: Path) -> Iterator[None]:
