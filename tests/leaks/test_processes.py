@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from leaks.planted import Planted, plant
+from leaks.played import core_limit, processes_of
 from leaks.stage import Stage
 from mutuals.errors import ERRORS, ErrorCode
 from mutuals.peer import Peer
@@ -86,6 +87,9 @@ def test_nothing_leaks_from_processes(name: str, stage: Stage, tmp_path: Path) -
         )
         assert server.stdout is not None
         announced = server.stdout.readline()
+        if sys.platform == "linux" and b'"ready"' in announced:
+            limits = [core_limit(pid) for pid in processes_of(server.pid)]
+            assert limits == ["0", "0"], "server or worker could leave a core file"
         command = [sys.executable, "-m", "mutuals_client.main", "match", stage.agreement, "--json"]
         done = subprocess.run(
             [*command, "--home", str(tmp_path / "left")],
