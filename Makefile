@@ -12,7 +12,7 @@ TOOLED := $(VENV)/.release-tools
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
+.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted flood fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -45,8 +45,9 @@ simulate: $(STAMP) ## Both sides in one process, with a network, disks and power
 lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not
 	@PYTHONPATH=tests $(BIN)/python -m lifecycle --histories $(or $(HISTORIES),10000) $(ARGS)
 
-crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times: nothing acknowledged is lost, nothing counted twice
+crashes: $(STAMP) ## Kill real peers at random, KILLS=1000 times, then fill disks and hold stores: half an hour; ARGS="--postgres"
 	@PYTHONPATH=tests $(BIN)/python -m crashes killed --kills $(or $(KILLS),1000) $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m crashes starved $(filter --postgres,$(ARGS))
 
 interrupted: $(STAMP) ## Cut the line of a match of a million a side five times, and compare what is sent
 	@PYTHONPATH=tests $(BIN)/python -m crashes interrupted $(ARGS)
@@ -56,6 +57,9 @@ fuzz: $(STAMP) ## Every parser, given what nobody would write: a million wire me
 
 storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: an hour; ARGS="--part 1/8 --acts match" for less
 	@PYTHONPATH=tests $(BIN)/python -m storage $(ARGS)
+
+flood: $(STAMP) ## Flood a real server in eleven ways, and show what an honest partner noticed; ARGS="--only syncs" for one
+	@PYTHONPATH=tests $(BIN)/python -m flood $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

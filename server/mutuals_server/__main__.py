@@ -24,7 +24,7 @@ from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
 from mutuals.transport.options import DEFAULT_LIMITS, Limits
 from mutuals.unhandled import keep_texts_quiet
-from mutuals_server.limits import limits_of
+from mutuals_server.limits import limits_of, within_open_files
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.serve import PeerServer
 
@@ -68,7 +68,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         # Workers first: processes may not be made once gRPC has threads (DESIGN §11).
         with peer.open_pool(arguments.workers) as pool:
             listen = arguments.listen or peer.config.listen
-            limits = limits_of(peer.config.limits)
+            limits = within_open_files(limits_of(peer.config.limits))
             metrics = arguments.metrics or peer.config.metrics
             watching = None if metrics is None else _watching(metrics, peer, pool, log, limits)
             server = PeerServer(peer, pool, listen, log=log, limits=limits)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
+from dataclasses import replace
 from pathlib import Path
 
 from mutuals.identity.limits import LimitSettings
 from mutuals.transport.options import Limits
+
+OWN_FILES = 512
+"""Open files that are no connections: store, spool, log, workers. 64 runs on PostgreSQL have fewer."""
 
 _MB = 1_000_000
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
@@ -35,6 +40,22 @@ def limits_of(settings: LimitSettings) -> Limits:
         free_disk=settings.free_disk_mb * _MB,
         connections=settings.connections,
     )
+
+
+def within_open_files(limits: Limits) -> Limits:
+    """``limits`` with no more connections than this process may have files open for, beside its own.
+
+    What it may have is raised to what the system permits. Without a file for store or spool it would fail everybody; a
+    connection that is one too many fails alone.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    return replace(limits, connections=max(1, min(limits.connections, soft - OWN_FILES)))
 
 
 def machine_memory() -> int:

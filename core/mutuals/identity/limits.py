@@ -29,7 +29,7 @@ class LimitSettings(BaseModel):
     spool_mb: int = Field(default=50_000, ge=10, le=1_000_000_000)
     spool_mb_per_partner: int = Field(default=20_000, ge=10, le=1_000_000_000)
     free_disk_mb: int = Field(default=1_000, ge=0, le=1_000_000_000)
-    connections: int = Field(default=1_000, ge=10, le=1_000_000)
+    connections: int = Field(default=5_000, ge=10, le=1_000_000)
 
     @model_validator(mode="after")
     def _shares_are_parts(self) -> Self:

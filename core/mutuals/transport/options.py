@@ -9,6 +9,12 @@ Options = list[tuple[str, Any]]
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 8 * 1024
+UNREAD_BYTES = 256 * 1024
+"""How much of a stream may be under way to a side that has not read it; no more moves in a round trip."""
+READ_AHEAD_BYTES = UNREAD_BYTES // 2
+"""How much a side may have read of a stream that it has not dealt with: this and ``UNREAD_BYTES`` is what is lost, and
+sent again, each way when the line of a match breaks.
+"""
 PENDING_MESSAGES = 8
 PENDING_BYTES = 2 * MAX_MESSAGE_BYTES
 """How many messages, and bytes of them, wait on each side of a stream before the sender has to."""
@@ -56,7 +62,7 @@ class Limits:
     spool: int = 50_000 * _MB
     spool_per_partner: int = 20_000 * _MB
     free_disk: int = 1_000 * _MB
-    connections: int = 1000
+    connections: int = 5000
 
     @property
     def threads(self) -> int:
@@ -101,7 +107,8 @@ def server_options(limits: Limits) -> Options:
         ("grpc.max_connection_age_ms", _ms(limits.connection_age)),
         # A run may outlive the age of its connection: no new call enters, and the old one may finish.
         ("grpc.max_connection_age_grace_ms", _ms(limits.stream)),
-        ("grpc.server_handshake_timeout_ms", _ms(10)),
+        # Strangers who only connect hold their connection for so long.
+        ("grpc.server_handshake_timeout_ms", _ms(5)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(20)),
         ("grpc.http2.max_ping_strikes", 3),
     ]
@@ -114,6 +121,9 @@ _COMMON: Options = [
     ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
     # Blinded points do not compress, and a message that cannot be compressed cannot be a bomb.
     ("grpc.compression_enabled_algorithms_bitset", 1),
+    # By itself gRPC takes what the line holds, several megabytes of each connection.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
