@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault
-from mutuals.transport.options import PENDING_BYTES, PENDING_MESSAGES, Limits
+from mutuals.transport.options import PENDING_BYTES, PENDING_MESSAGES, READ_AHEAD_BYTES, Limits
 from mutuals.transport.status import from_rpc_error
 from mutuals.transport.wire import Method
 
@@ -106,7 +106,7 @@ class PipeStream(Generic[Outgoing, Incoming]):
     def __init__(
         self, partner: str, idle: float, on_stuck: Callable[[], object], *, first: float | None = None
     ) -> None:
-        self.incoming: Pipe[Incoming] = Pipe()
+        self.incoming: Pipe[Incoming] = Pipe(most_bytes=READ_AHEAD_BYTES)
         self.outgoing: Pipe[Outgoing] = Pipe()
         self._partner = partner
         self._idle = idle
