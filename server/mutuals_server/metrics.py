@@ -85,7 +85,7 @@ class Metrics:
         )
         self._refusals = Counter(
             "mutuals_refusals",
-            "Calls refused because a limit was reached, or because the caller is nobody known (identity).",
+            "Calls refused because a limit was reached, or because the certificate is no longer good (identity).",
             ["partner", "reason"],
             registry=registry,
         )

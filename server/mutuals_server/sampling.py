@@ -21,6 +21,12 @@ Value = TypeVar("Value")
 WAIT_SECONDS = 2.0
 """How long somebody waits for a new look; Prometheus gives a scrape ten seconds by default."""
 
+REST = 50
+LONGEST_REST_SECONDS = 60.0
+"""A look that took long is followed by a rest so many times as long, up to a minute: what is looked at has other things
+to do.
+"""
+
 
 @dataclass(frozen=True)
 class Sample(Generic[Value]):
@@ -35,7 +41,7 @@ class Sample(Generic[Value]):
 
 
 class Sampled(Generic[Value]):
-    """Calls ``look`` when somebody asks and the last look is older than ``fresh_seconds``."""
+    """Calls ``look`` when somebody asks and the last look is older than ``fresh_seconds``, or than its rest."""
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class Sampled(Generic[Value]):
         self._at: float | None = None
         self._looked_at: float | None = None
         self._problem: str | None = None
+        self._took = 0.0
         self._looking = False
 
     def latest(self) -> Sample[Value]:
@@ -68,11 +75,13 @@ class Sampled(Generic[Value]):
             return Sample(self._value, age, self._problem if answered else "There is no answer.")
 
     def _is_fresh(self) -> bool:
-        return self._looked_at is not None and self._clock() - self._looked_at < self._fresh
+        fresh = max(self._fresh, min(REST * self._took, LONGEST_REST_SECONDS))
+        return self._looked_at is not None and self._clock() - self._looked_at < fresh
 
     def _work(self) -> None:
         value: Value | None = None
         problem: str | None = None
+        began = self._clock()
         try:
             value = self._look()
         except BaseException as error:
@@ -81,6 +90,7 @@ class Sampled(Generic[Value]):
         with self._changed:
             self._looking = False
             self._looked_at = self._clock()
+            self._took = self._looked_at - began
             self._problem = problem
             if problem is None:
                 self._value, self._at = value, self._looked_at

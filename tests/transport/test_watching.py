@@ -32,7 +32,7 @@ from mutuals.runs.drive_match import STAGE_POINTS
 from mutuals.runs.ports import Progress, Silent
 from mutuals_client import driving
 from mutuals_client.patience import Patience
-from mutuals_server import readiness
+from mutuals_server import readiness, sampling
 from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
 
@@ -113,6 +113,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Played once."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(readiness, "FRESH_SECONDS", 0)
+        patch.setattr(sampling, "REST", 0)
         played = stack.enter_context(stage(tmp_path_factory.mktemp("story")))
         pair, server, left_watcher, right_watcher = played
         left, right = pair.left, pair.right
@@ -146,30 +147,32 @@ def test_one_id_finds_a_run_in_the_logs_of_both_sides(story: Story) -> None:
 
 
 def test_runs_items_and_bytes_are_those_that_were(story: Story) -> None:
-    run, left, right = story.run, story.left, story.right
-    moved = {"match": (run.own_size, run.partner_size), "reveal": (3, 3), "exchange": (3, 3)}
-    for kind, (ours, theirs) in moved.items():
-        for samples, role, partner, out, into in (
-            (left, "initiator", "Right SA", ours, theirs),
-            (right, "responder", "Left Ltd", theirs, ours),
-        ):
-            act = {"partner": partner, "kind": kind}
-            assert samples[key("mutuals_runs_total", **act, role=role, code="OK")] == 1
-            count = 2 if kind == "match" else 1
-            assert samples[key("mutuals_run_duration_seconds_count", role=role, kind=kind)] == count
-            if kind != "match":  # the one that was stopped may have sent some
-                assert samples[key("mutuals_items_total", **act, direction="sent")] == out
-                assert samples[key("mutuals_items_total", **act, direction="received")] == into
-        assert right[key("mutuals_runs_under_way", partner="Left Ltd", kind=kind)] == 0
-    for number, (ours, theirs) in enumerate(moved.values()):
-        here, there = (story.acts[side][number] for side in ("left", "right"))
+    run = story.run
+    moved = ((run.own_size, run.partner_size), (3, 3), (3, 3))
+    for (ours, theirs), here, there in zip(moved, story.acts["left"], story.acts["right"], strict=False):
         assert (here["items_sent"], here["items_received"]) == (ours, theirs)
         for one, other in (("sent", "received"), ("received", "sent")):
             assert here[f"items_{one}"] == there[f"items_{other}"]
             assert here[f"bytes_{one}"] == there[f"bytes_{other}"] > 0
-    stopped = {"role": "initiator", "kind": "match", "code": "CANCELLED"}
-    assert left[key("mutuals_runs_total", partner="Right SA", **stopped)] == 1
-    assert right[key("mutuals_runs_stored", partner="Left Ltd", role="responder", state="done")] == 1
+    for side, role, partner in (("left", "initiator", "Right SA"), ("right", "responder", "Left Ltd")):
+        samples: dict[Key, float] = getattr(story, side)
+        for kind in ("match", "reveal", "exchange"):
+            lines = [line for line in story.acts[side] if line["kind"] == kind]
+            act = {"partner": partner, "kind": kind}
+            assert samples[key("mutuals_runs_total", **act, role=role, code="OK")] == 1
+            assert samples[key("mutuals_run_duration_seconds_count", role=role, kind=kind)] == len(lines)
+            for way in ("sent", "received"):
+                for what, name in (
+                    ("items", "mutuals_items_total"),
+                    ("bytes", "mutuals_message_bytes_total"),
+                ):
+                    total = sum(line[f"{what}_{way}"] for line in lines)
+                    assert samples[key(name, **act, direction=way)] == total
+        stopped = {"role": role, "kind": "match", "code": "CANCELLED"}
+        assert samples[key("mutuals_runs_total", partner=partner, **stopped)] == 1
+    for kind in ("match", "reveal", "exchange"):
+        assert story.right[key("mutuals_runs_under_way", partner="Left Ltd", kind=kind)] == 0
+    assert story.right[key("mutuals_runs_stored", partner="Left Ltd", role="responder", state="done")] == 1
 
 
 def test_calls_and_stages_are_counted(story: Story) -> None:

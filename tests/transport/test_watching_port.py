@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.companies import QUICK, MakeCompany
-from support.watching import Key, key, samples_of, watched
+from support.watching import Key, Watcher, key, samples_of, watched
 
 import mutuals_server.watching
 from mutuals.engines.workers import InlinePool
@@ -83,24 +83,30 @@ def test_a_store_that_hangs_holds_up_neither_a_scrape_nor_a_call(
 # --- the port ---------------------------------------------------------------------------------------------------
 
 
-def test_slow_callers_have_few_places_and_little_time(
-    company: MakeCompany, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_callers_have_few_places(company: MakeCompany) -> None:
     acme = company("Acme Ltd")
-    monkeypatch.setattr(mutuals_server.watching, "SECONDS", 0.5)
     with watched(acme.peer, ServerLog(acme.clock, stderr=False)) as watcher:
-        idle = [
-            socket.create_connection(("127.0.0.1", watcher.port), timeout=20)
-            for _ in range(mutuals_server.watching.MOST_CONNECTIONS)
-        ]
+        idle = [connected(watcher) for _ in range(mutuals_server.watching.MOST_CONNECTIONS)]
+        with connected(watcher) as late:
+            late.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            assert closed_by_server(late), "unheard"
         for one in idle:
-            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")  # and no end of it
-        with socket.create_connection(("127.0.0.1", watcher.port), timeout=20) as late:
-            assert closed_by_server(late)
-        for one in idle:
-            assert closed_by_server(one)
             one.close()
-        assert watcher.get("/health")[0] == 200
+
+
+def test_slow_callers_have_little_time(company: MakeCompany, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme = company("Acme Ltd")
+    monkeypatch.setattr(mutuals_server.watching, "SECONDS", 0.05)
+    with watched(acme.peer, ServerLog(acme.clock, stderr=False)) as watcher:
+        for _ in range(mutuals_server.watching.MOST_CONNECTIONS + 1):
+            with connected(watcher) as slow:
+                slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")  # and no end of it
+                assert closed_by_server(slow)
+
+
+def connected(watcher: Watcher) -> socket.socket:
+    """A connection that has said nothing yet."""
+    return socket.create_connection(("127.0.0.1", watcher.port), timeout=20)
 
 
 def closed_by_server(connection: socket.socket) -> bool:

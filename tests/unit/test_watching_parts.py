@@ -143,6 +143,21 @@ def test_a_look_counts_for_a_while_and_a_failed_one_keeps_the_last() -> None:
     assert (sampled.latest().value, sampled.latest().problem) == (4, None)
 
 
+def test_a_look_that_takes_long_is_taken_seldom() -> None:
+    clock = Seconds()
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        clock.now += 1 if len(looks) == 1 else 30
+
+    sampled = Sampled(look, fresh_seconds=10, clock=clock)
+    for now, count in ((0, 1), (50, 1), (51, 2), (140, 2), (141, 3)):
+        clock.now = now
+        sampled.latest()
+        assert len(looks) == count, f"after {now} seconds"
+
+
 def test_a_look_that_hangs_is_waited_for_once() -> None:
     go_on = threading.Event()
     begun: list[int] = []
