@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz import (
+    bad,
     targets_documents,
     targets_files,
     targets_home,
@@ -20,5 +21,5 @@ TARGETS: tuple[Target, ...] = (
     *targets_tables.TARGETS,
     *targets_home.TARGETS,
 )
-BY_NAME = {target.name: target for target in TARGETS}
-assert len(BY_NAME) == len(TARGETS)
+BY_NAME = {target.name: target for target in (*TARGETS, *bad.TARGETS)}
+assert len(BY_NAME) == len(TARGETS) + len(bad.TARGETS)

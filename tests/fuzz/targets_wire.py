@@ -165,9 +165,7 @@ def _wire() -> list[Target]:
         ):
             name = f"wire.{method.name.lower()}.{part}"
             found.append(
-                Target(
-                    name, _codec(codec, messages), protobuf(kind.DESCRIPTOR), (PartnerFault,), everyday=100
-                )
+                Target(name, _codec(codec, messages), protobuf(kind.DESCRIPTOR), (PartnerFault,), everyday=25)
             )
     return found
 

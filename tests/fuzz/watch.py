@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzz.folder import FOLDER, memory
-from fuzz.target import Target
+from fuzz.target import Target, found
 from fuzz.work import State, keep, state_file
 
 STALLED_SECONDS = 600.0
@@ -134,11 +134,12 @@ class _Share:
 
 
 def fuzz(target: Target, first: int, count: int, workers: int, faults: Path) -> Total:
-    """Try ``count`` inputs of ``target`` in ``workers`` processes."""
+    """Try ``count`` inputs of ``target`` in ``workers`` processes; from 0 on, what was ever found comes before."""
     total = Total(target.name)
     began = time.monotonic()
-    size = -(-count // workers)
     last = first + count
+    first = first or -len(found(target))
+    size = -(-(last - first) // workers)
     shares = [
         _Share(target, range(start, min(start + size, last)), faults, total)
         for start in range(first, last, size)

@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fuzz.target import CPU_SECONDS, MEMORY_BYTES, MOST_BYTES, Outcome, Tried, attempt, input_of, peak_bytes
+from fuzz.target import MEMORY_BYTES, MOST_BYTES, Outcome, Tried, attempt, input_of, peak_bytes
 from mutuals.errors import place_of
 
 KEPT = 3
@@ -101,7 +101,7 @@ def main() -> int:
             raise RuntimeError(f"{target.name}, seed {seed}: the mutation itself failed") from error
         state.trying, state.data = 1, data
         state.write(file)
-        signal.setitimer(signal.ITIMER_PROF, 1.5 * CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, 1.5 * target.seconds)
         tried = attempt(target, ready, data)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _count(state, tried, seed)
