@@ -12,7 +12,7 @@ TOOLED := $(VENV)/.release-tools
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted flood fuzz check lint format bench bench-compare docs proto lock licences sbom release install clean
+.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted flood fuzz soak rotation check lint format bench bench-compare docs proto lock licences sbom release install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -60,6 +60,12 @@ storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: a
 
 flood: $(STAMP) ## Flood a real server in eleven ways, and show what an honest partner noticed; ARGS="--only syncs" for one
 	@PYTHONPATH=tests $(BIN)/python -m flood $(ARGS)
+
+soak: $(STAMP) ## 64 matches at a time from 8 partners for ten minutes, then beside a flood with ARGS=--flooding; ARGS="--seconds 60" for less
+	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
+
+rotation: $(STAMP) ## Renew certificates on both sides while partners call and match, and try the old keys: five minutes
+	@PYTHONPATH=tests $(BIN)/python -m soak.rotate $(ARGS)
 
 check: $(STAMP) ## Everything that must hold besides the tests: style, types, layers, wire format, documents
 	@scripts/check $(BIN)

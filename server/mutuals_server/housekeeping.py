@@ -11,6 +11,7 @@ Whatever fails is logged and tried again; it never takes the server down.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -18,6 +19,9 @@ from mutuals.obligations.retention import RetentionReport, keep_retention
 from mutuals.peer import Peer
 from mutuals.rotation import keep_rotation
 from mutuals_server.log import ServerLog, describe
+
+LOOK_SECONDS = 60.0
+"""How often to look whether a certificate has had its time."""
 
 STOP_SECONDS = 5.0
 """How long a stopping server waits for a retention under way; what it leaves is made up for at the next start."""
@@ -61,9 +65,19 @@ class Housekeeping:
     def _work(self) -> None:
         while not self._stopping:
             self._round()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until the next round; every minute a look at the certificates, since a command may have renewed the card."""
+        until = time.monotonic() + self._seconds
+        while not self._stopping:
             due = self._keep_certificate()
-            self._woken.wait(self._seconds if due is None else min(self._seconds, due))
-            self._woken.clear()
+            left = until - time.monotonic()
+            if left <= 0 or self._woken.wait(
+                min(left, LOOK_SECONDS if due is None else min(LOOK_SECONDS, due))
+            ):
+                break
+        self._woken.clear()
 
     def _round(self) -> None:
         try:

@@ -290,7 +290,25 @@ def test_card_says_when_the_configuration_changed_and_renew_takes_it_over(mutual
     assert printed["endpoint"] == "acme.example:8443"
     assert words(acme) == before
     assert mutuals("card", "--renew", "--home", acme) == 0
-    assert "Restart mutuals serve" in mutuals.err
+    assert "This is card number 3" in mutuals.err
+    assert "There is no partner to tell" in mutuals.err
+
+
+def test_card_says_which_partners_have_the_renewed_one(mutuals: Shell, acme: Path, globex: Path) -> None:
+    assert mutuals("card", "--now", "--home", acme) == 2
+    mutuals("partner", "add", globex / "card.json", "--home", acme, "--fingerprint", words(globex))
+    printed = mutuals.json("card", "--renew", "--overlap", "12h", "--home", acme)
+    assert printed["rotation"]["arrived"] == 0
+    assert [one["has"] for one in printed["rotation"]["partners"]] == ["not yet"]
+    assert mutuals("card", "--home", acme) == 0
+    assert "0 of 1 partners have it" in mutuals.err
+    assert "Not yet: Globex" in mutuals.err
+    assert mutuals("card", "--renew", "--now", "--home", acme) == 0
+    assert "whoever has the key can pass for you" in mutuals.err
+    rules = {found["rule"]: found["urgency"] for found in mutuals.json("status", "--home", acme)["findings"]}
+    assert rules["card_rotation"] == "warning"
+    found = mutuals.json("doctor", "--offline", "--home", acme)["checks"]
+    assert [one["verdict"] for one in found if one["check"] == "rotation"] == ["warn"]
 
 
 def test_card_refuses_a_place_it_cannot_write(mutuals: Shell, acme: Path, tmp_path: Path) -> None:

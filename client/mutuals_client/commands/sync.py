@@ -29,11 +29,12 @@ def sync(
 ) -> None:
     """Exchange waiting documents with partners: proposals, acceptances, and whatever else was signed.
 
-    A peer that partners cannot call runs this from time to time; it keeps retention as well, so that certificates go
-    along. Example: mutuals sync "Beta SA"
+    A peer that partners cannot call runs this from time to time; it keeps retention and the TLS certificate as well, so
+    that deletion certificates and a renewed card go along. Example: mutuals sync "Beta SA"
     """
     from mutuals.identity.partners import find_partner
     from mutuals.obligations.retention import keep_retention
+    from mutuals.rotation import keep_rotation
     from mutuals_client.delivery import can_be_called
 
     with open_peer() as peer:
@@ -42,6 +43,7 @@ def sync(
         if not rows:
             say("There is no partner yet.")
         keep_retention(peer)
+        keep_rotation(peer)
         reports: list[dict[str, Any]] = []
         failures: list[MutualsError] = []
         for row in rows:

@@ -28,6 +28,7 @@ CHECKS: dict[str, Check] = {
     "cluster": machine.cluster,
     "store": peer.store,
     "certificate": peer.certificate,
+    "rotation": peer.rotation,
     "port": peer.port,
     "clock": peer.clock,
     "profiles": peer.profiles,

@@ -14,7 +14,10 @@ from mutuals.wording import counted
 from mutuals_client.doctor.finding import Finding, Patient, Verdict
 
 RENEW_DAYS = 30
-"""How many days before its end a certificate should be renewed, because partners have to import the new card."""
+"""How many days before its end a certificate should be renewed, because partners have to get the new card."""
+
+LAST_DAYS = 2
+"""How many days before the end of a rotation every partner should have the new card."""
 
 CLOCK_SLACK = timedelta(minutes=5)
 """How far the log may be ahead of the clock before somebody must have turned it back."""
@@ -58,7 +61,7 @@ def certificate(patient: Patient) -> Iterator[Finding]:
     until = valid_until(patient.peer.tls_certificate)
     days = (until - patient.peer.clock()).days
     facts = {"valid_until": until, "days": days}
-    advice = "Renew it, and send partners the new card: mutuals card --renew"
+    advice = "Renew it: mutuals card --renew. It goes to your partners by itself."
     if days < 0:
         yield Finding(Verdict.FAIL, f"The TLS certificate ran out on {until:%Y-%m-%d}.", advice, facts)
     elif days < RENEW_DAYS:
@@ -68,6 +71,28 @@ def certificate(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Verdict.OK, f"The TLS certificate is good for {counted(days, 'day')} more.", facts=facts
         )
+
+
+def rotation(patient: Patient) -> Iterator[Finding]:
+    """A rotation of the certificate that is under way: who has the new card, and how long the others have time."""
+    if patient.peer is None:
+        return
+    from mutuals.rotation import rotation as standing_of
+    from mutuals_client.rotation_words import rotation_facts, rotation_sentences
+
+    with patient.peer.store.transaction() as tx:
+        standing = standing_of(tx, patient.peer)
+    if standing is None:
+        return
+    first, *others = rotation_sentences(standing)
+    pressing = standing.stolen or standing.until - patient.peer.clock() < timedelta(days=LAST_DAYS)
+    late = standing.arrived < len(standing.partners) and pressing
+    yield Finding(
+        Verdict.WARN if late else Verdict.OK,
+        f"Card number {standing.serial} is being introduced: {first}",
+        " ".join(others) or None,
+        facts={"rotation": rotation_facts(standing)},
+    )
 
 
 def port(patient: Patient) -> Iterator[Finding]:
@@ -106,7 +131,8 @@ def _occupied(peer: Peer, address: tuple[str, int], facts: dict[str, str]) -> Fi
     own = False
     with suppress(OSError, ValueError):
         shown = ssl.get_server_certificate((host, address[1]), timeout=_CONNECT_SECONDS)
-        own = tls_pin(shown) == tls_pin(peer.card.card.tls_certificate)
+        good = (peer.card.card.tls_certificate, *(pair.certificate for pair in peer.earlier))
+        own = tls_pin(shown) in {tls_pin(certificate) for certificate in good}
     if own:
         return Finding(Verdict.OK, f"The server answers on {facts['listen']}.", facts=facts)
     return Finding(

@@ -9,7 +9,9 @@ One private file holds keys, certificates and times, so that nothing of it can c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -44,12 +46,19 @@ class _File(BaseModel):
 
 
 def keep_earlier(home: Home, pairs: Iterable[EarlierPair]) -> None:
-    """Keep ``pairs`` in place of those that were kept; OSError where the home cannot be written."""
-    kept = tuple(pairs)
+    """Keep ``pairs`` in place of those that were kept, which are destroyed; OSError where the home cannot be written.
+
+    The file of before is overwritten under another name, for others may be reading it.
+    """
+    kept, gone = tuple(pairs), home.earlier_tls.with_suffix(".gone")
+    destroy(gone)  # of an attempt that was cut short
+    with suppress(FileNotFoundError):
+        os.link(home.earlier_tls, gone)
     if kept:
         write_private(home.earlier_tls, canonical_json(_File(pairs=kept)))
     else:
-        destroy(home.earlier_tls)
+        home.earlier_tls.unlink(missing_ok=True)
+    destroy(gone)
 
 
 def load_earlier(home: Home, card: Card, now: datetime) -> tuple[EarlierPair, ...]:
@@ -70,13 +79,9 @@ def some_are_over(home: Home, card: Card, now: datetime) -> bool:
 def destroy_earlier(home: Home, card: Card, now: datetime, *, everything: bool = False) -> bool:
     """Destroy those whose time is over, or all of them; whether there were any. Raises MutualsError (LOCAL)."""
     kept, found = () if everything else load_earlier(home, card, now), _read(home)
-    if len(kept) == len(found):
-        return False
     with writable(home.keys):
-        destroy(home.earlier_tls)
-        if kept:
-            keep_earlier(home, kept)
-    return True
+        keep_earlier(home, kept if len(kept) < len(found) else found)
+    return len(kept) < len(found)
 
 
 def _read(home: Home) -> tuple[EarlierPair, ...]:

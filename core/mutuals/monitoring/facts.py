@@ -267,6 +267,19 @@ class CardFacts:
 
 
 @dataclass(frozen=True)
+class RotationFacts:
+    """A rotation of the own certificate: until when that of before is good, and which of the ``partners`` (a number)
+    have not got the new card, or refused it; ``stolen`` says that the key of before was.
+    """
+
+    until: datetime
+    stolen: bool
+    partners: int
+    waiting: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AgreementStatus:
     """How one agreement stands, over all its versions; ``state`` is that of the version that binds, or the latest.
 
@@ -328,6 +341,7 @@ class PeerFacts:
     partners: tuple[str, ...]
     log_faults: tuple[LogFaultFacts, ...] = ()
     operators_changed: tuple[str, ...] = ()
+    rotation: RotationFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mutuals.wording import counted
 UNDELIVERED_WARNING = timedelta(days=1)
 UNDELIVERED_OVERDUE = timedelta(days=7)
 CARD_ENDING = timedelta(days=30)
+ROTATION_ENDING = timedelta(days=2)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
@@ -24,6 +25,7 @@ def peer_findings(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
         yield from _breach(breach)
     yield from _undelivered(facts, now)
     yield from _cards(facts, now)
+    yield from _rotation(facts, now)
     behind = timedelta(seconds=facts.clock_behind_seconds)
     if behind > CLOCK_TOLERANCE:
         yield Finding(
@@ -143,13 +145,33 @@ def _cards(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
             "Partners then refuse your connections."
             if ours
             else "You then refuse the partner's connections.",
-            "Renew it and give the new card to every partner."
+            "Renew it; the new card goes to every partner."
             if ours
             else "Ask the partner for a renewed card.",
             "mutuals card --renew" if ours else None,
             partner=None if ours else card.owner,
             due=card.valid_until,
         )
+
+
+def _rotation(facts: PeerFacts, now: datetime) -> Iterator[Finding]:
+    rotation = facts.rotation
+    if rotation is None or not (rotation.waiting or rotation.refused):
+        return
+    missing = (*rotation.waiting, *rotation.refused)
+    pressing = rotation.stolen or rotation.refused or rotation.until - now <= ROTATION_ENDING
+    yield Finding(
+        "card_rotation",
+        Urgency.WARNING if pressing else Urgency.NOTE,
+        f"Your renewed card has not arrived at {len(missing)} of {counted(rotation.partners, 'partner')}: "
+        f"{', '.join(missing)}.",
+        "Whoever has your TLS key of before can pass for you there."
+        if rotation.stolen
+        else f"After {rotation.until:%Y-%m-%d %H:%M} UTC they cannot connect to you, nor you to them.",
+        "Synchronise, or give it to them by hand: mutuals card.",
+        "mutuals sync",
+        due=rotation.until,
+    )
 
 
 def _left(hours: int) -> str:

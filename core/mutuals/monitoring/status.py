@@ -21,6 +21,7 @@ from mutuals.monitoring.facts import (
     ClosedAgreement,
     Finding,
     PeerFacts,
+    RotationFacts,
     Status,
     Urgency,
 )
@@ -32,6 +33,7 @@ from mutuals.monitoring.standing import agreement_status, verify
 from mutuals.peer import Peer
 from mutuals.policy.consent_age import own_rule
 from mutuals.policy.current import current_policy
+from mutuals.rotation import Has, rotation
 from mutuals.store.database import Transaction
 from mutuals.store.rows import SourceRow
 
@@ -128,7 +130,19 @@ def _peer_facts(tx: Transaction, peer: Peer, now: datetime) -> PeerFacts:
         partners=tuple(row.name for row in tx.partners.list()),
         log_faults=log_faults(tx),
         operators_changed=changed_operators(tx),
+        rotation=_rotation(tx, peer),
     )
+
+
+def _rotation(tx: Transaction, peer: Peer) -> RotationFacts | None:
+    standing = rotation(tx, peer)
+    if standing is None:
+        return None
+    waiting, refused = (
+        tuple(row.name for row, has in standing.partners if has is wanted)
+        for wanted in (Has.NOT_YET, Has.REFUSED)
+    )
+    return RotationFacts(standing.until, standing.stolen, len(standing.partners), waiting, refused)
 
 
 def _cards(tx: Transaction, peer: Peer) -> tuple[CardFacts, ...]:
