@@ -7,15 +7,20 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lifecycle.people import FIELDS, HELD, value
+from lifecycle.people import subject_of, value
 from lifecycle.world import START
 
+from mutuals.agreement.active import verify_stored
+from mutuals.agreement.chain import BOUND, chain_of, current_of
 from mutuals.audit.stored import verify_store
 from mutuals.documents import parse_receipt, verify_receipt
 from mutuals.models.agreement import AgreementState, Side
 from mutuals.models.run import Role, Run, RunState
+from mutuals.obligations.certificates import verify_certificate
+from mutuals.obligations.destruction import left_behind
 from mutuals.protocol.envelopes import EnvelopeHeader
 from mutuals.protocol.sealing import RecordKeys, open_secret
+from simulation.witness import BOTH_KNOW
 
 if TYPE_CHECKING:
     from simulation.play import Found
@@ -37,6 +42,7 @@ def check_seed(simulation: Simulation, found: Found) -> None:
         found.ends["/".join(states)] += 1
         _check_pair(simulation, pair)
     _check_agreements(simulation)
+    simulation.violations += simulation.world.watch.violations
     found.documents = sum(_check_outbox(simulation, side) for side in Side)
 
 
@@ -61,18 +67,35 @@ def _check_side(simulation: Simulation, side: Side, runs: list[Run]) -> None:
 
 
 def _check_agreements(simulation: Simulation) -> None:
-    """Both sides hold the same agreements, and they stand alike with both."""
-    over = {AgreementState.ENDED, AgreementState.CLOSED}
-    states = []
+    """Both sides hold the same agreements, all over and closed, and what they certified of them."""
+    wrong = simulation.violations.append
+    rows, certificates = {}, {}
     for side in Side:
         with simulation.store(side).transaction() as tx:
-            rows = tx.agreements.list()
-        states.append({row.digest: "over" if row.state in over else row.state.value for row in rows})
-    for digest in sorted(states[0].keys() | states[1].keys()):
-        if states[0].get(digest) != states[1].get(digest):
-            simulation.violations.append(
-                f"agreement {digest[:8]} is {states[0].get(digest)} and {states[1].get(digest)}"
-            )
+            rows[side] = {row.digest: row for row in tx.agreements.list()}
+            found = [current_of(tx, row) for row in rows[side].values()]
+            heads = list({row.digest: row for row in found}.values())
+            certificates[side] = {
+                row.digest: tx.certificates.list(row.digest) for row in heads if row.state in BOUND
+            }
+            for row in heads:
+                if row.state in BOUND and left_behind(tx, chain_of(tx, row.digest)):
+                    wrong(f"something is left of agreement {row.digest[:8]} at the {side}")
+    for digest in sorted(rows[Side.PROPOSER].keys() | rows[Side.PARTNER].keys()):
+        states = {rows[side][digest].state if digest in rows[side] else None for side in Side}
+        void = {AgreementState.REJECTED, None}  # what the partner would not have any more, it does not keep
+        if states != {AgreementState.CLOSED} and not states <= void:
+            wrong(f"agreement {digest[:8]} is {' and '.join(map(str, states))}")
+    for side in Side:
+        for digest, held in certificates[side].items():
+            theirs = certificates[side.other].get(digest, [])
+            signed = sorted((row.body, row.signature) for row in held)
+            if len(held) != 2 or signed != sorted((row.body, row.signature) for row in theirs):
+                wrong(f"the {side} has {len(held)} certificates of agreement {digest[:8]}, not both")
+            keys = {simulation.world.fingerprint(each).hex(): simulation.world.peer(each) for each in Side}
+            for row in held:
+                signer = keys[json.loads(row.body)["fingerprint"]]
+                verify_certificate(row.body, row.signature, signer.signing_key.public)
 
 
 def _check_pair(simulation: Simulation, pair: list[Run | None]) -> None:
@@ -102,7 +125,41 @@ def _check_pair(simulation: Simulation, pair: list[Run | None]) -> None:
 
 
 def check_received(simulation: Simulation, side: Side, run: Run) -> int:
-    """Of a run that is done here every record has arrived, once; how many there are."""
+    """Of a run that is done here every record has arrived, once; how many there are.
+
+    Who withdrew meanwhile, from either company, may be missing, and so may a field that the sender's policy once kept.
+    """
+    rows, found = _received(simulation, side, run)
+    with simulation.store(side).transaction() as tx:
+        row = tx.agreements.get(run.agreement)
+    assert row is not None
+    fields = {item.name for item in verify_stored(row).sends(row.own_side.other)}
+    gone = set().union(*(simulation.witness.now(each).withdrawn for each in Side))
+    kept = simulation.witness.ever_kept_back[side.other]
+    most = Counter(value(side.other, name, person) for name in fields for person in BOTH_KNOW)
+    least = Counter(value(side.other, name, person) for name in fields - kept for person in BOTH_KNOW - gone)
+    lost, more = least - found, found - most
+    if lost or more:
+        simulation.violations.append(
+            f"run {run.run_id} is done at the {side} with {lost.total()} values lost and {more.total()} too many"
+        )
+    return rows
+
+
+def check_withdrawn(simulation: Simulation) -> None:
+    """Once every document has arrived, nobody holds a record of a contact whom the sender has withdrawn."""
+    for side in Side:
+        for run in simulation.runs(side):
+            _, found = _received(simulation, side, run)
+            for text in found:
+                if subject_of(text)[2] in simulation.witness.now(side.other).withdrawn:
+                    simulation.violations.append(
+                        f"the {side} still holds what the other has withdrawn from run {run.run_id}"
+                    )
+
+
+def _received(simulation: Simulation, side: Side, run: Run) -> tuple[int, Counter[str]]:
+    """How many records a side holds of a run, and the values in them."""
     with simulation.store(side).transaction() as tx:
         envelopes = tx.envelopes.incoming(run.run_id)
         rows = tx.received.list(run.run_id)
@@ -117,17 +174,7 @@ def check_received(simulation: Simulation, side: Side, run: Run) -> int:
     for row in rows:
         assert keys is not None
         found.update(json.loads(keys.open(row.rank, row.retention_days, row.ciphertext)).values())
-    expected = Counter(
-        value(side.other, name, person)
-        for name in FIELDS[side.other]
-        for person in set(HELD[side]) & set(HELD[side.other])
-    )
-    if found != expected:
-        lost, more = expected - found, found - expected
-        simulation.violations.append(
-            f"run {run.run_id} is done at the {side} with {lost.total()} values lost and {more.total()} too many"
-        )
-    return len(rows)
+    return len(rows), found
 
 
 def _check_outbox(simulation: Simulation, side: Side) -> int:

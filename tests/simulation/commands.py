@@ -6,16 +6,20 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.world import Choice
+from lifecycle.people import contact_id
+from lifecycle.world import Choice, PolicyChoice
 
+from mutuals.agreement.chain import current_of
 from mutuals.agreement.ending import terminate
 from mutuals.agreement.suspension import resume, suspend
 from mutuals.models.agreement import Side
 from mutuals.models.run import Role, Run, RunState
 from mutuals.obligations.retention import keep_retention
+from mutuals.obligations.revoke import carry_out, plan_revocation
 from mutuals.peer import Peer
 from mutuals.runs.authorisation import authorise_exchange, authorise_reveal
 from mutuals.runs.lifecycle import end_run, expire_runs
+from mutuals.runs.ports import Silent
 from mutuals.runs.preview import preview_exchange
 from mutuals_client import delivery, driving, patience
 
@@ -106,15 +110,50 @@ def lift(simulation: Simulation, side: Side, digest: str) -> Callable[[Peer], ob
     return act
 
 
-def end(simulation: Simulation, side: Side, digest: str) -> Callable[[Peer], object]:
-    """``mutuals agreement terminate --cause``."""
+def end(simulation: Simulation, side: Side, digest: str, *, cause: bool) -> Callable[[Peer], object]:
+    """``mutuals agreement terminate``, with notice unless there is a cause."""
     keys = simulation.world.keys[side]["anna"]
-    return lambda peer: terminate(peer, digest, "It is enough.", keys, cause=True)
+    return lambda peer: terminate(peer, digest, "It is enough.", keys, cause=cause)
 
 
-def propose(simulation: Simulation, side: Side) -> Callable[[Peer], object]:
+def propose(simulation: Simulation, side: Side, choice: Choice) -> Callable[[Peer], object]:
     """``mutuals agreement propose``: another one."""
-    return lambda _: simulation.world.propose(side, Choice(), "anna")
+    return lambda _: simulation.world.propose(side, choice, "anna")
+
+
+def amend(simulation: Simulation, side: Side, choice: Choice) -> Callable[[Peer], object]:
+    """``mutuals agreement amend``, of the version that counts at this side."""
+
+    def act(peer: Peer) -> None:
+        with peer.store.transaction() as tx:
+            (first,) = (row for row in tx.agreements.list() if row.digest == simulation.first)
+            current = current_of(tx, first)
+        simulation.world.truth.add_deal(current.document)  # whoever proposed it may have been killed over it
+        simulation.world.propose(side, choice, "anna", current.digest)
+
+    return act
+
+
+def revoke(simulation: Simulation, side: Side, person: int) -> Callable[[Peer], object]:
+    """``mutuals revoke --contact``."""
+
+    def act(peer: Peer) -> None:
+        keys = simulation.world.keys[side]["anna"]
+        simulation.scheduler.current.about = person
+        plan = plan_revocation(peer, [contact_id(side, person)], "withdrawal", keys)
+        carry_out(peer, plan, keys)
+
+    return act
+
+
+def decide(simulation: Simulation, side: Side, choice: PolicyChoice) -> Callable[[Peer], object]:
+    """``mutuals policy approve``: another version, in force at once."""
+
+    def act(_: Peer) -> None:
+        simulation.scheduler.current.about = choice
+        simulation.world.approve_policy(side, choice, "anna")
+
+    return act
 
 
 def accept(simulation: Simulation, side: Side) -> Callable[[Peer], object]:
@@ -128,4 +167,4 @@ def accept(simulation: Simulation, side: Side) -> Callable[[Peer], object]:
 
 
 def nobody_watches() -> Any:
-    return nullcontext(None)
+    return nullcontext(Silent())

@@ -167,6 +167,8 @@ class Connection:
         fault = simulation.touch(
             "call", f"syncs {len(request.documents)} documents, {len(request.receipts)} receipts"
         )
+        for document in request.documents:
+            simulation.world.watch.document(self._side, document.kind, document.body)
         if fault == "lost":
             raise unreachable("Nobody answers.")
         if fault == "late":

@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from lifecycle.memory import MemoryStore
 
 from mutuals.identity import files
+from mutuals.models.agreement import AgreementState, Side
 from mutuals.runs import journal, shares, spool
 from mutuals.store.database import Transaction
 from simulation.schedule import Process, Scheduler
+
+if TYPE_CHECKING:
+    from simulation.witness import Witness
 
 Meet = Callable[[str, str], None]
 """Told of every place where something may go wrong; raises what does."""
@@ -32,6 +36,21 @@ class SimStore(MemoryStore):
 
     meet: Meet | None = None
     scheduler: Scheduler | None = None
+    witness: Witness | None = None
+    side = Side.PROPOSER
+
+    def watch(self, side: Side, meet: Meet, scheduler: Scheduler, witness: Witness) -> None:
+        """From now on faults may come, and the witness is told of what changes."""
+        self.side, self.meet, self.scheduler, self.witness = side, meet, scheduler, witness
+        witness.begin(side, self)
+
+    def summary(self) -> tuple[dict[str, AgreementState], int, int]:
+        """The agreements' states by digest, how many hashes of withdrawn contacts there are, and how many policies."""
+        rows = self._raw.execute("SELECT digest, state FROM agreements").fetchall()
+        (counts,) = self._raw.execute(
+            "SELECT (SELECT count(*) FROM suppressions), (SELECT count(*) FROM policies)"
+        ).fetchall()
+        return {digest: AgreementState(state) for digest, state in rows}, *counts
 
     @property
     def changes(self) -> int:
@@ -41,8 +60,14 @@ class SimStore(MemoryStore):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """As the store's own; it may fail where it begins and where it is committed."""
-        scheduler, meet = self.scheduler, self.meet
-        if scheduler is None or meet is None or scheduler.of_people or scheduler.current.quiet:
+        scheduler, meet, witness = self.scheduler, self.meet, self.witness
+        if (
+            scheduler is None
+            or meet is None
+            or witness is None
+            or scheduler.of_people
+            or scheduler.current.quiet
+        ):
             with super().transaction() as tx:
                 yield tx
             return
@@ -51,6 +76,7 @@ class SimStore(MemoryStore):
             scheduler.wait()
         before = self.changes
         task.inside = True
+        task.sight.moment = witness.moment
         task.on_commit.clear()
         try:
             with super().transaction() as tx:
@@ -58,6 +84,8 @@ class SimStore(MemoryStore):
                 yield tx
                 if self.changes != before:
                     meet("commit", "commits")
+            if self.changes != before:
+                witness.committed(self.side, self)
             for call in task.on_commit:
                 call()
         finally:

@@ -55,6 +55,10 @@ class Weather:
         style = chance.choice(STYLES)
         return cls(chance, style, chance.choice((0.2, 0.5, 1.0, 1.0, 3.0)), chance.randint(1, 8))
 
+    def again(self, faults: int) -> None:
+        """It gets bad once more, for so many faults at most."""
+        self.calm, self.left = False, faults
+
     def at(self, site: str) -> str | None:
         """What goes wrong at this site now, if anything."""
         if self.calm or self.left <= 0:

@@ -150,6 +150,9 @@ class Line:
     def server_ends(self, error: BaseException | None) -> None:
         """The answering side is through: what it sent still arrives, then its error, as far as it may be told."""
         self.answered = True
+        there = self.server.incoming  # whoever still waits on this side is woken, as the call is over here
+        there.items.clear()
+        there.ended = there.ended or left_early("The partner")
         if self.client.incoming.lost:
             return
         told: BaseException = left_early("The partner")

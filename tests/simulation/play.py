@@ -14,13 +14,13 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import patch
 
 import lifecycle.world as lifecycle_world
-from lifecycle.world import World
+from lifecycle.world import Choice, PolicyChoice, World
 
 from mutuals import documents
+from mutuals.agreement.chain import LIVING
 from mutuals.models.agreement import Side
 from mutuals.models.run import Role, Run, RunState
 from mutuals.peer import Peer
@@ -32,31 +32,50 @@ from mutuals.runs import match as match_run
 from mutuals.runs import reveal as reveal_run
 from mutuals_client import delivery, driving, patience
 from simulation import dice
-from simulation.check import Violation, check_seed
+from simulation.check import Violation, check_seed, check_withdrawn
 from simulation.commands import (
     accept,
+    amend,
     clear,
+    decide,
     end,
     halt,
     lift,
-    match,
     permit_exchange,
     permit_reveal,
     propose,
+    revoke,
     sync,
     tidy,
 )
+from simulation.commands import match as start_match
 from simulation.disk import SimStore
 from simulation.faults import Weather
 from simulation.remembered import remembering
 from simulation.schedule import Stuck, Task, Threads
 from simulation.simulated import Simulation
+from simulation.witness import BOTH_KNOW
 
 FAULTS = 12
 """How many come where the weather is given."""
 
 TAIL = 60
 """Lines of the trace that a failure shows."""
+
+ACTS = {
+    "next": 60,
+    "sync": 8,
+    "tidy": 5,
+    "match": 5,
+    "suspend": 3,
+    "lift": 2,
+    "propose": 2,
+    "amend": 6,
+    "revoke": 4,
+    "decide": 3,
+    "terminate": 1,
+}
+"""What somebody does while everything goes wrong, and how often."""
 
 TRIES = 4
 """How often a match is called in fair weather before it must go on."""
@@ -88,90 +107,157 @@ class Play:
         self._tried: Counter[str] = Counter()
         self._refused: set[str] = set()
         """Runs that the partner will not go on with, as it has answered in fair weather."""
-        (self._digest,) = simulation.world.truth.deals
 
     def storm(self) -> None:
         """While everything goes wrong."""
         simulation, chance = self._simulation, self._chance
         simulation.weather.calm = False
         for _ in range(chance.randint(3, 8)):
-            tasks = [self._start(chance.random())]
+            tasks = [self._start()]
             if chance.random() < 0.3:
-                tasks.append(self._start(chance.random()))
+                tasks.append(self._start())
             simulation.finish(*tasks)
             if chance.random() < 0.15:
                 simulation.pass_time(timedelta(minutes=chance.choice((1, 20, 300, 2000, 12_000))))
         simulation.weather.calm = True
 
     def calm(self) -> None:
-        """What was begun is ended; then so much time passes that nothing may wait any longer."""
+        """What was begun is ended."""
         simulation = self._simulation
         for number in range(ROUNDS):
             self._deliver_and_clear()
             if self._advance():
                 pass
-            elif any(run.state is RunState.DONE for side in Side for run in simulation.runs(side)):
+            elif self._over() or any(
+                run.state is RunState.DONE for side in Side for run in simulation.runs(side)
+            ):
                 break
             else:  # in fair weather a run is possible, whatever was before
-                simulation.do(Side.PROPOSER, "match", match(self._digest))
+                simulation.do(Side.PROPOSER, "match", start_match(self._digest(Side.PROPOSER)))
             if number == ROUNDS // 2:
                 simulation.pass_time(timedelta(days=2))
-                for side in Side:  # whoever was killed in a reveal is looked at after an hour
-                    simulation.do(side, "tidy", tidy)
+                self._tidy()  # whoever was killed in a reveal is looked at after an hour
         else:
             simulation.violations.append(f"something did not end in {ROUNDS} rounds of fair weather")
-        if simulation.chance.random() < 0.3:
-            side = simulation.chance.choice(tuple(Side))
-            simulation.do(side, "terminate", end(simulation, side, self._digest))
+        check_withdrawn(simulation)
+
+    def end(self) -> None:
+        """One side terminates, or both at once, in whatever weather is left; then so much time passes that everything
+        is over and certified.
+        """
+        simulation, chance = self._simulation, self._chance
+        if chance.random() < 0.4:
+            simulation.weather.again(chance.randint(0, 4))
+            sides = chance.choice(((Side.PROPOSER,), (Side.PARTNER,), tuple(Side), tuple(Side)))
+            simulation.finish(*(self._terminate(side) for side in sides))
+            for side in chance.choices(tuple(Side), k=chance.randint(1, 4)):
+                name, act = chance.choice((("tidy", tidy), ("sync", sync)))
+                simulation.do(side, name, act)
+            simulation.weather.calm = True
             self._deliver_and_clear()
         simulation.pass_time(timedelta(days=45))
+        self._tidy()
+        self._deliver_and_clear()
+        simulation.pass_time(timedelta(days=40))
         for _ in range(2):
-            for side in Side:
-                simulation.do(side, "tidy", tidy)
+            self._tidy()
             self._deliver_and_clear()
         simulation.scheduler.finish()
 
+    def _tidy(self) -> None:
+        for side in Side:
+            self._simulation.do(side, "tidy", tidy)
+
     def _deliver_and_clear(self) -> None:
-        """Carry what waits in an outbox; look at runs that are half revealed."""
+        """Do what was asked for, carry what waits in an outbox, and look at runs that are half revealed."""
         simulation = self._simulation
         for side in Side:
+            for person in sorted(simulation.asked[side] - simulation.witness.now(side).withdrawn):
+                simulation.do(side, "revoke", revoke(simulation, side, person))
             if simulation.halts(side):
-                simulation.do(side, "lift", lift(simulation, side, self._digest))
+                simulation.do(side, "lift", lift(simulation, side, self._digest(side)))
             if simulation.proposals(side):
                 simulation.do(side, "accept", accept(simulation, side))
+        for _ in range(3):  # what is taken may be answered by a document of its own
+            if not sum(self._deliver(side) for side in Side):
+                break
         for side in Side:
-            with simulation.store(side).transaction() as tx:
-                waiting = tx.outbox.pending()
-            if waiting:
-                simulation.do(side, "sync", sync)
             if any(run.state is RunState.HALF_REVEALED for run in simulation.runs(side)):
                 simulation.do(side, "clear", clear)
 
-    def _start(self, roll: float) -> Task:
+    def _deliver(self, side: Side) -> bool:
+        """Carry what waits at a side; whether there was anything."""
+        with self._simulation.store(side).transaction() as tx:
+            waiting = tx.outbox.pending()
+        if waiting:
+            self._simulation.do(side, "sync", sync)
+        return bool(waiting)
+
+    def _digest(self, side: Side) -> str:
+        return self._simulation.current(side).digest
+
+    def _over(self) -> bool:
+        """Whether the agreement has ended with a side, or been terminated there."""
+        rows = [self._simulation.current(side) for side in Side]
+        return any(row.state not in LIVING or row.ends_at is not None for row in rows)
+
+    def _start(self) -> Task:
+        """Something that somebody does now."""
         simulation, side = self._simulation, self._chance.choice(tuple(Side))
-        if roll < 0.7:
-            return self._next()
-        if roll < 0.78:
-            return simulation.begin(side, "sync", sync)
-        if roll < 0.84:
-            return simulation.begin(side, "tidy", tidy)
-        if roll < 0.90:
-            return simulation.begin(side, "match", match(self._digest))
-        if roll < 0.93:
-            return simulation.begin(side, "suspend", halt(simulation, side, self._digest))
-        if roll < 0.95:
-            return simulation.begin(side, "lift", lift(simulation, side, self._digest))
-        if roll < 0.98:
-            return simulation.begin(side, "propose", propose(simulation, side))
-        return simulation.begin(side, "accept", accept(simulation, side))
+        if simulation.proposals(side) and self._chance.random() < 0.4:
+            return simulation.begin(side, "accept", accept(simulation, side))
+        name = self._chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+        digest = self._digest(side)
+        match name:
+            case "next":
+                return self._next()
+            case "sync":
+                return simulation.begin(side, name, sync)
+            case "tidy":
+                return simulation.begin(side, name, tidy)
+            case "match":
+                return simulation.begin(side, name, start_match(digest))
+            case "suspend":
+                return simulation.begin(side, name, halt(simulation, side, digest))
+            case "lift":
+                return simulation.begin(side, name, lift(simulation, side, digest))
+            case "propose":
+                return simulation.begin(side, name, propose(simulation, side, self._choice()))
+            case "amend":
+                return simulation.begin(side, name, amend(simulation, side, self._choice()))
+            case "revoke":
+                return self._revoke(side)
+            case "decide":
+                shared_by = self._chance.choice((None, "marketing"))
+                return simulation.begin(side, name, decide(simulation, side, PolicyChoice(shared_by)))
+            case _:
+                return self._terminate(side)
+
+    def _choice(self) -> Choice:
+        """What another agreement, or another version, says otherwise."""
+        return Choice(finish=self._chance.random() < 0.5, fields=self._chance.choice((1, 2, 2)))
+
+    def _revoke(self, side: Side) -> Task:
+        """One of those whom both know, once in a seed: enough must be left for a run."""
+        simulation = self._simulation
+        person = self._chance.choice(sorted(BOTH_KNOW))
+        person = min(simulation.asked[side], default=person)
+        simulation.asked[side].add(person)
+        return simulation.begin(side, "revoke", revoke(simulation, side, person))
+
+    def _terminate(self, side: Side) -> Task:
+        act = end(self._simulation, side, self._digest(side), cause=self._chance.random() < 0.7)
+        return self._simulation.begin(side, "terminate", act)
 
     def _next(self) -> Task:
         """What comes next in the latest run that has not ended, or another match."""
         simulation, chance = self._simulation, self._chance
         initiator = Side.PROPOSER if chance.random() < 0.8 else Side.PARTNER
         run = self._latest()
-        if run is None or run[1].state is RunState.MATCHING:
-            return simulation.begin(initiator if run is None else run[0], "match", match(self._digest))
+        if run is None:
+            return simulation.begin(initiator, "match", start_match(self._digest(initiator)))
+        if run[1].state is RunState.MATCHING:
+            return simulation.begin(run[0], "match", start_match(run[1].agreement))
         side, state, run_id = run[0], run[1].state, run[1].run_id
         permit = permit_reveal if state in {RunState.COUNTED, RunState.REVEALING} else permit_exchange
         name = "reveal" if permit is permit_reveal else "exchange"
@@ -198,7 +284,7 @@ class Play:
                 waited = True
                 before = self._simulation.answers
                 if run.state is RunState.MATCHING:
-                    simulation.do(side, "match", match(run.agreement))
+                    simulation.do(side, "match", start_match(run.agreement))
                     after = simulation.run(side, run.run_id)
                     self._tried[run.run_id] += after is not None and after.state is RunState.MATCHING
                     if self._tried[run.run_id] == TRIES:
@@ -236,12 +322,14 @@ def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None
                 try:
                     play.storm()
                     play.calm()
+                    play.end()
                 except Stuck as stuck:
                     simulation.violations.append(str(stuck))
                 finally:
                     simulation.weather.calm = True
                     with suppress(Stuck):
                         simulation.scheduler.close()
+                    simulation.violations += simulation.scheduler.failed
                 found = Found(
                     seed,
                     simulation.scheduler.steps,

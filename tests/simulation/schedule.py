@@ -40,9 +40,16 @@ class Process:
         self.at_death: list[Callable[[], None]] = []
 
 
+class Sight:
+    """When a task, or one of the threads that it is made of, last looked into the store, as the witness counts."""
+
+    moment = 0
+
+
 class Task:
     """A thread of a process. ``ready`` says whether it could go on; ``inside`` that it is in a transaction, after
-    whose commit ``on_commit`` is called.
+    whose commit ``on_commit`` is called; ``sight`` when the last one began; ``about`` what it is
+    meant to change.
     """
 
     def __init__(self, process: Process, name: str) -> None:
@@ -53,8 +60,9 @@ class Task:
         self.finished = False
         self.inside = False
         self.quiet = False
+        self.sight = Sight()
+        self.about: object = None
         self.on_commit: list[Callable[[], None]] = []
-        self.error: BaseException | None = None
         self.baton = _no_baton()
 
 
@@ -99,6 +107,8 @@ class Scheduler:
         """Seconds that went by while everybody waited."""
         self.steps = 0
         self.trace: list[str] = []
+        self.failed: list[str] = []
+        """Tasks that ended by an error, which none may."""
         self.when_idle: list[Callable[[], bool]] = []
         """Asked in turn where nobody can go on; the first that changes something says so."""
         self._chance = chance
@@ -130,8 +140,8 @@ class Scheduler:
                     work()
             except Killed:
                 pass
-            except BaseException as error:
-                task.error = error
+            except BaseException as error:  # what the product raises is judged by whoever called it
+                self.failed.append(f"{process.name}: {name}: {error!r}")
             task.finished = True
             self._tasks.remove(task)
             self.current = self._next()
@@ -139,6 +149,8 @@ class Scheduler:
 
         thread = _Thread.idle.pop() if _Thread.idle else _Thread()
         thread.work, task.baton = run, thread.baton
+        if self.current.process is process:
+            task.sight = self.current.sight
         self._tasks.append(task)
         return task
 

@@ -6,13 +6,15 @@ import copy
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from lifecycle.world import World
 
 from mutuals.agreement.active import ActiveAgreement
+from mutuals.agreement.chain import current_of
 from mutuals.documents import Handler
 from mutuals.engines.workers import InlinePool
 from mutuals.errors import ErrorCode, MutualsError, PartnerFault, PartnerRefused
@@ -22,13 +24,14 @@ from mutuals.peer import Peer
 from mutuals.protocol.messages import Blinded, TagCommit, Tags
 from mutuals.runs.prepare import OwnSet
 from mutuals.store.database import Transaction
-from mutuals.store.rows import PartnerRow
+from mutuals.store.rows import AgreementRow, PartnerRow
 from simulation.check import check_received
 from simulation.company import Connection, Server
 from simulation.disk import Files, SimStore, failing_disk, failing_store
 from simulation.faults import Weather
 from simulation.network import Line
 from simulation.schedule import Killed, Process, Scheduler, Task
+from simulation.witness import Witness
 
 _OWN_SETS: dict[Any, OwnSet] = {}
 
@@ -45,6 +48,10 @@ class Simulation:
         self.weather = Weather.of(random.Random(f"weather {seed}"))
         self.files = Files(self.scheduler, self.meet, random.Random(f"disk {seed}"))
         self.pool = InlinePool()
+        (self.first,) = world.truth.deals
+        """The digest of the agreement's first version."""
+        self.asked: dict[Side, set[int]] = {side: set() for side in Side}
+        """Who has withdrawn from a company, whether it has carried that out or not."""
         self.violations: list[str] = []
         self.said: Counter[str] = Counter()
         self.applied: Counter[tuple[Side, str, bytes]] = Counter()
@@ -66,9 +73,9 @@ class Simulation:
         """How often each store had been changed when its runs were read, and when it was looked at."""
         self._count = 0
         self.scheduler.when_idle.append(lambda: any(line.wake() for line in self.lines))
+        self.witness = Witness(self)
         for side in Side:
-            store = self.store(side)
-            store.meet, store.scheduler = self.meet, self.scheduler
+            self.store(side).watch(side, self.meet, self.scheduler, self.witness)
 
     # --- what can go wrong ------------------------------------------------------------------------------------------
 
@@ -170,18 +177,26 @@ class Simulation:
         peer._lock = threading.Lock()
         return peer
 
+    @contextmanager
+    def unobserved(self) -> Iterator[None]:
+        """What is read meanwhile is read by nobody's process: nothing can go wrong, and nobody has their turn."""
+        task = self.scheduler.current
+        before, task.quiet = task.quiet, True
+        try:
+            yield
+        finally:
+            task.quiet = before
+
     def own_set(self, read: Callable[..., OwnSet]) -> Callable[..., OwnSet]:
-        """Reads the source, which never changes here, once for all simulations of a day."""
+        """Reads the source, which never changes here, once for all simulations of a day in which the same withdrew."""
 
         def remembered(peer: Peer, active: ActiveAgreement, *_: object) -> OwnSet:
-            key = (active.digest, peer.fingerprint, self.world.clock.now.date())
+            known = self.witness.now(self._side(self.scheduler.current.process))
+            today = self.world.clock.now.date()
+            key = (active.digest, peer.fingerprint, today, known.withdrawn, known.policies)
             if key not in _OWN_SETS:
-                task = self.scheduler.current
-                task.quiet = True
-                try:
+                with self.unobserved():
                     _OWN_SETS[key] = read(peer, active)
-                finally:
-                    task.quiet = False
             return _OWN_SETS[key]
 
         return remembered
@@ -218,13 +233,20 @@ class Simulation:
                 if row.state is AgreementState.PROPOSED and row.own_side is Side.PARTNER
             ]
 
+    def current(self, side: Side) -> AgreementRow:
+        """The version of the agreement that counts at a side."""
+        with self.store(side).transaction() as tx:
+            (first,) = (row for row in tx.agreements.list() if row.digest == self.first)
+            return current_of(tx, first)
+
     def _sees(self, message: object) -> None:
         """A message leaves."""
+        side = self._side(self.scheduler.current.process)
+        self.witness.leaves(side, message)
         if isinstance(message, Blinded | TagCommit | Tags):
-            side = self._side(self.scheduler.current.process)
-            self.scheduler.current.quiet = True
-            self.begun.update((side, run.run_id) for run in self.runs(side) if run.state is RunState.MATCHING)
-            self.scheduler.current.quiet = False
+            with self.unobserved():
+                runs = self.runs(side)
+            self.begun.update((side, run.run_id) for run in runs if run.state is RunState.MATCHING)
 
     def runs(self, side: Side) -> list[Run]:
         """The runs that a side holds, read again only where its store has changed."""
