@@ -24,7 +24,6 @@ from mutuals.transport.options import Limits
 from mutuals.transport.streams import Ended, PipeStream, left_early
 from mutuals.transport.wire import Method
 from mutuals_server.guard import Call
-from mutuals_server.log import ServerLog, describe
 from mutuals_server.refusals import Reason, Refused
 from mutuals_server.room import Room
 
@@ -69,11 +68,10 @@ class RunPlaces:
 class RunAnswer:
     """Everything that answers one kind of streaming call needs besides the call itself."""
 
-    def __init__(self, limits: Limits, places: RunPlaces, room: Room, log: ServerLog) -> None:
+    def __init__(self, limits: Limits, places: RunPlaces, room: Room) -> None:
         self._limits = limits
         self._places = places
         self._room = room
-        self._log = log
         self._changed = threading.Condition()
         self._carrying: dict[str, Call] = {}
 
@@ -128,13 +126,7 @@ class RunAnswer:
                     call.run_id = run.run_id
                 stream.outgoing.finish()
             except BaseException as failure:
-                error = failure if stream.heard else _stalled(failure)
-                abandoned = cancelled.is_set()
-                stream.outgoing.finish(error)
-                if abandoned:  # nobody else will tell
-                    self._log.event(
-                        "run_stopped", partner=call.partner.name, run=call.run_id, **describe(error)
-                    )
+                stream.outgoing.finish(failure if stream.heard else _stalled(failure))
             finally:
                 self._drop(call)
                 self._places.leave(call.partner.fingerprint)

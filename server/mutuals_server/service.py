@@ -59,7 +59,7 @@ class PeerService:
         self._ended = ended
         self._pool = pool
         self._log = log
-        self._runs = RunAnswer(limits, places, Room(peer, limits), log)
+        self._runs = RunAnswer(limits, places, Room(peer, limits))
 
     def handler(self) -> grpc.GenericRpcHandler:
         """All calls under the name of the service."""
