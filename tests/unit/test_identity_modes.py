@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -20,9 +21,14 @@ pytestmark = pytest.mark.skipif(not modes.CHECKED, reason="permissions are not c
 KEYS = ("signing.pem", "log.pem", "tls.pem", "suppression.key")
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_peer(tmp_path_factory.mktemp("modes") / "acme")
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_peer(tmp_path / "acme")
+def root(fresh: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(fresh, tmp_path / "acme"))
 
 
 def mode(path: Path) -> int:
