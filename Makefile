@@ -12,7 +12,7 @@ TOOLED := $(VENV)/.release-tools
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate audit crashes interrupted flood fuzz soak rotation check lint format bench bench-compare docs proto lock licences sbom release install clean
+.PHONY: help demo test test-postgres hostile planted leaks lifecycle simulate storage audit crashes interrupted flood fuzz fuzz-atheris soak rotation check lint format bench bench-compare docs proto lock licences sbom release install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 21
@@ -55,8 +55,13 @@ interrupted: $(STAMP) ## Cut the line of a match of a million a side five times,
 fuzz: $(STAMP) ## Every parser, given what nobody would write: a million wire messages, 100,000 for each other; COUNT=1000 ARGS="--target wire" for less
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
-storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: an hour; ARGS="--part 1/8 --acts match" for less
-	@PYTHONPATH=tests $(BIN)/python -m storage $(ARGS)
+fuzz-atheris: $(STAMP) ## The same parsers, each SECONDS=60, guided by what of the code was reached (Linux on x86-64)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary atheris -c constraints.txt -e '.[dev,dev-fuzz]' || \
+	  echo "atheris has no build for this machine or Python." >&2
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.guided --seconds $(or $(SECONDS),60) $(ARGS)
+
+storage: $(STAMP) ## Let every write and sync fail in turn, and cut the power: half an hour; ARGS="--part 1/8 --acts match" for less
+	@PYTHONPATH=tests $(BIN)/python -m storage --every $(ARGS)
 
 flood: $(STAMP) ## Flood a real server in eleven ways, and show what an honest partner noticed; ARGS="--only syncs" for one
 	@PYTHONPATH=tests $(BIN)/python -m flood $(ARGS)
