@@ -56,7 +56,9 @@ class Received:
 
     def earliest(self) -> datetime | None:
         """When the first of all records must go, or nothing where there is none; one look into an index."""
-        first: datetime | None = self._connection.execute(select(func.min(received.c.delete_after))).scalar_one()
+        first: datetime | None = self._connection.execute(
+            select(func.min(received.c.delete_after))
+        ).scalar_one()
         return first
 
     def expired(self, now: datetime) -> builtins.list[ReceivedRow]:
