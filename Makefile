@@ -39,7 +39,7 @@ hostile: $(STAMP) ## A partner that cheats: a table of attacks and what they got
 audit: $(STAMP) ## Change logs in a thousand ways and show who notices: two minutes
 	@PYTHONPATH=tests $(BIN)/python -m audit $(ARGS)
 
-simulate: $(STAMP) ## Both sides in one process, with a network, disks and power that fail, by seed, SEEDS=10000: a failure prints its seed
+simulate: $(STAMP) ## Both sides in one process, with a network, disks and power that fail, by seed, SEEDS=10000: a failure prints its seed; ARGS=--guards
 	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(or $(SEEDS),10000) $(ARGS)
 
 lifecycle: $(STAMP) ## Histories of two companies' agreements at random, HISTORIES=10000 of them: nothing may leave that must not

@@ -1,6 +1,6 @@
 """``make simulate SEEDS=10000``: as many simulations on all cores, and what they came to.
 
-``--replay SEED -v`` plays one again and prints every step.
+``--replay SEED -v`` plays one again and prints every step. ``--guards`` takes the product's guards out, one at a time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10_000, help="how many")
     parser.add_argument("--first", type=int, default=1, metavar="SEED")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play this one alone")
+    parser.add_argument(
+        "--guards", action="store_true", help="take each guard out on purpose, and say which seed finds that"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="every step of what is replayed")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
@@ -31,7 +34,7 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])  # noqa: S606
     if options.replay is not None:
         return _replay(options.replay, options.verbose)
-    return _many(options)
+    return _guards(options.workers) if options.guards else _many(options)
 
 
 def _replay(seed: int, verbose: bool) -> int:
@@ -45,6 +48,19 @@ def _replay(seed: int, verbose: bool) -> int:
         return 1
     print(f"Seed {seed}: {found.steps:,} steps, {dict(found.ends)}, trace {found.digest[:16]}")
     return 0
+
+
+def _guards(workers: int) -> int:
+    from simulation.guards import GUARDS, first_found
+
+    missed = 0
+    print(f"{'taken out on purpose':<40}found by seed")
+    with get_context("spawn").Pool(workers) as pool:
+        for name, found in zip(GUARDS, pool.imap(first_found, GUARDS), strict=True):
+            print(f"{name:<40}{found}", flush=True)
+            missed += not isinstance(found, int)
+    print(f"\n{len(GUARDS)} guards, {missed} of which nothing was found")
+    return 1 if missed else 0
 
 
 def _many(options: argparse.Namespace) -> int:

@@ -93,9 +93,9 @@ def _check_agreements(simulation: Simulation) -> None:
             if len(held) != 2 or signed != sorted((row.body, row.signature) for row in theirs):
                 wrong(f"the {side} has {len(held)} certificates of agreement {digest[:8]}, not both")
             keys = {simulation.world.fingerprint(each).hex(): simulation.world.peer(each) for each in Side}
-            for row in held:
-                signer = keys[json.loads(row.body)["fingerprint"]]
-                verify_certificate(row.body, row.signature, signer.signing_key.public)
+            for one in held:
+                signer = keys[json.loads(one.body)["fingerprint"]]
+                verify_certificate(one.body, one.signature, signer.signing_key.public)
 
 
 def _check_pair(simulation: Simulation, pair: list[Run | None]) -> None:

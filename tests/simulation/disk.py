@@ -188,7 +188,8 @@ class _System:
         self._files.sync(descriptor)
 
     def fdopen(self, descriptor: int, *args: Any, **options: Any) -> WatchedFile:
-        return self._files.of(os.fdopen(descriptor, *args, **options))
+        file: WatchedFile = self._files.of(os.fdopen(descriptor, *args, **options))
+        return file
 
     def open(self, *args: Any) -> int:
         self._files.meet("write", "opens a file")

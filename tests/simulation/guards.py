@@ -7,23 +7,35 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
+from mutuals.agreement import answers
+from mutuals.consent import Withdrawals
+from mutuals.obligations import certificates, destruction, retention, revoke
+from mutuals.obligations.traces import Traces
 from mutuals.protocol import resume as resuming
 from mutuals.protocol.messages import Resume
 from mutuals.protocol.resume import ResumedSession
-from mutuals.runs import exchange, match_end, resume
+from mutuals.runs import exchange, match_end, outgoing, prepare, resume
 from mutuals.runs.incoming import keep_incoming
 from mutuals.runs.journal import MatchJournal
 from mutuals.runs.spool import save_matched
 from mutuals.runs.spool_files import destroy_journal
 from mutuals.store.outbox import Inbox, Outbox
+from mutuals.store.received import Received
+from mutuals.store.revocations import Revocations
+from simulation import simulated
+from simulation.check import Violation
+from simulation.play import simulate
 
 Removal = Callable[[ExitStack], None]
+
+SEEDS = 101
+"""A guard is looked for by so many seeds, less one."""
 
 POWER = {"power": 6.0, "kill": 1.0}
 BREAK = {"break": 6.0, "kill": 2.0}
@@ -153,13 +165,88 @@ def _offered_again(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Outbox, "pending", first_time))
 
 
+def _withdrawn(stack: ExitStack) -> None:
+    """Nobody asks who withdrew."""
+    stack.enter_context(patch.object(prepare, "open_withdrawals", lambda *_: Withdrawals(None)))
+
+
+def _still_eligible(stack: ExitStack) -> None:
+    """What was sealed is sent, whoever withdrew meanwhile."""
+    stack.enter_context(patch.object(exchange, "require_still_eligible", _nothing))
+
+
+def _still_permitted(stack: ExitStack) -> None:
+    """What was sealed is sent, whatever the policy says meanwhile."""
+    stack.enter_context(patch.object(exchange, "require_still_permitted", _nothing))
+    stack.enter_context(patch.object(outgoing, "require_still_permitted", _nothing))
+    stack.enter_context(patch.object(outgoing, "_require_still_shared", _nothing))
+
+
+def _still_allowed(stack: ExitStack) -> None:
+    """Between two envelopes nobody looks whether the agreement is still in force."""
+    stack.enter_context(patch.object(exchange._Exchange, "_require_still_allowed", _nothing))
+
+
+def _copy(stack: ExitStack) -> None:
+    """The partner acknowledges a withdrawal and deletes nothing."""
+    stack.enter_context(patch.object(Received, "destroy_ranks", lambda *_: []))
+
+
+def _late_record(stack: ExitStack) -> None:
+    """A record that comes after its withdrawal is taken in."""
+
+    def forgetful(*args: Any) -> None:
+        with patch.object(Revocations, "list", lambda *_: []):
+            keep_incoming(*args)
+
+    stack.enter_context(patch.object(exchange, "keep_incoming", forgetful))
+
+
+def _ledger_again(stack: ExitStack) -> None:
+    """What was sent since a withdrawal was planned is not withdrawn."""
+    real = revoke._recipients
+    planned: dict[tuple[str, ...], Any] = {}
+
+    def once(tx: Any, peer: Any, keys: Any, contacts: Any, agreement: Any, *, again: bool) -> Any:
+        if not again and contacts in planned:
+            return planned.pop(contacts)
+        found = real(tx, peer, keys, contacts, agreement, again=again)
+        if not again:
+            planned[contacts] = found
+        return found
+
+    stack.enter_context(patch.object(revoke, "_recipients", once))
+
+
+def _crossed(stack: ExitStack) -> None:
+    """Of two amendments that cross, each side keeps the one it accepted."""
+    stack.enter_context(patch.object(answers, "bind_late", lambda *_: "void"))
+
+
+def _destruction(stack: ExitStack) -> None:
+    """At the end nothing is destroyed."""
+    stack.enter_context(patch.object(retention, "destroy_ended", lambda *_: ([], Traces())))
+
+
+def _closed(stack: ExitStack) -> None:
+    """Nobody closes what both have certified."""
+    stack.enter_context(patch.object(retention, "close_if_certified", _nothing))
+    stack.enter_context(patch.object(certificates, "close_if_certified", _nothing))
+
+
+def _beginnings(stack: ExitStack) -> None:
+    """The beginning of a file of traces stays where a process was killed."""
+    stack.enter_context(patch.object(destruction, "_BEGINNINGS", "none"))
+
+
 @dataclass(frozen=True)
 class Guard:
-    """How to take it out, the weather in which it matters, and what is then found."""
+    """How to take it out, the weather in which it matters, what is then found, and what people do more of."""
 
     remove: Removal
     style: dict[str, float]
     objection: str
+    acts: dict[str, int] = field(default_factory=dict)
 
     def found(self, violation: str) -> bool:
         """Whether what was found is what the guard holds back."""
@@ -179,12 +266,60 @@ GUARDS: dict[str, Guard] = {
     "stored once": Guard(_stored_once, BREAK, "IntegrityError|INTERNAL|too many|broke a rule"),
     "taken once": Guard(_taken_once, CALLS, "done [2-9] times"),
     "offered until there is a receipt": Guard(_offered_again, CALLS, "never delivered"),
+    "withdrawn contacts take no part": Guard(_withdrawn, {}, "had withdrawn", {"revoke": 30}),
+    "eligible before each envelope": Guard(_still_eligible, BREAK, "had withdrawn", {"revoke": 60}),
+    "permitted before each envelope": Guard(_still_permitted, BREAK, "policy lets nobody", {"decide": 60}),
+    "in force before each envelope": Guard(
+        _still_allowed, BREAK, "envelope of .* left under", {"suspend": 40, "terminate": 10}
+    ),
+    "the partner's copy goes": Guard(_copy, {}, "still holds", {"revoke": 40}),
+    "a withdrawn record that comes late": Guard(
+        _late_record, {"hold": 8.0}, "still holds", {"revoke": 60, "sync": 40}
+    ),
+    "the ledger is read again": Guard(_ledger_again, {"hold": 8.0}, "still holds", {"revoke": 60}),
+    "the lower of two that cross": Guard(
+        _crossed,
+        CALLS,
+        "agreement .* is|did not end|BAD_MESSAGE|accused",
+        {"amend": 80, "accept": 40},
+    ),
+    "destroyed at the end": Guard(_destruction, {}, "something is left|certificates"),
+    "closed when both have certified": Guard(_closed, {}, "agreement .* is"),
+    "no beginning of a file stays": Guard(
+        _beginnings, {"writing: kill": 10.0, "sync: kill": 10.0}, "still has"
+    ),
 }
+
+
+def look_for(name: str, seeds: Iterable[int]) -> int | None:
+    """The first of these seeds that finds what the guard holds back, if any does. Raises Violation for another one."""
+    guard = GUARDS[name]
+    for seed in seeds:
+        try:
+            with without(name):
+                simulate(seed, style=guard.style, acts=guard.acts)
+        except Violation as violation:
+            if guard.found(str(violation)):
+                return seed
+            raise
+    return None
+
+
+def first_found(name: str) -> int | str:
+    """The first seed that finds it, or in words what came instead: for a table."""
+    try:
+        return look_for(name, range(1, SEEDS)) or "none"
+    except Violation as violation:
+        return "another: " + str(violation).partition("\nfaults: ")[0].replace("\n", " ")
 
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
     """The product without this guard."""
     with ExitStack() as stack:
+        simulated.OWN_SETS.clear()
+        stack.callback(
+            simulated.OWN_SETS.clear
+        )  # what was read without the guard is not what others are to read
         GUARDS[name].remove(stack)
         yield

@@ -9,11 +9,11 @@ begun something ends it. Then ``check`` looks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from unittest.mock import patch
 
 import lifecycle.world as lifecycle_world
@@ -101,8 +101,9 @@ class Found:
 class Play:
     """What people do in one seed."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, acts: Mapping[str, int] = MappingProxyType({})) -> None:
         self._simulation = simulation
+        self._acts = {**ACTS, **acts}
         self._chance = simulation.chance
         self._tried: Counter[str] = Counter()
         self._refused: set[str] = set()
@@ -206,44 +207,45 @@ class Play:
         simulation, side = self._simulation, self._chance.choice(tuple(Side))
         if simulation.proposals(side) and self._chance.random() < 0.4:
             return simulation.begin(side, "accept", accept(simulation, side))
-        name = self._chance.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+        name = self._chance.choices(tuple(self._acts), tuple(self._acts.values()))[0]
+        if name == "next":
+            return self._next()
+        if name == "terminate":
+            return self._terminate(side)
+        act: Callable[[Peer], object]
         digest = self._digest(side)
         match name:
-            case "next":
-                return self._next()
-            case "sync":
-                return simulation.begin(side, name, sync)
-            case "tidy":
-                return simulation.begin(side, name, tidy)
             case "match":
-                return simulation.begin(side, name, start_match(digest))
+                act = start_match(digest)
             case "suspend":
-                return simulation.begin(side, name, halt(simulation, side, digest))
+                act = halt(simulation, side, digest)
             case "lift":
-                return simulation.begin(side, name, lift(simulation, side, digest))
+                act = lift(simulation, side, digest)
+            case "accept":
+                act = accept(simulation, side)
             case "propose":
-                return simulation.begin(side, name, propose(simulation, side, self._choice()))
+                act = propose(simulation, side, self._choice())
             case "amend":
-                return simulation.begin(side, name, amend(simulation, side, self._choice()))
+                act = amend(simulation, side, self._choice())
             case "revoke":
-                return self._revoke(side)
+                act = self._revocation(side)
             case "decide":
-                shared_by = self._chance.choice((None, "marketing"))
-                return simulation.begin(side, name, decide(simulation, side, PolicyChoice(shared_by)))
+                act = decide(simulation, side, PolicyChoice(self._chance.choice((None, "marketing"))))
             case _:
-                return self._terminate(side)
+                act = sync if name == "sync" else tidy
+        return simulation.begin(side, name, act)
 
     def _choice(self) -> Choice:
         """What another agreement, or another version, says otherwise."""
         return Choice(finish=self._chance.random() < 0.5, fields=self._chance.choice((1, 2, 2)))
 
-    def _revoke(self, side: Side) -> Task:
-        """One of those whom both know, once in a seed: enough must be left for a run."""
+    def _revocation(self, side: Side) -> Callable[[Peer], object]:
+        """Of one of those whom both know, once in a seed: enough must be left for a run."""
         simulation = self._simulation
         person = self._chance.choice(sorted(BOTH_KNOW))
         person = min(simulation.asked[side], default=person)
         simulation.asked[side].add(person)
-        return simulation.begin(side, "revoke", revoke(simulation, side, person))
+        return revoke(simulation, side, person)
 
     def _terminate(self, side: Side) -> Task:
         act = end(self._simulation, side, self._digest(side), cause=self._chance.random() < 0.7)
@@ -286,7 +288,8 @@ class Play:
                 if run.state is RunState.MATCHING:
                     simulation.do(side, "match", start_match(run.agreement))
                     after = simulation.run(side, run.run_id)
-                    self._tried[run.run_id] += after is not None and after.state is RunState.MATCHING
+                    may = not self._over() and all(self._digest(each) == run.agreement for each in Side)
+                    self._tried[run.run_id] += may and after is not None and after.state is RunState.MATCHING
                     if self._tried[run.run_id] == TRIES:
                         simulation.violations.append(
                             f"the match of run {run.run_id} does not go on in fair weather"
@@ -302,8 +305,14 @@ class Play:
         return waited
 
 
-def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None = None) -> Found:
-    """Play ``seed`` and check what it came to, in its own weather or that of ``style``.
+def simulate(
+    seed: int,
+    *,
+    verbose: bool = False,
+    style: dict[str, float] | None = None,
+    acts: Mapping[str, int] = MappingProxyType({}),
+) -> Found:
+    """Play ``seed`` and check what it came to, in its own weather or that of ``style``; ``acts`` come more often.
 
     Raises Violation, with the tail of its trace.
     """
@@ -318,7 +327,7 @@ def simulate(seed: int, *, verbose: bool = False, style: dict[str, float] | None
             simulation.weather = Weather(simulation.weather.chance, style, left=FAULTS)
         try:
             with _replaced(simulation):
-                play = Play(simulation)
+                play = Play(simulation, acts)
                 try:
                     play.storm()
                     play.calm()

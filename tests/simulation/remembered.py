@@ -24,7 +24,7 @@ from mutuals.crypto.signing import VerifyKey
 from mutuals.identity import partners
 from mutuals.normalisation.profile import Profile
 from mutuals.runs import prepare
-from mutuals.sources import ContactTable
+from mutuals.sources import ContactTable, read_source
 from mutuals.sources.definition import SourceDefinition
 from mutuals.store.schema import metadata
 
@@ -80,7 +80,7 @@ def _leaf(entry: tree.Entry) -> bytes:
     return _LEAVES[key]
 
 
-_real_read = prepare.read_source
+_real_read = read_source
 _TABLES: dict[Any, ContactTable] = {}
 
 

@@ -33,7 +33,7 @@ from simulation.network import Line
 from simulation.schedule import Killed, Process, Scheduler, Task
 from simulation.witness import Witness
 
-_OWN_SETS: dict[Any, OwnSet] = {}
+OWN_SETS: dict[Any, OwnSet] = {}
 
 
 class Simulation:
@@ -194,10 +194,10 @@ class Simulation:
             known = self.witness.now(self._side(self.scheduler.current.process))
             today = self.world.clock.now.date()
             key = (active.digest, peer.fingerprint, today, known.withdrawn, known.policies)
-            if key not in _OWN_SETS:
+            if key not in OWN_SETS:
                 with self.unobserved():
-                    _OWN_SETS[key] = read(peer, active)
-            return _OWN_SETS[key]
+                    OWN_SETS[key] = read(peer, active)
+            return OWN_SETS[key]
 
         return remembered
 

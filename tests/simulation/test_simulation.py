@@ -5,12 +5,15 @@ Without one of the things that keep the product from losing anything something i
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from lifecycle.batch import rarely_collecting
 from support.postgres import everywhere
 
-from simulation.check import Violation
-from simulation.guards import GUARDS, without
+from simulation.guards import GUARDS, SEEDS, look_for
 from simulation.play import simulate
 
 pytestmark = pytest.mark.skipif(everywhere(), reason="the stores of a simulation are in memory")
@@ -32,22 +35,17 @@ def test_the_simulator_finds_a_run_that_is_charged_twice() -> None:
 
 
 @pytest.mark.slow
+def test_two_processes_play_a_seed_alike() -> None:
+    command = [sys.executable, "-m", "simulation", "--replay", "22"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    runs = [subprocess.run(command, env=environment, capture_output=True, check=True) for _ in range(2)]
+    assert runs[0].stdout == runs[1].stdout
+    assert b"trace" in runs[0].stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUARDS)
 def test_what_a_guard_holds_back_is_found_without_it(name: str) -> None:
-    found = look_for(name, range(1, 101))
+    found = look_for(name, range(1, SEEDS))
     assert found
     print(f"{name}: found by seed {found}")
-
-
-def look_for(name: str, seeds: range) -> int | None:
-    """The first seed that finds what the guard holds back, if any does."""
-    guard = GUARDS[name]
-    for seed in seeds:
-        try:
-            with without(name):
-                simulate(seed, style=guard.style)
-        except Violation as violation:
-            if guard.found(str(violation)):
-                return seed
-            raise
-    return None
