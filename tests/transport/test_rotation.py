@@ -31,8 +31,9 @@ from mutuals.rotation import (
     renew,
     rotation,
 )
+from mutuals.transport import credentials
 from mutuals.transport.connection import PartnerConnection
-from mutuals.transport.credentials import channel_credentials, own_pairs, server_name
+from mutuals.transport.credentials import PartnerTrust, channel_credentials, own_pairs, server_name
 from mutuals.transport.options import channel_options
 from mutuals.transport.sync import sync_partner
 from mutuals.transport.wire import MATCH, PING, Ping
@@ -378,3 +379,50 @@ def iter_never() -> Any:
     """Requests that never come."""
     threading.Event().wait(QUICK.idle)
     yield b""
+
+
+# The server's look at its partners
+
+
+def test_a_look_that_takes_long_holds_nobody_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme, beta = pair
+    trust = PartnerTrust(acme.peer)
+    trust.load()
+    free, looking = threading.Event(), threading.Event()
+    honest = PartnerTrust._roots
+
+    def slowly(self: PartnerTrust) -> bytes:
+        looking.set()
+        assert free.wait(30)
+        return honest(self)
+
+    monkeypatch.setattr(PartnerTrust, "_roots", slowly)
+    monkeypatch.setattr(credentials, "PATIENCE_SECONDS", 0)
+    acme.forgets(beta)
+    trust._looked_at -= credentials.REFRESH_SECONDS
+    assert trust.fetch() is None, "gave up waiting"
+    assert looking.wait(30)
+    assert trust.fetch() is None, "waits for nobody"
+    under_way = trust._looking
+    assert under_way is not None
+    free.set()
+    assert under_way.wait(30)
+    assert trust.fetch() is not None
+    assert trust.fetch() is None, "the server has it"
+
+
+def test_a_look_that_fails_leaves_what_was(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme, _ = pair
+    trust = PartnerTrust(acme.peer)
+    trust.load()
+
+    def broken(_: PartnerTrust) -> bytes:
+        raise MutualsError(ErrorCode.LOCAL, "The store is broken.")
+
+    monkeypatch.setattr(PartnerTrust, "_roots", broken)
+    trust.look_again()
+    assert trust.fetch() is None
+    monkeypatch.undo()
+    trust.look_again()
+    acme.forgets(pair[1])
+    assert trust.fetch() is not None

@@ -9,6 +9,7 @@ call belongs to, and whether it still is one, is decided by the server's guard f
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,8 +22,14 @@ from mutuals.identity.partners import good_certificates
 from mutuals.models.card import Card
 from mutuals.peer import Peer
 
+_logger = logging.getLogger(__name__)
+
 REFRESH_SECONDS = 0.2
 """New connections within this time share one look into the store, so that a flood of them costs little."""
+
+PATIENCE_SECONDS = 1.0
+RENEWED_SECONDS = 4.0
+"""How long a connection waits for a look, and where a card was renewed; the handshake may take 10 seconds."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +77,35 @@ class PartnerTrust:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._lock = threading.Lock()
-        self._loaded_at = 0.0
+        self._looking: threading.Event | None = None
+        self._looked_at = 0.0
         self._loaded: tuple[tuple[TlsPair, ...], bytes] | None = None
+        self._configuration: grpc.ServerCertificateConfiguration | None = None
+        self._given: tuple[tuple[TlsPair, ...], bytes] | None = None
         self._card: tuple[int, int] | None = None
         self._outdated = False
 
     def load(self) -> grpc.ServerCertificateConfiguration:
         """The configuration of this moment. Raises MutualsError where home or store cannot be read."""
+        configuration = self._look()
+        with self._lock:
+            self._given = self._loaded
+        return configuration
+
+    def _look(self) -> grpc.ServerCertificateConfiguration:
         self._card = self._card_file()
         self._outdated = False
         pairs = self._own()
         # gRPC needs one; the guard refuses it, as no partner's.
         roots = self._roots() or pairs[-1].certificate
-        self._loaded = (pairs, roots)
         # gRPC shows the first that has the name which the caller asks for; those of before have only that of their key
         # and the peer's, by which callers ask whose card has a certificate of before there were rotations.
-        return grpc.ssl_server_certificate_configuration(
+        configuration = grpc.ssl_server_certificate_configuration(
             [(pair.key, pair.certificate) for pair in pairs], root_certificates=roots
         )
+        with self._lock:
+            self._loaded, self._configuration = (pairs, roots), configuration
+        return configuration
 
     def look_again(self) -> None:
         """Have the next connection wait for a look into the store: a card came whose owner may use it at once."""
@@ -97,27 +115,52 @@ class PartnerTrust:
         """For every new connection: a new configuration, or nothing where it is as before.
 
         Never raises: gRPC would let the handshake go on regardless. Where home or store cannot be read the last
-        configuration stays in force; the guard refuses every call then. Connections that come while one is
-        looking do not wait for it, unless a card was renewed: its owner, or who has it, may go by it already.
+        configuration stays in force; the guard refuses every call then. gRPC lets one connection at a time ask: so
+        one waits for a look, and not for long where the store has much to do, and those behind it do not. All wait a
+        little longer where a card was renewed, since its owner, or who has it, may go by it already.
         """
-        renewed = self._outdated or self._card_file() != self._card
-        if not self._lock.acquire(blocking=renewed):
-            return None
         try:
-            if not renewed and time.monotonic() - self._loaded_at < REFRESH_SECONDS:
-                return None
-            before = self._loaded
-            try:
-                configuration = self.load()
-            finally:
-                # After the look: gRPC lets one connection at a time ask, and where the store has so much to do that a
-                # look takes long, those that wait behind it must be spared another.
-                self._loaded_at = time.monotonic()
-            return None if self._loaded == before else configuration
+            for _ in range(2):  # a look under way may have begun before the card came
+                renewed = self._outdated or self._card_file() != self._card
+                look = self._begin(renewed)
+                if look is not None:
+                    look.wait(RENEWED_SECONDS if renewed else PATIENCE_SECONDS)
+                if not renewed:
+                    break
+            with self._lock:
+                if self._loaded == self._given:
+                    return None
+                self._given = self._loaded
+                return self._configuration
         except Exception:
             return None
-        finally:
-            self._lock.release()
+
+    def _begin(self, renewed: bool) -> threading.Event | None:
+        """A look to wait for; nothing where the last one is recent, or another connection waits for one."""
+        with self._lock:
+            if self._looking is not None:
+                return self._looking if renewed else None
+            if not renewed and time.monotonic() - self._looked_at < REFRESH_SECONDS:
+                return None
+            done = self._looking = threading.Event()
+
+        def look() -> None:
+            try:
+                self._look()
+            except Exception as error:  # the next one may succeed
+                _logger.debug("No look at the partners' certificates: %s.", type(error).__name__)
+            finally:
+                with self._lock:
+                    self._looking, self._looked_at = None, time.monotonic()
+                done.set()
+
+        try:
+            threading.Thread(target=look, name="mutuals-trust", daemon=True).start()
+        except BaseException:  # the system has no thread left
+            with self._lock:
+                self._looking = None
+            raise
+        return done
 
     def _own(self) -> tuple[TlsPair, ...]:
         """The own keys and certificates, from the home again: ``mutuals card --renew`` may have replaced them."""
