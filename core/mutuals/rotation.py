@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from mutuals.canonical import canonical_json, parse_canonical
 from mutuals.crypto.tls import valid_until
@@ -30,6 +30,7 @@ from mutuals.identity.files import PRIVATE_FILE, lock, make_private_directory
 from mutuals.identity.initialise import reissue_card, renew_card
 from mutuals.identity.partners import CardChange, add_partner, forget_previous, review_card
 from mutuals.models.card import Card, Hex32, SignedCard
+from mutuals.models.moment import Moment
 from mutuals.peer import Peer
 from mutuals.signed_documents import enqueue, sign_document
 from mutuals.store.rows import OutboxRow, PartnerRow
@@ -56,7 +57,7 @@ class CardDocument(BaseModel):
     card: Card
     signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
     to: Hex32
-    until: AwareDatetime | None
+    until: Moment | None
 
 
 class Has(StrEnum):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fuzz.target import Outcome, Target, attempt, input_of
 from fuzz.targets import TARGETS
-from fuzz.watch import Total, fuzz
+from fuzz.watch import SAME_EVERYWHERE, Total, fuzz
 
 _COLUMNS = ("target", "inputs", "accepted", "refused", "slowest ms", "peak MiB", "minutes", "faults")
 _WIDTHS = (28, 11, 11, 11, 11, 9, 8, 7)
@@ -24,6 +24,9 @@ _WIDTHS = (28, 11, 11, 11, 11, 9, 8, 7)
 def main() -> int:
     """Exit code 0 without a fault, 1 with one, 2 where there is no such target."""
     options = _options()
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ.update(SAME_EVERYWHERE)
+        os.execv(sys.executable, [sys.executable, "-m", "fuzz", *sys.argv[1:]])  # noqa: S606
     targets = [target for target in TARGETS if target.name.startswith(tuple(options.target))]
     if not targets:
         print(f"No target begins with {' or '.join(options.target)}.", file=sys.stderr)

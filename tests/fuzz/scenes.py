@@ -9,7 +9,7 @@ import atexit
 import copy
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from lifecycle.memory import MemoryStore
@@ -20,8 +20,10 @@ from support.pairing import agreement_between
 
 from mutuals.agreement.active import verify_stored
 from mutuals.agreement.render import local_view, render_markdown
+from mutuals.canonical import canonical_json
 from mutuals.crypto.signing import SigningKey
 from mutuals.documents import HANDLERS
+from mutuals.framing import Context, frame
 from mutuals.models.agreement import Side
 from mutuals.models.run import RunState
 from mutuals.monitoring.status import peer_status
@@ -29,6 +31,7 @@ from mutuals.obligations.attestation import attest
 from mutuals.obligations.breach import Changes, update_breach
 from mutuals.obligations.certificates_due import chase
 from mutuals.peer import Peer
+from mutuals.rotation import CARD, CardDocument
 from mutuals.runs.lifecycle import end_run
 from mutuals.store.rows import PartnerRow
 
@@ -187,6 +190,24 @@ def _play(play: _Play) -> None:
     carry()
     world.keep_retention(right)
     carry()
+    for side in Side:
+        _renew(play, side)
+
+
+def _renew(play: _Play, side: Side) -> None:
+    """The next card, as a rotation sends it: all but its certificate is the same in every process."""
+    world = play.world
+    peer = world.peer(side)
+    card = peer.card.card.model_copy(
+        update={"serial": peer.card.card.serial + 1, "introduction": "We moved."}
+    )
+    document = CardDocument(
+        card=card,
+        signature=peer.signing_key.sign(frame(Context.CARD, canonical_json(card))).hex(),
+        to=world.fingerprint(side.other).hex(),
+        until=world.now + timedelta(days=7),
+    )
+    play._keep(side, CARD, canonical_json(document))
 
 
 def _attest(play: _Play) -> None:

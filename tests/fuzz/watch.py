@@ -24,6 +24,9 @@ MOST_DEATHS = 20
 
 _POLL_SECONDS = 0.5
 
+SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "1"}
+"""The order in sets must be that of the next replay, and one process takes one core."""
+
 
 @dataclass
 class Total:
@@ -109,7 +112,7 @@ class _Share:
                 f"--faults={self._faults}",
             ],
             stderr=path.with_suffix(".err").open("wb"),
-            env={**os.environ, FOLDER: str(self._folder)},
+            env={**os.environ, **SAME_EVERYWHERE, FOLDER: str(self._folder)},
         )
 
     def _died(self, state: State, code: int) -> None:

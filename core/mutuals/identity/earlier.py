@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mutuals.canonical import canonical_json
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.files import destroy, writable, write_private
 from mutuals.identity.home import Home
 from mutuals.models.card import Card
+from mutuals.models.moment import Moment
 
 
 class EarlierPair(BaseModel):
@@ -35,7 +36,7 @@ class EarlierPair(BaseModel):
     key: str = Field(repr=False)
     certificate: str
     serial: int
-    until: AwareDatetime
+    until: Moment
     stolen: bool = False
 
 
