@@ -21,7 +21,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -110,8 +110,9 @@ class Guard(grpc.ServerInterceptor):
         answer: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         def single(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._entered(name, context, streaming=False) as account, self._in_time(context) as late:
+            with self._entered(name, context, streaming=False) as account, ExitStack() as until_taken:
                 with self._admitted(name, context, account) as call:
+                    late = until_taken.enter_context(self._in_time(context))
                     request = requests if handler.request_streaming else _only(requests, late)
                     response: bytes = write(answer(read(request), call))
                 yield response  # whoever does not take it still holds the place

@@ -125,8 +125,8 @@ class RunAnswer:
                 if run is not None:
                     call.run_id = run.run_id
                 stream.outgoing.finish()
-            except BaseException as failure:
-                stream.outgoing.finish(failure if stream.heard else _stalled(failure))
+            except BaseException as error:
+                stream.outgoing.finish(error)
             finally:
                 self._drop(call)
                 self._places.leave(call.partner.fingerprint)
@@ -151,6 +151,10 @@ class RunAnswer:
             if not call.context.add_callback(over):
                 over()
             yield from self._outgoing(method, stream)
+        except MutualsError as error:
+            if error.code is ErrorCode.UNREACHABLE and not stream.heard:
+                raise Refused(Reason.STALLED, error.message, error.code) from error
+            raise
         finally:
             over()
 
@@ -188,10 +192,3 @@ class RunAnswer:
                     ErrorCode.CANCELLED, f"A run took longer than {self._limits.stream:.0f} seconds."
                 ) from None
             yield method.response.encode(message)
-
-
-def _stalled(error: BaseException) -> BaseException:
-    """``error``, or, where it says that the partner has sent nothing yet, that this was a limit."""
-    if isinstance(error, MutualsError) and error.code is ErrorCode.UNREACHABLE:
-        return Refused(Reason.STALLED, error.message, error.code)
-    return error

@@ -22,11 +22,16 @@ def main() -> None:
     stop = threading.Event()
     with Peer.open(Path(home)) as peer:
         flooder = Flooder(peer, agreement, stop)
-        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+        threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
         print("flooding", flush=True)
         FLOODS[name](flooder)
     print(json.dumps({"sent": flooder.sent, "heard": dict(flooder.heard)}), flush=True)
     os._exit(0)  # hundreds of calls may be open
+
+
+def _wait_for_the_end(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
 
 
 if __name__ == "__main__":

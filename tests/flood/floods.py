@@ -50,8 +50,8 @@ class Flooder:
         host, _, port = str(self.card.endpoint).rpartition(":")
         self.address = host, int(port)
 
-    def channel(self, **options: Any) -> grpc.Channel:
-        """A connection of its own, whose messages may have any size."""
+    def channel(self, **options: Any) -> Any:
+        """A connection of its own (grpc.Channel), whose messages may have any size."""
         given: list[tuple[str, Any]] = [
             ("grpc.ssl_target_name_override", server_name(self.card)),
             ("grpc.use_local_subchannel_pool", 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,9 +22,8 @@ from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.needs import memory_needed, spool_needed
 from mutuals.runs.spill import SPILL_ABOVE_BYTES
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, server_options
-from mutuals_server import limits as limits_module
 from mutuals_server.admission import Admission
-from mutuals_server.limits import OWN_FILES, limits_of, machine_memory
+from mutuals_server.limits import OWN_FILES, limits_of, machine_memory, within_open_files
 from mutuals_server.log import ServerLog
 from mutuals_server.rates import Bucket
 from mutuals_server.refusals import TOGETHER_SECONDS, Reason, Refusals, Refused
@@ -318,9 +318,9 @@ def test_64_runs_from_8_partners_can_be_configured() -> None:
 
 def test_connections_leave_the_server_files_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [(1024, 4096)]
-    monkeypatch.setattr(limits_module.resource, "getrlimit", lambda _: given[-1])
-    monkeypatch.setattr(limits_module.resource, "setrlimit", lambda _, pair: given.append(pair))
-    assert limits_module.within_open_files(Limits(connections=5000)).connections == 4096 - OWN_FILES
+    monkeypatch.setattr(resource, "getrlimit", lambda _: given[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: given.append(pair))
+    assert within_open_files(Limits(connections=5000)).connections == 4096 - OWN_FILES
     assert given[-1] == (4096, 4096), "as far as the system permits"
-    assert limits_module.within_open_files(Limits(connections=100)).connections == 100
+    assert within_open_files(Limits(connections=100)).connections == 100
     assert len(given) == 2
