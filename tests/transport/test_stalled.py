@@ -52,7 +52,8 @@ def test_a_call_without_a_first_message_gives_its_place_back(
         yield from ()
 
     with acme.serving(limits), beta.call(acme) as line:
-        assert ended(line._channel.stream_stream(path)(silent())) == (status, code)
+        call: Any = line._channel.stream_stream(path)
+        assert ended(call(silent())) == (status, code)
         over.set()
         assert line.ping().version == 1
     assert [
