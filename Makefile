@@ -116,7 +116,7 @@ sbom: $(RELEASE)/.installed ## The parts of a release as CycloneDX JSON, in dist
 release: $(RELEASE)/.installed ## Wheel built twice and compared, SBOM, sums, in dist/: the part of docs/release.md that a machine can do
 	@$(BIN)/python scripts/lock.py
 	@$(BIN)/python scripts/licences.py
-	@$(BIN)/python scripts/release.py wheel sbom sums
+	@$(BIN)/python scripts/release.py wheel install sbom sums
 
 $(RELEASE)/.installed: $(TOOLED) $(wildcard lock/*.txt) pyproject.toml
 	@$(BIN)/python scripts/release.py wheel environment

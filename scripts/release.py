@@ -2,6 +2,7 @@
 
     python scripts/release.py wheel         # the wheel and the source, built twice, byte for byte the same
     python scripts/release.py environment   # .venv-release: everything in the lock, hashes checked, and the wheel
+    python scripts/release.py install       # the wheel of dist/ in the place of an earlier one there
     python scripts/release.py sbom          # dist/mutuals-VERSION.cdx.json, of that environment
     python scripts/release.py sums          # dist/SHA256SUMS
 
@@ -94,7 +95,13 @@ def environment() -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
     parts = [text for part in (CORE, *EXTRAS) for text in ("-r", str(LOCK / f"{part}.txt"))]
     _pip("--require-hashes", "--only-binary", ":all:", *parts)
-    _pip("--no-deps", "--no-index", str(DIST / f"mutuals-{version()}-py3-none-any.whl"))
+    install()
+
+
+def install() -> None:
+    """Put the wheel of dist/ into that environment, in the place of an earlier one."""
+    wheel_file = DIST / f"mutuals-{version()}-py3-none-any.whl"
+    _pip("--no-deps", "--no-index", "--force-reinstall", str(wheel_file))
     told = subprocess.run(
         [_program("mutuals"), "--version"], check=True, capture_output=True, text=True
     ).stdout
@@ -155,6 +162,7 @@ def sums() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     "wheel": wheel,
     "environment": environment,
+    "install": install,
     "sbom": sbom,
     "sums": sums,
 }
