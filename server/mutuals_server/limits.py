@@ -7,11 +7,8 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
-from mutuals.identity.limits import LimitSettings
+from mutuals.identity.limits import OWN_FILES, LimitSettings
 from mutuals.transport.options import Limits
-
-OWN_FILES = 512
-"""Open files that are no connections: store, spool, log, workers. 64 runs on PostgreSQL have fewer."""
 
 _MB = 1_000_000
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from mutuals.errors import MutualsError
 from mutuals.identity.home import Home
 from mutuals.peer import Peer
 from mutuals.transport.wire import Pong
-from mutuals_client.doctor import Verdict
+from mutuals_client.doctor import Verdict, machine
 from mutuals_client.doctor.finding import Finding, Patient
 from mutuals_client.doctor.partner import partners
 from mutuals_server.service import PeerService
@@ -122,3 +125,21 @@ def test_the_partner_has_an_old_card(pair: Pair, monkeypatch: pytest.MonkeyPatch
     with acme.serving():
         (found,) = (finding for finding in found_by(beta) if finding.verdict is Verdict.WARN)
     assert found.sentence == "Acme Ltd has your card number 1, and yours is number 2 now."
+
+
+def test_a_machine_that_has_less_than_the_limits_say_is_told_so(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme, _ = pair
+
+    def found() -> list[Finding]:
+        with Patient(Home(acme.peer.home.root)) as patient:
+            return list(machine.limits(patient))
+
+    assert found() == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=999_000_000))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    disk, files = found()
+    assert (disk.verdict, disk.facts) == (Verdict.WARN, {"free_mb": 999, "free_disk_mb": 1000})
+    assert (files.verdict, files.facts) == (Verdict.WARN, {"open_files": 4096, "connections": 5000})
+    assert "LimitNOFILE=5512" in (files.advice or "")

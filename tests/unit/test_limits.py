@@ -16,14 +16,14 @@ from support.pairing import Pair, contact, paired
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals.identity.config_text import config_toml
 from mutuals.identity.home import Config, parse_config
-from mutuals.identity.limits import LimitSettings
+from mutuals.identity.limits import OWN_FILES, LimitSettings
 from mutuals.models.agreement import Side
 from mutuals.runs.match import initiate_match, respond_match
 from mutuals.runs.needs import memory_needed, spool_needed
 from mutuals.runs.spill import SPILL_ABOVE_BYTES
 from mutuals.transport.options import DEFAULT_LIMITS, Limits, server_options
 from mutuals_server.admission import Admission
-from mutuals_server.limits import OWN_FILES, limits_of, machine_memory, within_open_files
+from mutuals_server.limits import limits_of, machine_memory, within_open_files
 from mutuals_server.log import ServerLog
 from mutuals_server.rates import Bucket
 from mutuals_server.refusals import TOGETHER_SECONDS, Reason, Refusals, Refused

@@ -26,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "x25519": machine.x25519,
     "workers": machine.workers,
     "cluster": machine.cluster,
+    "limits": machine.limits,
     "store": peer.store,
     "certificate": peer.certificate,
     "rotation": peer.rotation,

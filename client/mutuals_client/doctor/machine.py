@@ -109,6 +109,36 @@ def workers(patient: Patient) -> Iterator[Finding]:
         yield Finding(Verdict.OK, sentence, facts=facts)
 
 
+def limits(patient: Patient) -> Iterator[Finding]:
+    """The machine has what the limits in config.toml take for granted; nothing is said where it has."""
+    if patient.config is None or patient.peer is None:
+        return
+    import resource
+    import shutil
+
+    from mutuals.identity.limits import OWN_FILES
+
+    limits = patient.config.limits
+    free = shutil.disk_usage(patient.peer.home.root).free // 1_000_000
+    if free < limits.free_disk_mb:
+        yield Finding(
+            Verdict.WARN,
+            f"The disk of {patient.peer.home.root} has {free:,} MB free, of which {limits.free_disk_mb:,} are kept: "
+            "the server refuses every match.",
+            "Make room there, or lower free_disk_mb in config.toml.",
+            {"free_mb": free, "free_disk_mb": limits.free_disk_mb},
+        )
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < limits.connections + OWN_FILES:
+        yield Finding(
+            Verdict.WARN,
+            f"The server can have {files:,} files open, so that it takes fewer than the {limits.connections:,} "
+            "connections that config.toml permits.",
+            f"Raise the limit (systemd: LimitNOFILE={limits.connections + OWN_FILES}), or lower connections.",
+            {"open_files": files, "connections": limits.connections},
+        )
+
+
 def cluster(patient: Patient) -> Iterator[Finding]:
     """Where a cluster is configured: it answers, its workers have this release, and all compute alike."""
     from mutuals.engines.cluster import ClusterPool

@@ -6,6 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+OWN_FILES = 512
+"""Open files of a server that are no connections: store, spool, log, workers. 64 runs on PostgreSQL have fewer."""
+
 _SHARED = ("runs", "mb_per_second", "memory_mb", "spool_mb")
 
 
