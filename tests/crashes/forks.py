@@ -96,13 +96,15 @@ class Forked:
         self.close()
         return texts[0], texts[1]
 
-    def kill(self) -> None:
-        """Kill -9 it with all of its own."""
+    def kill(self) -> str:
+        """Kill -9 it with all of its own; what it had written to its standard output."""
         if self.poll() is None:
             with suppress(ProcessLookupError):  # it has just ended
                 os.killpg(self.pid, signal.SIGKILL)
             self.wait(600)
+        written = _written(self._output)
         self.close()
+        return written
 
     def close(self) -> None:
         """Give back what this process holds of it; may be called twice."""

@@ -33,7 +33,6 @@ from crashes.look import (
 from crashes.world import Process, World, kill_worker, workers_of
 from mutuals.agreement.redraft import redraft_toml
 from mutuals.models.agreement import AgreementState
-from mutuals.models.run import RunState
 
 TRIES = 12
 """How often a command is called again after the last kill before the life counts as stuck."""
@@ -150,7 +149,6 @@ class Lives:
                 kills -= killed
                 if said is not None and said["exit"] == 0:
                     run = str(said["run"])
-                    self._told.runs[run] = RunState(str(said["state"]))
                     self._tally.resumed += bool(said.get("resumed"))
                     break
                 ended = said is not None and not killed and error_code(said) in _RUNS_END
@@ -207,13 +205,11 @@ class Lives:
         for _ in range(self._kills + TRIES):
             said, killed = self._call(act, words, kill=kills > 0, company=company)
             kills -= killed
-            if said is not None and said["exit"] == 0:
-                self._told.hear(said, company or self._place.left)
-                if not done():
-                    if act == "sync":
-                        continue
-                    self._fault(f"{act} said that it was done, and it is not")
-                    return False
+            if said is not None and said["exit"] == 0 and not done():
+                if act == "sync":
+                    continue
+                self._fault(f"{act} said that it was done, and it is not")
+                return False
             if done() and not killed:
                 return True
         self._fault(f"{act} was called again and again and does not end: {said}")
@@ -226,7 +222,7 @@ class Lives:
         if kill and self._chance.random() < LIKELY:
             return self._disturbed(act, words, company)
         place, began, moved = self._place, time.monotonic(), self._place.relay.moved
-        said = self._answer(act, place.call(*words, company=company))
+        said = self._answer(act, place.call(*words, company=company), company)
         if said is not None and said["exit"] == 0:
             self._lasts[act] = max(time.monotonic() - began, 0.8 * self._lasts.get(act, 0.0))
             self._moves[act] = max(place.relay.moved - moved, 0.8 * self._moves.get(act, 0.0))
@@ -242,15 +238,15 @@ class Lives:
         whom = self._chance.choice(["client", "server", "both", *workers])
         self._await_moment(act, process, moved)
         if whom.endswith("worker"):
-            return self._kill_worker(act, whom, process)
+            return self._kill_worker(act, whom, process, company)
         self._tally.kills[f"{act}: {whom}"] += 1
         if whom != "client":
             place.kill_server()
         if whom != "server":
-            place.kill(process)
+            self._told.hear(place.kill(process), company or place.left)  # what it said last counts as well
         if whom != "client":
             self._serve()
-        return (self._answer(act, process) if whom == "server" else None), True
+        return (self._answer(act, process, company) if whom == "server" else None), True
 
     def _await_moment(self, act: str, process: Process, moved: int) -> None:
         """A moment of the act, up to a little after its end: any one, or any while something travels."""
@@ -265,14 +261,16 @@ class Lives:
                 return
             time.sleep(0.002)
 
-    def _kill_worker(self, act: str, whom: str, process: Process) -> tuple[dict[str, Any] | None, bool]:
+    def _kill_worker(
+        self, act: str, whom: str, process: Process, company: Company | None
+    ) -> tuple[dict[str, Any] | None, bool]:
         """One that computes dies: the command ends with a reason, or goes on."""
         owner = process if whom.startswith("client") else self._place.server
         workers = [] if owner is None else workers_of(owner)
         if workers:
             kill_worker(self._chance.choice(workers))
             self._tally.kills[f"{act}: {whom}"] += 1
-        return self._answer(act, process), bool(workers)
+        return self._answer(act, process, company), bool(workers)
 
     def _serve(self) -> None:
         """Start the server, which may be killed meanwhile."""
@@ -288,13 +286,14 @@ class Lives:
             self._tally.kills["start: server"] += 1
             began = time.monotonic()
 
-    def _answer(self, act: str, process: Process) -> dict[str, Any] | None:
+    def _answer(self, act: str, process: Process, company: Company | None) -> dict[str, Any] | None:
         try:
             said = self._place.answer(process, PATIENCE)
         except subprocess.TimeoutExpired:
             self._fault(f"{act} hangs")
             self._place.kill(process)
             return None
+        self._told.hear(said, company or self._place.left)
         if said["exit"]:
             self._tally.said[f"{act}: {error_code(said)}"] += 1
             if not self._has_reason(said):

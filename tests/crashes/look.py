@@ -48,11 +48,15 @@ class Told:
     runs: dict[str, RunState] = field(default_factory=dict)
     agreements: dict[tuple[str, str], AgreementState] = field(default_factory=dict)
 
-    def hear(self, said: dict[str, Any], company: Company) -> None:
-        """Take note of what a command of ``company`` said."""
-        if "digest" in said and "state" in said:
-            state = AgreementState(str(said["state"]))
-            self.agreements[company.peer.name, str(said["digest"])] = state
+    def hear(self, said: dict[str, Any] | None, company: Company) -> None:
+        """Take note of what a command of ``company`` said, if it had time to say anything."""
+        state = str(said["state"]) if said and "error" not in said and "state" in said else None
+        if said is None or state is None:
+            return
+        if "digest" in said:
+            self.agreements[company.peer.name, str(said["digest"])] = AgreementState(state)
+        elif RunState(state) in _ORDER:
+            self.runs[str(said["run"])] = RunState(state)
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Starved(Lives):
     ) -> tuple[dict[str, Any] | None, bool]:
         what = "store held" if self._disk is None else "disk full"
         with self._held() if self._disk is None else self._full(self._disk):
-            said = self._answer(act, self._place.call(*words, company=company))
+            said = self._answer(act, self._place.call(*words, company=company), company)
         refused = said is None or said["exit"] != 0
         self._tally.kills[f"{act}: {what} on the {self._side} side, {'refused' if refused else 'done'}"] += 1
         return said, True

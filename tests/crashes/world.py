@@ -8,6 +8,7 @@ with world(folder, items=20_000, shared=2_000) as place:
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -94,10 +95,14 @@ class World:
         self.calls.remove(process)
         return processes.said(output, errors, process.returncode or 0)
 
-    def kill(self, process: Process) -> None:
-        """Kill a command with all of its processes."""
-        _kill(process)
+    def kill(self, process: Process) -> dict[str, Any] | None:
+        """Kill a command with all of its processes; what it had said, if that was all of it."""
         self.calls.remove(process)
+        try:
+            said: dict[str, Any] = json.loads(_kill(process))
+        except ValueError:
+            return None
+        return said
 
     def runs(self, company: Company) -> list[Run]:
         """Its runs, oldest first."""
@@ -167,11 +172,8 @@ def workers_of(process: Process) -> list[int]:
     return found
 
 
-def _kill(process: Process) -> None:
-    if isinstance(process, Forked):
-        process.kill()
-    else:
-        processes.kill(process)
+def _kill(process: Process) -> str:
+    return process.kill() if isinstance(process, Forked) else processes.kill(process)
 
 
 def kill_worker(pid: int) -> None:

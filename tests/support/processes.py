@@ -139,11 +139,8 @@ def said(output: str, errors: str, code: int) -> dict[str, Any]:
     return {**words, "exit": code}
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kill -9 a process with all of its own."""
+def kill(process: subprocess.Popen[str]) -> str:
+    """Kill -9 a process with all of its own; what it had written to its standard output."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(600)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
+    return process.communicate(timeout=600)[0]
