@@ -150,7 +150,9 @@ def respond_match(
             make_room=make_room,
         )
     if not isinstance(opened, Hello) or opened.role is not Role.INITIATOR:
-        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner's first message was neither an Open nor a Resume.")
+        raise PartnerFault(
+            ErrorCode.BAD_MESSAGE, "The partner's first message was neither an Open nor a Resume."
+        )
     active = agreement_with(peer, partner, opened.agreement)
     terms = match_terms(peer, partner, active, Role.RESPONDER, opened.count_only)
     # The session checks it too; here, an Open that must be refused costs no reading of the source.
