@@ -24,6 +24,7 @@ from mutuals.identity.words import fingerprint_words
 from mutuals.peer import Peer
 from mutuals.transport.options import DEFAULT_LIMITS, Limits
 from mutuals.unhandled import keep_texts_quiet
+from mutuals_server.allocator import settle_memory
 from mutuals_server.limits import limits_of, within_open_files
 from mutuals_server.log import ServerLog, describe
 from mutuals_server.serve import PeerServer
@@ -37,6 +38,7 @@ def main() -> None:
     """Run the server of the command line until a signal."""
     keep_texts_quiet("mutuals server")
     protect_process()
+    settle_memory()
     sys.exit(run(_arguments()))
 
 

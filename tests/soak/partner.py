@@ -87,7 +87,8 @@ class Partner:
             ):
                 run = initiate_match(self._peer, self._agreement, stream, self._pool, count_only=True)
         except MutualsError as error:
-            self._tell(error=error.code.value, message=error.message)
+            if self._honest.is_set():  # its own flood is in the way of what it was at
+                self._tell(error=error.code.value, message=error.message)
             time.sleep(1)
         except Exception as error:
             self._tell(error=type(error).__name__)

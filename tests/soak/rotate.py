@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 from support import processes
@@ -280,7 +281,8 @@ def _ping(card: Card, pair: TlsPair) -> None:
 
 
 def _call(channel: grpc.Channel) -> None:
-    channel.unary_unary(PING.path)(PING.request.encode(Ping()), timeout=10)
+    call: Any = channel.unary_unary(PING.path)
+    call(PING.request.encode(Ping()), timeout=10)
 
 
 def _channel(card: Card, pair: TlsPair) -> grpc.Channel:

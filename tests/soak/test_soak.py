@@ -17,8 +17,8 @@ def samples(memory: list[int], threads: int = 50) -> list[Sample]:
 
 
 def test_equal_shares_are_fair_and_others_are_not() -> None:
-    assert fairness([3.0, 3.0, 3.0]) == (pytest.approx(1.0), 1.0)
-    assert fairness([4.0, 0.0]) == (pytest.approx(0.5), 0.0)
+    assert fairness([3.0, 3.0, 3.0]) == pytest.approx((1.0, 1.0))
+    assert fairness([4.0, 0.0]) == pytest.approx((0.5, 0.0))
     assert fairness([0.0, 0.0]) == (0.0, 0.0)
     assert unfair({"a": 10, "b": 9}) == []
     assert unfair({"a": 10, "b": 6}) != []

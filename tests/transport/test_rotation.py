@@ -113,7 +113,8 @@ def test_a_stolen_key_opens_nothing_from_the_moment_the_partner_knows(pair: Pair
     acme, beta = pair
     stolen = own_pairs(beta.peer)[0]
     with acme.serving(), thief(beta, acme, stolen) as channel:
-        stream = channel.stream_stream(MATCH.path)(iter_never(), timeout=QUICK.idle)
+        call: Any = channel.stream_stream(MATCH.path)
+        stream = call(iter_never(), timeout=QUICK.idle)
         ping(channel)
         renew(beta.peer, overlap=WEEK, stolen=True)
         ping(channel)
@@ -358,7 +359,8 @@ def thief(owner: Company, server: Company, pair: Any) -> grpc.Channel:
 
 
 def ping(channel: grpc.Channel) -> None:
-    channel.unary_unary(PING.path)(PING.request.encode(Ping()), timeout=QUICK.unary)
+    call: Any = channel.unary_unary(PING.path)
+    call(PING.request.encode(Ping()), timeout=QUICK.unary)
 
 
 def code_of(channel: grpc.Channel) -> grpc.StatusCode:
