@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
@@ -149,14 +150,14 @@ def _cards(peer: Peer, row: PartnerRow, card: Card, reply: PingReply) -> Iterato
         yield Finding(
             Verdict.WARN,
             f"{row.name} has a newer card: number {pong.card}, and you have number {card.serial}.",
-            f"Fetch it: mutuals sync {row.name}. If that does not bring it, ask for it: mutuals partner add FILE",
+            f"Fetch it: mutuals sync {quote(row.name)}. If that does not bring it, ask for it: mutuals partner add FILE",
             facts,
         )
     if 0 < pong.your_card < own:
         yield Finding(
             Verdict.WARN,
             f"{row.name} has your card number {pong.your_card}, and yours is number {own} now.",
-            f"Deliver it: mutuals sync {row.name}. If that does not help, give it by hand: mutuals card",
+            f"Deliver it: mutuals sync {quote(row.name)}. If that does not help, give it by hand: mutuals card",
             facts,
         )
 
