@@ -69,6 +69,7 @@ class World:
             assert processes.port_of(server.stdout.readline()) == self.port
             yield server
             server.stdin.close()
+            server.stdin = None  # nobody writes to it any more
             assert server.wait(60) == 0
         finally:
             processes.kill(server)

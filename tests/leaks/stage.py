@@ -47,7 +47,7 @@ from mutuals_server.serve import PeerServer
 
 __all__ = ["STEPS", "Scene", "Stage"]
 
-PATIENCE = Limits(unary=5, stream=8, idle=4, drain=1, runs=3, runs_per_partner=2, unary_calls=4)
+PATIENCE = Limits(unary=5, stream=8, idle=4, drain=1, runs=3, runs_per_partner=2, unary_calls=4, free_disk=0)
 SECONDS = 20
 """After so long a command hangs; everything that it may wait for ends sooner."""
 

@@ -23,7 +23,7 @@ from mutuals.transport.options import Limits
 from mutuals_server.log import ServerLog
 from mutuals_server.serve import PeerServer
 
-QUICK = Limits(unary=10, stream=30, idle=10, drain=2, runs=3, runs_per_partner=2, unary_calls=4)
+QUICK = Limits(unary=10, stream=30, idle=10, drain=2, runs=3, runs_per_partner=2, unary_calls=4, free_disk=0)
 
 
 PASSPHRASE = b"correct horse battery"
