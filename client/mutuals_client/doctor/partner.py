@@ -150,7 +150,7 @@ def _cards(peer: Peer, row: PartnerRow, card: Card, reply: PingReply) -> Iterato
         yield Finding(
             Verdict.WARN,
             f"{row.name} has a newer card: number {pong.card}, and you have number {card.serial}.",
-            f"Fetch it: mutuals sync {quote(row.name)}. If that does not bring it, ask for it: mutuals partner add FILE",
+            f"Fetch it: mutuals sync {quote(row.name)}. If that does not bring it: mutuals partner add FILE",
             facts,
         )
     if 0 < pong.your_card < own:
