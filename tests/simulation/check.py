@@ -75,8 +75,14 @@ def _check_agreements(simulation: Simulation) -> None:
             rows[side] = {row.digest: row for row in tx.agreements.list()}
             found = [current_of(tx, row) for row in rows[side].values()]
             heads = list({row.digest: row for row in found}.values())
-            certificates[side] = {
-                row.digest: tx.certificates.list(row.digest) for row in heads if row.state in BOUND
+            certificates[side] = {  # under the version that counted when each side signed
+                row.digest: [
+                    one
+                    for version in chain_of(tx, row.digest)
+                    for one in tx.certificates.list(version.digest)
+                ]
+                for row in heads
+                if row.state in BOUND
             }
             for row in heads:
                 if row.state in BOUND and left_behind(tx, chain_of(tx, row.digest)):

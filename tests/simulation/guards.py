@@ -25,6 +25,7 @@ from mutuals.runs.incoming import keep_incoming
 from mutuals.runs.journal import MatchJournal
 from mutuals.runs.spool import save_matched
 from mutuals.runs.spool_files import destroy_journal
+from mutuals.store.envelopes import Envelopes
 from mutuals.store.outbox import Inbox, Outbox
 from mutuals.store.received import Received
 from mutuals.store.revocations import Revocations
@@ -142,7 +143,14 @@ def _stored_once(stack: ExitStack) -> None:
     def again(peer: Any, run: Any, envelope: Any, accepted: Any) -> None:
         keep(peer, run, envelope, replace(accepted, new=True))
 
+    put = Envelopes.put_incoming
+
+    def always(held: Envelopes, row: Any) -> bool:
+        put(held, row)
+        return True
+
     stack.enter_context(patch.object(exchange, "keep_incoming", again))
+    stack.enter_context(patch.object(Envelopes, "put_incoming", always))
 
 
 def _taken_once(stack: ExitStack) -> None:
@@ -241,12 +249,12 @@ def _beginnings(stack: ExitStack) -> None:
 
 @dataclass(frozen=True)
 class Guard:
-    """How to take it out, the weather in which it matters, what is then found, and what people do more of."""
+    """How to take it out, the weather in which it matters, what is then found, and what others do meanwhile."""
 
     remove: Removal
     style: dict[str, float]
     objection: str
-    acts: dict[str, int] = field(default_factory=dict)
+    meanwhile: dict[str, int] = field(default_factory=dict)
 
     def found(self, violation: str) -> bool:
         """Whether what was found is what the guard holds back."""
@@ -266,22 +274,22 @@ GUARDS: dict[str, Guard] = {
     "stored once": Guard(_stored_once, BREAK, "IntegrityError|INTERNAL|too many|broke a rule"),
     "taken once": Guard(_taken_once, CALLS, "done [2-9] times"),
     "offered until there is a receipt": Guard(_offered_again, CALLS, "never delivered"),
-    "withdrawn contacts take no part": Guard(_withdrawn, {}, "had withdrawn", {"revoke": 30}),
-    "eligible before each envelope": Guard(_still_eligible, BREAK, "had withdrawn", {"revoke": 60}),
-    "permitted before each envelope": Guard(_still_permitted, BREAK, "policy lets nobody", {"decide": 60}),
+    "withdrawn contacts take no part": Guard(_withdrawn, {}, "had withdrawn", {"revoke": 1}),
+    "eligible before each envelope": Guard(_still_eligible, BREAK, "had withdrawn", {"revoke": 1}),
+    "permitted before each envelope": Guard(_still_permitted, BREAK, "policy lets nobody", {"decide": 1}),
     "in force before each envelope": Guard(
-        _still_allowed, BREAK, "envelope of .* left under", {"suspend": 40, "terminate": 10}
+        _still_allowed, BREAK, "envelope of .* left under", {"suspend": 1}
     ),
-    "the partner's copy goes": Guard(_copy, {}, "still holds", {"revoke": 40}),
+    "the partner's copy goes": Guard(_copy, {}, "still holds", {"revoke": 1}),
     "a withdrawn record that comes late": Guard(
-        _late_record, {"hold": 8.0}, "still holds", {"revoke": 60, "sync": 40}
+        _late_record, {"hold": 8.0}, "still holds", {"revoke": 1, "sync": 1}
     ),
-    "the ledger is read again": Guard(_ledger_again, {"hold": 8.0}, "still holds", {"revoke": 60}),
+    "the ledger is read again": Guard(_ledger_again, {"hold": 8.0}, "still holds", {"revoke": 1}),
     "the lower of two that cross": Guard(
         _crossed,
         CALLS,
         "agreement .* is|did not end|BAD_MESSAGE|accused",
-        {"amend": 80, "accept": 40},
+        {"amend": 2, "accept": 1},
     ),
     "destroyed at the end": Guard(_destruction, {}, "something is left|certificates"),
     "closed when both have certified": Guard(_closed, {}, "agreement .* is"),
@@ -297,7 +305,7 @@ def look_for(name: str, seeds: Iterable[int]) -> int | None:
     for seed in seeds:
         try:
             with without(name):
-                simulate(seed, style=guard.style, acts=guard.acts)
+                simulate(seed, style=guard.style, meanwhile=guard.meanwhile)
         except Violation as violation:
             if guard.found(str(violation)):
                 return seed

@@ -77,8 +77,13 @@ ACTS = {
 }
 """What somebody does while everything goes wrong, and how often."""
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
 TRIES = 4
 """How often a match is called in fair weather before it must go on."""
+
+LATE = 200
+"""Steps by which the second of two that happen at a time begins late, at most: a match or an exchange takes as many."""
 
 ROUNDS = 14
 """How often a person tries again in fair weather before something counts as stuck."""
@@ -101,9 +106,9 @@ class Found:
 class Play:
     """What people do in one seed."""
 
-    def __init__(self, simulation: Simulation, acts: Mapping[str, int] = MappingProxyType({})) -> None:
+    def __init__(self, simulation: Simulation, meanwhile: Mapping[str, int] = NOTHING) -> None:
         self._simulation = simulation
-        self._acts = {**ACTS, **acts}
+        self._meanwhile = meanwhile
         self._chance = simulation.chance
         self._tried: Counter[str] = Counter()
         self._refused: set[str] = set()
@@ -114,9 +119,9 @@ class Play:
         simulation, chance = self._simulation, self._chance
         simulation.weather.calm = False
         for _ in range(chance.randint(3, 8)):
-            tasks = [self._start()]
-            if chance.random() < 0.3:
-                tasks.append(self._start())
+            tasks = [self._start(ACTS)]
+            if chance.random() < (0.8 if self._meanwhile else 0.3):
+                tasks.append(self._start(self._meanwhile or ACTS, chance.randint(0, LATE)))
             simulation.finish(*tasks)
             if chance.random() < 0.15:
                 simulation.pass_time(timedelta(minutes=chance.choice((1, 20, 300, 2000, 12_000))))
@@ -202,16 +207,16 @@ class Play:
         rows = [self._simulation.current(side) for side in Side]
         return any(row.state not in LIVING or row.ends_at is not None for row in rows)
 
-    def _start(self) -> Task:
-        """Something that somebody does now."""
+    def _start(self, acts: Mapping[str, int], late: int = 0) -> Task:
+        """Something that somebody does, by how often what happens; ``late`` by so many steps."""
         simulation, side = self._simulation, self._chance.choice(tuple(Side))
         if simulation.proposals(side) and self._chance.random() < 0.4:
-            return simulation.begin(side, "accept", accept(simulation, side))
-        name = self._chance.choices(tuple(self._acts), tuple(self._acts.values()))[0]
+            return simulation.begin(side, "accept", accept(simulation, side), late)
+        name = self._chance.choices(tuple(acts), tuple(acts.values()))[0]
         if name == "next":
-            return self._next()
+            return self._next(late)
         if name == "terminate":
-            return self._terminate(side)
+            return self._terminate(side, late)
         act: Callable[[Peer], object]
         digest = self._digest(side)
         match name:
@@ -233,7 +238,7 @@ class Play:
                 act = decide(simulation, side, PolicyChoice(self._chance.choice((None, "marketing"))))
             case _:
                 act = sync if name == "sync" else tidy
-        return simulation.begin(side, name, act)
+        return simulation.begin(side, name, act, late)
 
     def _choice(self) -> Choice:
         """What another agreement, or another version, says otherwise."""
@@ -247,24 +252,24 @@ class Play:
         simulation.asked[side].add(person)
         return revoke(simulation, side, person)
 
-    def _terminate(self, side: Side) -> Task:
+    def _terminate(self, side: Side, late: int = 0) -> Task:
         act = end(self._simulation, side, self._digest(side), cause=self._chance.random() < 0.7)
-        return self._simulation.begin(side, "terminate", act)
+        return self._simulation.begin(side, "terminate", act, late)
 
-    def _next(self) -> Task:
+    def _next(self, late: int) -> Task:
         """What comes next in the latest run that has not ended, or another match."""
         simulation, chance = self._simulation, self._chance
         initiator = Side.PROPOSER if chance.random() < 0.8 else Side.PARTNER
         run = self._latest()
         if run is None:
-            return simulation.begin(initiator, "match", start_match(self._digest(initiator)))
+            return simulation.begin(initiator, "match", start_match(self._digest(initiator)), late)
         if run[1].state is RunState.MATCHING:
-            return simulation.begin(run[0], "match", start_match(run[1].agreement))
+            return simulation.begin(run[0], "match", start_match(run[1].agreement), late)
         side, state, run_id = run[0], run[1].state, run[1].run_id
         permit = permit_reveal if state in {RunState.COUNTED, RunState.REVEALING} else permit_exchange
         name = "reveal" if permit is permit_reveal else "exchange"
         simulation.do(side.other, f"permit {name}", permit(simulation, side.other, run_id))
-        return simulation.begin(side, name, permit(simulation, side, run_id))
+        return simulation.begin(side, name, permit(simulation, side, run_id), late)
 
     def _latest(self) -> tuple[Side, Run] | None:
         """The latest run that has not ended on the side that started it."""
@@ -310,9 +315,10 @@ def simulate(
     *,
     verbose: bool = False,
     style: dict[str, float] | None = None,
-    acts: Mapping[str, int] = MappingProxyType({}),
+    meanwhile: Mapping[str, int] = NOTHING,
 ) -> Found:
-    """Play ``seed`` and check what it came to, in its own weather or that of ``style``; ``acts`` come more often.
+    """Play ``seed`` and check what it came to, in its own weather or that of ``style``; ``meanwhile`` says what
+    happens at the same time as something else, where that is not anything.
 
     Raises Violation, with the tail of its trace.
     """
@@ -327,7 +333,7 @@ def simulate(
             simulation.weather = Weather(simulation.weather.chance, style, left=FAULTS)
         try:
             with _replaced(simulation):
-                play = Play(simulation, acts)
+                play = Play(simulation, meanwhile)
                 try:
                     play.storm()
                     play.calm()

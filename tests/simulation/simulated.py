@@ -286,13 +286,16 @@ class Simulation:
 
     # --- people and time --------------------------------------------------------------------------------------------
 
-    def begin(self, side: Side, name: str, act: Callable[[Peer], object]) -> Task:
-        """A command, in a process of its own."""
+    def begin(self, side: Side, name: str, act: Callable[[Peer], object], late: int = 0) -> Task:
+        """A command, in a process of its own, which begins ``late`` by so many steps."""
         process = Process(f"{side} client")
         alive = [one for one in self._clients[side] if one.alive]
         self._clients[side] = [*alive[-3:], process]
 
+        due = self.scheduler.steps + late
+
         def work() -> None:
+            self.scheduler.wait(lambda: self.scheduler.steps >= due, 60.0)
             try:
                 act(self.open(side))
             except Exception as error:

@@ -59,8 +59,8 @@ def test_a_number_stands_for_one_envelope(store: Store) -> None:
     with store.transaction() as tx:
         furnish(tx, "R-1")
         tx.envelopes.put_outgoing(outgoing(0))
-        tx.envelopes.put_incoming(incoming(0))
-        tx.envelopes.put_incoming(incoming(0))
+        assert tx.envelopes.put_incoming(incoming(0))
+        assert not tx.envelopes.put_incoming(incoming(0)), "records that came with it are there"
         with pytest.raises(MutualsError) as ours:
             tx.envelopes.put_outgoing(replace(outgoing(0), digest=digest("other")))
         with pytest.raises(PartnerFault) as theirs:

@@ -52,7 +52,7 @@ def keep_incoming(peer: Peer, run: Run, envelope: Envelope, accepted: Accepted) 
         tx.runs.update(run.run_id, {RunState.EXCHANGING})
         # A contact that the partner withdrew after it had sealed its envelopes is not taken in again.
         revoked = {rank for row in tx.revocations.list(run.run_id) if not row.own for rank in row.ranks}
-        tx.envelopes.put_incoming(
+        new = tx.envelopes.put_incoming(
             IncomingRow(
                 run_id=run.run_id,
                 number=accepted.header.number,
@@ -63,6 +63,8 @@ def keep_incoming(peer: Peer, run: Run, envelope: Envelope, accepted: Accepted) 
                 received_at=now,
             )
         )
+        if not new:  # another process of this company carries out the same exchange, and was quicker
+            return
         tx.received.put(
             ReceivedRow(
                 run_id=run.run_id,

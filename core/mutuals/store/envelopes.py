@@ -56,8 +56,8 @@ class Envelopes:
         ]
         self._outgoing.update(where, {"ack": ack, "acknowledged_at": at})
 
-    def put_incoming(self, row: IncomingRow) -> None:
-        """Keep an envelope that arrived.
+    def put_incoming(self, row: IncomingRow) -> bool:
+        """Keep an envelope that arrived; whether it is new.
 
         The same again changes nothing; another one under a taken number raises PartnerFault (BAD_MESSAGE).
         """
@@ -69,6 +69,7 @@ class Envelopes:
                 ErrorCode.BAD_MESSAGE,
                 f"The partner sent two different envelopes {row.number} in run {row.run_id}.",
             )
+        return held is None
 
     def incoming(self, run_id: str) -> list[IncomingRow]:
         """The envelopes that arrived in this run, by number."""
