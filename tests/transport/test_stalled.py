@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -56,9 +57,12 @@ def test_a_call_without_a_first_message_gives_its_place_back(
         assert ended(call(silent())) == (status, code)
         over.set()
         assert line.ping().version == 1
-    assert [
-        (entry["reason"], entry["partner"]) for entry in acme.log_lines() if entry["event"] == "refused"
-    ] == [("stalled", beta.peer.name)]
+        for _ in range(1000):  # the caller hears of it a moment before the log does
+            refused = [entry for entry in acme.log_lines() if entry["event"] == "refused"]
+            if refused:
+                break
+            time.sleep(0.01)
+    assert [(entry["reason"], entry["partner"]) for entry in refused] == [("stalled", beta.peer.name)]
 
 
 def test_pings_of_one_partner_at_a_time_are_few_and_others_are_answered(
