@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="mutuals-rotation-") as folder,
-        world(Path(folder), partners=3, items=200, runs=12) as place,
+        world(Path(folder), partners=3, items=200, runs=12, matches_per_minute=10_000) as place,
     ):
         load = _load(place)
         going = Rotation(place, given.overlap, [])

@@ -45,6 +45,6 @@ def test_growth_is_told_from_what_comes_and_goes() -> None:
 
 @pytest.mark.slow
 def test_a_soak_in_small(tmp_path: Path) -> None:
-    with world(tmp_path, partners=2, items=100, runs=4) as place:
+    with world(tmp_path, partners=2, items=100, runs=4, matches_per_minute=10_000) as place:
         faults = soak(place, 4, 20, flooding=False)
     assert [fault for fault in faults if "×" in fault or "no match" in fault] == []

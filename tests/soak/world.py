@@ -52,9 +52,12 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, *, partners: int, items: int, runs: int, calls_per_minute: int = 100_000
+    folder: Path, *, partners: int, items: int, runs: int, matches_per_minute: int = 30
 ) -> Iterator[World]:
-    """Set everything up, with room for ``runs`` at a time; ``items`` contacts in each list, a half of them shared."""
+    """Set everything up, with room for ``runs`` at a time; ``items`` contacts in each list, a half of them shared.
+
+    ``matches_per_minute`` of a partner, and ten times as many calls, are allowed: by default what every server allows.
+    """
     clock = TestClock()
     clock.now = datetime.now(UTC)  # the processes know no other
     port = free_port()
@@ -68,7 +71,7 @@ def world(
         introduce(company, house)
         guests.append(Partner(company.peer.name, company.path.parent, _sign(company, house)))
         company.peer.close()
-    _allow(house, partners, runs, calls_per_minute)
+    _allow(house, partners, runs, matches_per_minute)
     house.peer.close()
     server = start_server(house.path.parent, f"127.0.0.1:{port}")
     try:
@@ -116,14 +119,14 @@ def _carry(sender: Company, receiver: Company) -> None:
             tx.outbox.delivered(row.document_id, receipt_bytes(receipt), sender.clock())
 
 
-def _allow(house: Company, partners: int, runs: int, calls_per_minute: int) -> None:
+def _allow(house: Company, partners: int, runs: int, matches_per_minute: int) -> None:
     """Limits under which so many runs fit; all others are those that every server has."""
     each = runs // partners + SPARE
     limits = LimitSettings(
         runs=each * partners,
         runs_per_partner=each,
-        calls_per_minute_per_partner=calls_per_minute,
-        matches_per_minute_per_partner=calls_per_minute,
+        calls_per_minute_per_partner=10 * matches_per_minute,
+        matches_per_minute_per_partner=matches_per_minute,
     )
     config = load_config(house.peer.home).model_copy(update={"limits": limits})
     house.peer.home.config.write_text(config_toml(config), encoding="utf-8")
