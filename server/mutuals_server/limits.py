@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from mutuals.identity.limits import OWN_FILES, LimitSettings
 from mutuals.transport.options import Limits
 
 _MB = 1_000_000
+_UNKNOWN_MEMORY = 4_000 * _MB
+"""What is taken for a machine that does not say."""
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -45,6 +47,10 @@ def within_open_files(limits: Limits) -> Limits:
     What it may have is raised to what the system permits. Without a file for store or spool it would fail everybody; a
     connection that is one too many fails alone.
     """
+    if sys.platform == "win32":  # which has no such number
+        return limits
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections + OWN_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -57,6 +63,8 @@ def within_open_files(limits: Limits) -> Limits:
 
 def machine_memory() -> int:
     """Bytes of memory of this machine, or of the container (cgroup v2) that it is."""
+    if sys.platform == "win32":
+        return _UNKNOWN_MEMORY
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(whole, int(_CGROUP_MEMORY.read_text()))

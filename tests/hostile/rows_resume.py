@@ -169,7 +169,7 @@ RESUME_ATTACKS = (
         on(Tags, lambda message: [TagCommit(bytes(32)), message]),
     ),
     Attack(
-        "somebody else's run",
+        "somebody else's match taken up",
         "It takes up a match that the honest side has with a friend.",
         Stage.MATCH,
         "Resume",
