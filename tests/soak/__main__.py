@@ -133,7 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="mutuals-soak-") as folder,
         world(
-            given.folder or Path(folder), partners=given.partners, items=given.items, runs=given.runs
+            given.folder or Path(folder),
+            partners=given.partners,
+            items=given.items,
+            runs=given.runs,
+            matches_per_minute=given.matches,
         ) as place,
     ):
         faults = soak(place, given.runs, given.seconds, flooding=given.flooding)
@@ -217,6 +221,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=600, help="how long (default 600)")
     parser.add_argument("--partners", type=int, default=8, help="how many partners (default 8)")
     parser.add_argument("--runs", type=int, default=64, help="matches at a time, in all (default 64)")
+    parser.add_argument(
+        "--matches", type=int, default=30, help="a partner may start in a minute (default 30, as everywhere)"
+    )
     parser.add_argument("--items", type=int, default=2000, help="contacts in each list (default 2,000)")
     parser.add_argument(
         "--folder", type=Path, help="where the homes are made, and stay (default: for the time)"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.store import engine
 from mutuals.store.database import Store
 from mutuals.store.turns import NoTurn, Turns
 
@@ -90,7 +89,7 @@ def test_a_store_that_others_of_this_process_have_says_so(
         except MutualsError as error:
             said.append(error)
 
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0)
+    monkeypatch.setattr("mutuals.store.turns.TURN_SECONDS", 0)
     with store.transaction():
         thread = threading.Thread(target=second)
         thread.start()

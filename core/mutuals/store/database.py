@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from mutuals.errors import ErrorCode, MutualsError
-from mutuals.store import engine as engine_settings
+from mutuals.store import turns
 from mutuals.store.agreements import Agreements
 from mutuals.store.approvals import Approvals
 from mutuals.store.assessments import Assessments
@@ -138,7 +138,7 @@ class Store:
         try:
             with (
                 _explained(self._engine),
-                self._turns.turn(engine_settings.BUSY_SECONDS),
+                self._turns.turn(turns.TURN_SECONDS),
                 _begun(self._engine) as connection,
             ):
                 yield Transaction(connection)
