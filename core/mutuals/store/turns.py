@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 TURN_SECONDS = 60.0
 """How long a thread waits. The queue always moves on, so this is long: as long as anybody waits for an answer."""
 
