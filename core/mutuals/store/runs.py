@@ -70,7 +70,9 @@ class Runs:
         """How many runs there are, by partner (fingerprint), own role and state."""
         columns = (runs.c.partner, runs.c.role, runs.c.state)
         query = select(*columns, func.count()).group_by(*columns)
-        return {(partner, role, state): n for partner, role, state, n in self._connection.execute(query).all()}
+        return {
+            (partner, role, state): n for partner, role, state, n in self._connection.execute(query).all()
+        }
 
     def latest_counted(self, agreement: str) -> Run | None:
         """The last run under this agreement (digest) whose overlap was counted."""
