@@ -242,11 +242,11 @@ def _only(requests: Iterator[Any], late: Callable[[], bool] = lambda: False) -> 
     """The one message of a call. Raises MutualsError where none comes."""
     try:
         return next(requests)
-    except StopIteration:
-        raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent no message.") from None
-    except grpc.RpcError:  # the call is over
+    except (StopIteration, grpc.RpcError) as error:  # gRPC tells a call that is over by either
         if late():
             raise Refused(Reason.STALLED, "The partner sent no message.", ErrorCode.UNREACHABLE) from None
+        if isinstance(error, StopIteration):
+            raise PartnerFault(ErrorCode.BAD_MESSAGE, "The partner sent no message.") from None
         raise MutualsError(ErrorCode.CANCELLED, "The caller left.") from None
 
 

@@ -144,7 +144,7 @@ def _check(path: Path, kind: Kind, root: Path) -> Mended | None:
         raise _refusal(f"{path} is neither a file nor a folder.", "Restore the home folder from a backup.")
     if status.st_uid != os.geteuid():
         raise _refusal(
-            f"{path} belongs to {_user(status.st_uid)}, and mutuals runs as {_user(os.geteuid())}.",
+            f"{path} belongs to {_user(status.st_uid)}, and this process to {_user(os.geteuid())}.",
             f"Run it as that user, or hand the home over: chown -R {os.geteuid()} {root}",
         )
     mode = stat.S_IMODE(status.st_mode)
