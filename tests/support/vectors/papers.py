@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -15,6 +17,7 @@ from mutuals.crypto.signing import SigningKey
 from mutuals.documents import make_receipt
 from mutuals.identity.operators import OperatorKeys
 from mutuals.models.agreement import Agreement, Side
+from mutuals.rotation import CARD, CardDocument
 from mutuals.runs.authorisation import authorise_exchange, authorise_reveal, grant_mandate
 from mutuals.signed_documents import document_id, sign_document, verify_document
 from support.parties import agreement
@@ -149,7 +152,25 @@ def _document_cases() -> list[Case]:
         )
         for kind, cases in payloads.items()
         for name, sender, payload in cases
-    ]
+    ] + [_card_case()]
+
+
+def _card_case() -> Case:
+    """The card of ``card.json``, which has a key of its own: its certificate cannot be made twice."""
+    card = json.loads((Path(__file__).parents[2] / "vectors" / "card.json").read_text("utf-8"))
+    to = signing(SEEDS["partner"]).public.fingerprint.hex()
+    payload = {**card["signed_card"], "to": to, "until": (NOW + timedelta(days=7)).isoformat()}
+    document = CardDocument.model_validate_json(json.dumps(payload), strict=True)
+    return (
+        "card",
+        "Verifies under the sender's key, which the card in it names; both receipts verify under the recipient's.",
+        {
+            "kind": CARD,
+            "payload": document.model_dump(mode="json"),
+            "seed": card["signing_seed"],
+            "recipient_seed": SEEDS["partner"],
+        },
+    )
 
 
 # --- authorisations -----------------------------------------------------------------------------------------------
