@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mutuals.errors import ErrorCode, MutualsError
 from mutuals_client.run_facts import find_run
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mutuals.models.run import Run
     from mutuals.peer import Peer
     from mutuals.runs.authorisation import Authorisation
-    from mutuals.runs.ports import MessageStream, Progress
+    from mutuals.runs.ports import Progress
     from mutuals.store.rows import AgreementRow
     from mutuals_client.patience import Patience
 
@@ -164,9 +163,9 @@ def _match_once(
             partner_connection(peer, row.partner, to_match=row.agreement_id, patience=patience) as connection,
         ):
             active = active_agreement(peer, row.digest)  # the partner's acceptance may just have come
-            with showing() as progress, ExitStack() as calls:
+            with showing() as progress, connection.match() as line:
                 act.show(progress)
-                stream = act.metered(_LateCall(lambda: calls.enter_context(connection.match())))
+                stream = act.metered(line)
                 try:
                     if interrupted is not None:
                         run = resume_match(peer, interrupted.run_id, stream, pool, progress=act)
@@ -190,33 +189,6 @@ def _match_once(
         with suppress(MutualsError):  # if it cannot be told now, the reveal will tell it
             _tell_counted(peer, run)
     return run
-
-
-class _LateCall:
-    """A MessageStream of a call that ``begin`` makes when there is something to say, and not before.
-
-    Reading a long list, or what an interrupted match has done, may take longer than a partner gives a call for its
-    first message; and it takes no place at the partner meanwhile.
-    """
-
-    def __init__(self, begin: Callable[[], MessageStream[Any, Any]]) -> None:
-        self._begin = begin
-        self._beginning = Lock()
-        self._begun: MessageStream[Any, Any] | None = None
-
-    def send(self, message: Any) -> None:
-        """See ``MessageStream.send``."""
-        self._stream().send(message)
-
-    def receive(self) -> Any:
-        """See ``MessageStream.receive``."""
-        return self._stream().receive()
-
-    def _stream(self) -> MessageStream[Any, Any]:
-        with self._beginning:  # one thread sends while another receives
-            if self._begun is None:
-                self._begun = self._begin()
-            return self._begun
 
 
 def _tell_counted(peer: Peer, run: Run) -> None:

@@ -1,10 +1,8 @@
-"""The line of a match: tried again for so long each time it breaks, and not for so long in all; begun when needed."""
+"""A match whose line breaks is tried for so long each time, and not for so long in all."""
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -51,26 +49,3 @@ def test_a_partner_that_is_never_heard_is_not_called_for_ever(time: SimpleNamesp
     pause_until_given_up(mending)
     with pytest.raises(MutualsError):
         mending.pause(BROKEN, "A-7Q3K2M9X")
-
-
-def test_a_call_begins_when_there_is_something_to_say_and_once_for_both_threads() -> None:
-    calls: list[threading.Thread] = []
-    both = threading.Barrier(2)
-
-    def begin() -> Any:
-        calls.append(threading.current_thread())
-        return SimpleNamespace(send=lambda _: None, receive=lambda: "heard")
-
-    late = driving._LateCall(begin)
-    assert not calls
-
-    def send() -> None:
-        both.wait(20)
-        late.send("said")
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    both.wait(20)
-    assert late.receive() == "heard"
-    sender.join(20)
-    assert len(calls) == 1

@@ -45,7 +45,7 @@ class Limits:
 
     unary: float = 30
     stream: float = 6 * 3600
-    first: float = 30
+    first: float = 300
     idle: float = 300
     connection_age: float = 600
     drain: float = 20
