@@ -14,7 +14,7 @@ from crashes.world import World, kill_worker, workers_of, world
 from mutuals.models.agreement import AgreementState
 from mutuals.models.run import RunState
 
-ITEMS = 4000
+ITEMS = 10_000
 BEGUN = 70_000
 """Bytes after which both sides have begun the run, and are far from its end."""
 
