@@ -1,8 +1,8 @@
-"""Keeping the memory of a server with hundreds of threads flat: glibc's allocator, told once at the start (mallopt(3)).
+"""How glibc's allocator keeps the memory of a server with hundreds of threads, told once at the start (mallopt(3)).
 
 By default every core has up to eight arenas, threads spread over all of them, and none gives back what lies below a
-block that lives: 64 matches at a time grew a server by 12 MB a minute for as long as they went on. The threshold for
-memory of its own also grows by itself unless it is set.
+block that lives; the threshold for memory of its own also grows by itself unless it is set. A server under 64 matches
+at a time held less with these settings; whether they are all that lets it grow is not known.
 """
 
 from __future__ import annotations
